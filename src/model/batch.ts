@@ -78,9 +78,10 @@ export interface HistogramPoints extends PointColumns {
   readonly maxs: Float64Array;
   readonly hasMin: Uint8Array;
   readonly hasMax: Uint8Array;
-  /** Row r has buckets [bucketOffsets[r], bucketOffsets[r + 1]); its bounds are one fewer, from boundOffsets[r]. */
+  /** Row r of the segment has buckets [bucketOffsets[r], bucketOffsets[r + 1]); one element more than rows. */
   readonly bucketOffsets: Uint32Array;
   readonly bucketCounts: BigUint64Array;
+  /** Row r has bounds [boundOffsets[r], boundOffsets[r + 1]): one fewer than buckets, or none at all. */
   readonly boundOffsets: Uint32Array;
   readonly bounds: Float64Array;
 }

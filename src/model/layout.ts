@@ -1,5 +1,6 @@
 /** Layouts: ordered, immutable lists of series, the shape of one scrape page or one request. */
 
+import type { PointsSegment, SamplesSegment } from "./batch.ts";
 import type { Identities } from "./identities.ts";
 import { none } from "./intern-table.ts";
 
@@ -32,6 +33,8 @@ export interface Origin {
   readonly lane: number;
   /** Computes the OTLP reading of a layout from its labels. */
   read(layout: SamplesLayout): OtlpReading;
+  /** Assembles the OTLP points of a segment: at most one segment of each kind. Rows that make no valid point are left out. */
+  points(segment: SamplesSegment): PointsSegment[];
 }
 
 /** The shape of a list of sample rows. Rows are named in the Prometheus reading, in the OTLP reading, or both. */

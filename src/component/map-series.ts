@@ -1,0 +1,115 @@
+/** Turns a pure function of a series into a processor: it runs once per series, never per point. */
+
+import { type MetricsBatch, type MetricsSegment, metricsBatch, type PointsSegment } from "../model/batch.ts";
+import type { Identities } from "../model/identities.ts";
+import { none } from "../model/intern-table.ts";
+import { type Layout, type OtlpReading, PointsLayout, rowPart, SamplesLayout } from "../model/layout.ts";
+import { selectPoints, selectSamples } from "../model/select-rows.ts";
+import type { Series } from "../model/series.ts";
+import type { MetricsConsumer } from "./consumer.ts";
+
+/** Edits a series, or drops its rows by returning undefined. Must be pure: the result is remembered. */
+export type SeriesFunction = (series: Series) => Series | undefined;
+
+export interface MapSeriesOptions {
+  /** Hears of every batch how many rows were dropped. */
+  dropped?(rows: number): void;
+}
+
+interface Mapped {
+  readonly layout: Layout;
+  /** Rows of the source layout that are kept, or undefined when all are. */
+  readonly rows: Uint32Array | undefined;
+}
+
+/**
+ * The `metrics` function of a processor that edits series. Works on either form of a segment. Layouts are mapped once
+ * and remembered as long as the source layout lives.
+ */
+export function mapSeries(
+  edit: SeriesFunction,
+  options: MapSeriesOptions = {},
+): (batch: MetricsBatch, next: MetricsConsumer) => Promise<void> {
+  const layouts = new WeakMap<Layout, Mapped>();
+  const mapped = (layout: Layout): Mapped => {
+    let known = layouts.get(layout);
+    if (known === undefined) {
+      known = layout.form === "samples" ? mapSamplesLayout(layout, edit) : mapPointsLayout(layout, edit);
+      layouts.set(layout, known);
+    }
+    return known;
+  };
+  return async (batch, next) => {
+    const segments: MetricsSegment[] = [];
+    let dropped = 0;
+    for (const segment of batch.segments) {
+      const { layout, rows } = mapped(segment.layout);
+      const result =
+        segment.form === "samples"
+          ? selectSamples(segment, layout as SamplesLayout, rows)
+          : selectPoints(segment as PointsSegment, layout as PointsLayout, rows);
+      dropped += segment.to - segment.from - (result.to - result.from);
+      if (result.to > result.from) segments.push(result);
+    }
+    if (dropped > 0) options.dropped?.(dropped);
+    if (segments.length > 0) await next.metrics(metricsBatch(segments));
+  };
+}
+
+/** Runs the function once per distinct series; `none` stands for dropped. */
+function mapNumbers(identities: Identities, series: Uint32Array, edit: SeriesFunction): Uint32Array {
+  const results = new Map<number, number>();
+  return series.map((id) => {
+    if (id === none) return none;
+    let result = results.get(id);
+    if (result === undefined) {
+      const view = identities.seriesView(id);
+      const edited = edit(view);
+      result = edited === undefined ? none : edited === view ? id : identities.internSeries(edited);
+      results.set(id, result);
+    }
+    return result;
+  });
+}
+
+function keptRows(series: Uint32Array): Uint32Array | undefined {
+  let count = 0;
+  for (const id of series) if (id !== none) count++;
+  if (count === series.length) return undefined;
+  const rows = new Uint32Array(count);
+  let at = 0;
+  for (let row = 0; row < series.length; row++) if (series[row] !== none) rows[at++] = row;
+  return rows;
+}
+
+function mapSamplesLayout(layout: SamplesLayout, edit: SeriesFunction): Mapped {
+  const reading = layout.reading();
+  const series = mapNumbers(layout.identities, reading.series, edit);
+  let unchanged = true;
+  for (let row = 0; row < series.length && unchanged; row++) unchanged = series[row] === reading.series[row];
+  if (unchanged) return { layout, rows: undefined };
+  const rows = keptRows(series);
+  const pick = <T extends Uint32Array | Uint8Array>(column: T): T =>
+    rows === undefined ? column : ((rows.length === 0 ? column.slice(0, 0) : gather(column, rows)) as T);
+  const mapped: OtlpReading = { series: pick(series), part: pick(reading.part), bound: pick(reading.bound) };
+  const families = pick(layout.families);
+  return { layout: new SamplesLayout(layout.identities, { reading: mapped, families }, layout.origin), rows };
+}
+
+function gather(column: Uint32Array | Uint8Array, rows: Uint32Array): Uint32Array | Uint8Array {
+  const result = column instanceof Uint8Array ? new Uint8Array(rows.length) : new Uint32Array(rows.length);
+  for (let i = 0; i < rows.length; i++) result[i] = column[rows[i] as number] as number;
+  return result;
+}
+
+function mapPointsLayout(layout: PointsLayout, edit: SeriesFunction): Mapped {
+  const series = mapNumbers(layout.identities, layout.series, edit);
+  const rows = keptRows(series);
+  const kept = rows === undefined ? series : (gather(series, rows) as Uint32Array);
+  return { layout: new PointsLayout(layout.identities, kept, layout.lane), rows };
+}
+
+/** Rows of a samples layout that belong to some point. */
+export function hasPoint(reading: OtlpReading, row: number): boolean {
+  return reading.part[row] !== rowPart.none && reading.series[row] !== none;
+}
