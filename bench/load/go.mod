@@ -1,0 +1,3 @@
+module millrace.bench/load
+
+go 1.22

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"fmt"
+	"sort"
+	"sync"
+	"time"
+)
+
+// delivery is what arrived of one scrape of one target, found by the samples' timestamp.
+type delivery struct {
+	timestamp int64
+	samples   int
+	digest    uint64
+}
+
+type account struct {
+	served    []served
+	delivered []delivery
+	cut       int // scrapes served when the window ended
+}
+
+// ledger compares scrape by scrape what was served with what arrived.
+type ledger struct {
+	mu         sync.Mutex
+	accounts   []account
+	total      totals
+	window     totals
+	latency    [maxLatencyMs + 1]uint32
+	begun      time.Time
+	lastServed time.Time
+}
+
+const maxLatencyMs = 120_000
+
+type totals struct {
+	Scrapes    int `json:"scrapes"`
+	Aborted    int `json:"aborted"`
+	Served     int `json:"served"`
+	ServedB    int `json:"servedBytes"`
+	ServedGone int `json:"servedGone"`
+	Requests   int `json:"requests"`
+	Rejected   int `json:"rejected"`
+	WireBytes  int `json:"wireBytes"`
+	RawBytes   int `json:"rawBytes"`
+	Delivered  int `json:"delivered"`
+	Stale      int `json:"stale"`
+	Report     int `json:"report"`
+	Metadata   int `json:"metadata"`
+	Malformed  int `json:"malformed"`
+}
+
+func newLedger(targets int) *ledger {
+	return &ledger{accounts: make([]account, targets), begun: time.Now()}
+}
+
+func (l *ledger) scraped(target int, arrived time.Time, s served, bytes int, complete bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, t := range []*totals{&l.total, &l.window} {
+		if !complete {
+			t.Aborted++
+			continue
+		}
+		t.Scrapes++
+		t.Served += s.samples
+		t.ServedB += bytes
+		t.ServedGone += s.stale
+	}
+	if complete {
+		a := &l.accounts[target]
+		a.served = append(a.served, s)
+		l.lastServed = arrived
+	}
+}
+
+// deliveryOf finds the entry of a timestamp, looking at the newest first.
+func (a *account) deliveryOf(timestamp int64) *delivery {
+	for i := len(a.delivered) - 1; i >= 0; i-- {
+		if a.delivered[i].timestamp == timestamp {
+			return &a.delivered[i]
+		}
+	}
+	a.delivered = append(a.delivered, delivery{timestamp: timestamp})
+	return &a.delivered[len(a.delivered)-1]
+}
+
+func (l *ledger) minScrapes() int {
+	least := len(l.accounts[0].served)
+	for i := range l.accounts {
+		least = min(least, len(l.accounts[i].served))
+	}
+	return least
+}
+
+func (l *ledger) begin() {
+	l.window = totals{}
+	l.latency = [maxLatencyMs + 1]uint32{}
+	l.begun = time.Now()
+}
+
+func (l *ledger) end() {
+	for i := range l.accounts {
+		l.accounts[i].cut = len(l.accounts[i].served)
+	}
+}
+
+func (l *ledger) percentile(share float64) int {
+	total := 0
+	for _, n := range l.latency {
+		total += int(n)
+	}
+	rank, seen := int(share*float64(total)), 0
+	for ms, n := range l.latency {
+		if seen += int(n); seen > rank {
+			return ms
+		}
+	}
+	return maxLatencyMs
+}
+
+// verdict tells how the scrapes served before the window's end arrived; Missing may still fall while the subject drains.
+type verdict struct {
+	Scrapes  int      `json:"scrapes"`
+	Missing  int      `json:"missing"`
+	Extra    int      `json:"extra"`
+	Wrong    int      `json:"wrongValues"`
+	Examples []string `json:"examples"`
+}
+
+func (l *ledger) verify() verdict {
+	v := verdict{Examples: []string{}}
+	for target := range l.accounts {
+		a := &l.accounts[target]
+		sort.Slice(a.delivered, func(i, j int) bool { return a.delivered[i].timestamp < a.delivered[j].timestamp })
+		for k, want := range a.served[:a.cut] {
+			v.Scrapes++
+			var got delivery
+			if k < len(a.delivered) {
+				got = a.delivered[k]
+			}
+			switch {
+			case got.samples < want.samples:
+				v.Missing += want.samples - got.samples
+			case got.samples > want.samples:
+				v.Extra += got.samples - want.samples
+			case got.digest != want.digest:
+				v.Wrong++
+			default:
+				continue
+			}
+			if len(v.Examples) < 5 {
+				v.Examples = append(v.Examples, fmt.Sprintf("target %d, scrape %d: %d of %d samples", target, k+1, got.samples, want.samples))
+			}
+		}
+	}
+	return v
+}

@@ -1,0 +1,254 @@
+package main
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"math"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+)
+
+// sink is a remote write 1.0 receiver that decodes every sample and books it by target and timestamp.
+type sink struct {
+	ledger *ledger
+	byPort *[65536]int32
+	bodies sync.Pool
+	url    string
+}
+
+const (
+	staleBits = 0x7ff0000000000002
+	minLabels = 9 // of a scraped series: what the page gives, its name, job and instance
+	maxBody   = 128 << 20
+)
+
+var errProto = errors.New("malformed write request")
+
+type bodies struct {
+	packed bytes.Buffer
+	raw    []byte
+}
+
+func newSink(book *ledger, byPort *[65536]int32) (*sink, error) {
+	s := &sink{ledger: book, byPort: byPort}
+	listener, err := net.Listen("tcp4", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	s.url = "http://" + listener.Addr().String() + "/api/v1/write"
+	go http.Serve(listener, s)
+	return s, nil
+}
+
+func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	b, _ := s.bodies.Get().(*bodies)
+	if b == nil {
+		b = new(bodies)
+	}
+	defer s.bodies.Put(b)
+	b.packed.Reset()
+	if _, err := b.packed.ReadFrom(io.LimitReader(r.Body, maxBody)); err != nil {
+		s.reject(w, err)
+		return
+	}
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "snappy" {
+		s.reject(w, errors.New("content encoding "+encoding+" is not snappy"))
+		return
+	}
+	raw, err := decodeSnappy(b.raw, b.packed.Bytes())
+	if err != nil {
+		s.reject(w, err)
+		return
+	}
+	b.raw = raw
+	if err := s.book(b.packed.Len(), raw); err != nil {
+		s.reject(w, err)
+		return
+	}
+	w.WriteHeader(http.StatusNoContent)
+}
+
+func (s *sink) reject(w http.ResponseWriter, err error) {
+	s.ledger.mu.Lock()
+	s.ledger.total.Rejected++
+	s.ledger.window.Rejected++
+	s.ledger.mu.Unlock()
+	http.Error(w, err.Error(), http.StatusBadRequest)
+}
+
+// arrivals counts one request before it is added to the totals.
+type arrivals struct {
+	totals
+	now int64
+}
+
+func (s *sink) book(wireBytes int, raw []byte) error {
+	s.ledger.mu.Lock()
+	defer s.ledger.mu.Unlock()
+	a := arrivals{now: time.Now().UnixMilli()}
+	err := fields(raw, func(number int, value []byte, _ uint64) error {
+		switch number {
+		case 1:
+			return s.series(value, &a)
+		case 3:
+			a.Metadata++
+		}
+		return nil
+	})
+	for _, t := range []*totals{&s.ledger.total, &s.ledger.window} {
+		t.Requests++
+		t.WireBytes += wireBytes
+		t.RawBytes += len(raw)
+		t.Delivered += a.Delivered
+		t.Stale += a.Stale
+		t.Report += a.Report
+		t.Metadata += a.Metadata
+		t.Malformed += a.Malformed
+	}
+	return err
+}
+
+func (s *sink) series(raw []byte, a *arrivals) error {
+	var name []byte
+	labels, target := 0, -1
+	for i := 0; i < len(raw); {
+		tag := raw[i]
+		length, n := uvarint(raw[i+1:])
+		i += 1 + n
+		if n <= 0 || length > uint64(len(raw)-i) {
+			return errProto
+		}
+		part := raw[i : i+int(length)]
+		i += int(length)
+		switch tag {
+		case 1<<3 | 2:
+			labels++
+			key, value := label(part)
+			if len(key) == 8 && string(key) == "__name__" {
+				name = value
+			} else if len(key) == 8 && string(key) == "instance" {
+				target = s.target(value)
+			}
+		case 2<<3 | 2:
+			if err := s.sample(part, name, labels, target, a); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (s *sink) sample(part, name []byte, labels, target int, a *arrivals) error {
+	var value, timestamp uint64
+	for i := 0; i < len(part); {
+		switch part[i] {
+		case 1<<3 | 1:
+			if i+9 > len(part) {
+				return errProto
+			}
+			value = binary.LittleEndian.Uint64(part[i+1:])
+			i += 9
+		case 2 << 3:
+			v, n := uvarint(part[i+1:])
+			if n <= 0 {
+				return errProto
+			}
+			timestamp = v
+			i += 1 + n
+		default:
+			return errProto
+		}
+	}
+	switch {
+	case value == staleBits:
+		a.Stale++
+	case isReport(name):
+		a.Report++
+	case target < 0 || labels < minLabels || len(name) == 0:
+		a.Malformed++
+	default:
+		a.Delivered++
+		d := s.ledger.accounts[target].deliveryOf(int64(timestamp))
+		d.samples++
+		d.digest += digestOf(math.Float64frombits(value))
+		late := min(max(a.now-int64(timestamp), 0), maxLatencyMs)
+		s.ledger.latency[late]++
+	}
+	return nil
+}
+
+// isReport tells what a scraper adds of its own from what a page holds.
+func isReport(name []byte) bool {
+	switch string(name) {
+	case "up", "target_info", "otel_scope_info":
+		return true
+	}
+	return bytes.HasPrefix(name, []byte("scrape_"))
+}
+
+func (s *sink) target(instance []byte) int {
+	port := 0
+	for i := bytes.LastIndexByte(instance, ':') + 1; i < len(instance); i++ {
+		port = port*10 + int(instance[i]-'0')
+	}
+	return int(s.byPort[port&0xffff]) - 1
+}
+
+func label(part []byte) (key, value []byte) {
+	for i := 0; i+1 < len(part); {
+		tag := part[i]
+		length, n := uvarint(part[i+1:])
+		i += 1 + n
+		if n <= 0 || length > uint64(len(part)-i) {
+			return nil, nil
+		}
+		if tag == 1<<3|2 {
+			key = part[i : i+int(length)]
+		} else if tag == 2<<3|2 {
+			value = part[i : i+int(length)]
+		}
+		i += int(length)
+	}
+	return key, value
+}
+
+// fields walks a message and gives each field's bytes (wire type 2) or number (wire type 0).
+func fields(raw []byte, each func(number int, value []byte, varint uint64) error) error {
+	for i := 0; i < len(raw); {
+		tag, n := uvarint(raw[i:])
+		i += max(n, 0)
+		value, m := uvarint(raw[i:])
+		i += max(m, 0)
+		if n <= 0 || m <= 0 {
+			return errProto
+		}
+		var part []byte
+		switch tag & 7 {
+		case 0:
+		case 2:
+			if value > uint64(len(raw)-i) {
+				return errProto
+			}
+			part = raw[i : i+int(value)]
+			i += int(value)
+		default:
+			return errProto
+		}
+		if err := each(int(tag>>3), part, value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// uvarint is binary.Uvarint with its common case, one byte, inlined.
+func uvarint(raw []byte) (uint64, int) {
+	if len(raw) > 0 && raw[0] < 0x80 {
+		return uint64(raw[0]), 1
+	}
+	return binary.Uvarint(raw)
+}

@@ -1,0 +1,44 @@
+/** The command `npm run bench -- NAME [OPTIONS]`: runs a bench, or lists them when no name is given. */
+
+import { runScrapeBench } from "./scrape/scrape.ts";
+
+interface Bench {
+  readonly summary: string;
+  run(args: string[], stop: AbortSignal): Promise<number>;
+}
+
+const benches = new Map<string, Bench>([
+  [
+    "scrape",
+    { summary: "scrape to remote write: CPU, memory, bytes and latency beside the peers", run: runScrapeBench },
+  ],
+]);
+
+function list(): string {
+  const lines = [...benches].map(([name, bench]) => `  ${name.padEnd(10)}${bench.summary}`);
+  return ["usage: npm run bench -- NAME [OPTIONS]    (NAME --help lists the options)", "", ...lines].join("\n");
+}
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined) {
+    console.log(list());
+    return 0;
+  }
+  const bench = benches.get(name);
+  if (bench === undefined) {
+    console.error(`no bench is called "${name}"\n${list()}`);
+    return 2;
+  }
+  const stop = new AbortController();
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.on(signal, () => stop.abort(new Error(`stopped by ${signal}`)));
+  }
+  try {
+    return await bench.run(args, stop.signal);
+  } catch (error) {
+    console.error(error instanceof Error ? error.message : String(error));
+    return stop.signal.aborted ? 130 : 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
