@@ -3,6 +3,9 @@
 import { type HashKey, hashBytes } from "../kernels/hash-bytes.ts";
 import { grownUint32, InternIndex, none } from "./intern-table.ts";
 
+/** Kernels read the arena four bytes at a time, a little over the end of the last entry. */
+const spareBytes = 8;
+
 /** Bytes by number. Arena and offsets are exposed because kernels copy straight out of them; treat both as read-only. */
 export class ByteTable {
   /** The arena; replaced when it grows and when it is compacted, so never keep a reference across an `intern` or a `sweep`. */
@@ -77,7 +80,7 @@ export class ByteTable {
   }
 
   #reserve(length: number): void {
-    const needed = this.#end + length;
+    const needed = this.#end + length + spareBytes;
     if (needed <= this.bytes.length) return;
     const grown = new Uint8Array(Math.max(needed, this.bytes.length * 2));
     grown.set(this.bytes.subarray(0, this.#end));
@@ -86,7 +89,7 @@ export class ByteTable {
 
   #compact(): void {
     const live = this.#end - this.#dead;
-    const packed = new Uint8Array(Math.max(4096, live + (live >> 2)));
+    const packed = new Uint8Array(Math.max(4096, live + (live >> 2) + spareBytes));
     let end = 0;
     for (let id = 1; id < this.#index.capacity; id++) {
       const length = this.lengths[id] as number;

@@ -1,0 +1,329 @@
+/** Delivers samples to one remote-write endpoint: bounded queue, lanes in order, requests in parallel, retries. */
+
+import { type SampleExemplar, type SamplesSegment, segmentBytes, sliceSamples } from "../../model/batch.ts";
+import { ConsumeError } from "../../model/errors.ts";
+import type { Identities } from "../../model/identities.ts";
+import { RequestEncoder } from "./encode-request.ts";
+import { Lanes, type QueuedSegment, Ticket } from "./lanes.ts";
+import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
+
+export interface SenderOptions {
+  /** Requests under way at the same time. */
+  readonly maxInFlight: number;
+  readonly maxSamplesPerSend: number;
+  /** Bytes of a request before compression. */
+  readonly maxBytesPerSend: number;
+  /** How long a request that is not full waits for more. */
+  readonly lingerMs: number;
+  /** Bounds of what is accepted and not yet delivered. */
+  readonly maxQueuedBatches: number;
+  readonly maxQueuedBytes: number;
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  /** Samples older than this are dropped before they are sent; 0 means never. */
+  readonly sampleAgeLimitMs: number;
+  readonly sendExemplars: boolean;
+  /** Leaves out an exemplar that equals the last one of its series, as Prometheus' storage does. */
+  readonly skipRepeatedExemplars: boolean;
+}
+
+/** Why samples were dropped. */
+export type DropReason = "rejected" | "expired" | "queue_full" | "too_old" | "shutdown";
+
+/** Hears what happens; all counts are samples. */
+export interface SenderObserver {
+  queued(samples: number, highestTimestampMs: number): void;
+  /** A request was made, first or repeated. */
+  attempted(samples: number, exemplars: number, isRetry: boolean): void;
+  delivered(samples: number, exemplars: number, highestTimestampMs: number): void;
+  dropped(reason: DropReason, samples: number, exemplars: number, message: string): void;
+  retrying(message: string, waitMs: number, attempt: number): void;
+  /** A request is over, after `seconds`; `bytes` went over the wire each time. */
+  finished(seconds: number, bytes: number): void;
+}
+
+export interface SenderParts {
+  readonly identities: Identities;
+  readonly options: SenderOptions;
+  readonly post: Post;
+  readonly observer: SenderObserver;
+  readonly now: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  readonly random: () => number;
+}
+
+/** Many more lanes than requests under way, so that a lane rarely holds unrelated sources up. */
+const laneCount = 256;
+/** Runes that the labels of an exemplar may have (OpenMetrics 1.0 "Exemplars"). */
+const maxExemplarRunes = 128;
+const maxRememberedExemplars = 100_000;
+
+export class RemoteWriteSender {
+  readonly #parts: SenderParts;
+  readonly #lanes = new Lanes(laneCount);
+  readonly #encoder: RequestEncoder;
+  readonly #abort = new AbortController();
+  readonly #lastExemplars = new Map<number, string>();
+  #batches = 0;
+  #inFlight = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #closing = false;
+  #idle: (() => void) | undefined;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+    this.#encoder = new RequestEncoder(parts.identities);
+  }
+
+  /** Samples accepted and not yet delivered or dropped, without those of requests under way. */
+  get queuedSamples(): number {
+    return this.#lanes.rows;
+  }
+
+  get queuedBytes(): number {
+    return this.#lanes.bytes;
+  }
+
+  get queuedBatches(): number {
+    return this.#batches;
+  }
+
+  get inFlight(): number {
+    return this.#inFlight;
+  }
+
+  /** What the queue holds, for the sweep of the tables. */
+  segments(): Iterable<SamplesSegment> {
+    return this.#lanes.segments();
+  }
+
+  /** Label sets that exemplars are remembered for: forgotten when numbers are given back. */
+  forget(): void {
+    this.#lastExemplars.clear();
+  }
+
+  /**
+   * Accepts segments whose layouts name their rows by label sets: all of them, or none. Returns a promise of their
+   * delivery. Throws ConsumeError CONSUME_QUEUE_FULL when a bound is reached, CONSUME_SHUTDOWN after `shutdown`.
+   */
+  offer(segments: readonly SamplesSegment[]): Promise<void> {
+    this.#admit(segments);
+    const delivery = Promise.withResolvers<void>();
+    this.#batches++;
+    const ticket = new Ticket((dropped) => {
+      this.#batches--;
+      if (dropped === undefined) delivery.resolve();
+      else delivery.reject(dropped);
+      this.#checkIdle();
+    });
+    const queuedMs = this.#parts.now();
+    let highest = 0;
+    let samples = 0;
+    for (const segment of segments) {
+      ticket.hold();
+      samples += segment.to - segment.from;
+      highest = Math.max(highest, segment.timestampMs);
+      const exemplars = this.#exemplarsOf(segment);
+      this.#lanes.push(segment.layout.origin.lane, { segment, exemplars, ticket, queuedMs });
+    }
+    this.#parts.observer.queued(samples, highest);
+    ticket.release();
+    this.#dispatch();
+    return delivery.promise;
+  }
+
+  /** Sends what is queued without waiting for more, until the deadline; then drops the rest, counted. Works twice. */
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    this.#closing = true;
+    this.#dispatch();
+    if (this.#batches > 0 && !deadline.aborted) {
+      const { promise, resolve } = Promise.withResolvers<void>();
+      this.#idle = resolve;
+      deadline.addEventListener("abort", () => resolve(), { once: true });
+      await promise;
+    }
+    clearTimeout(this.#timer);
+    this.#abort.abort();
+    const error = new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+    let samples = 0;
+    for (const item of this.#lanes.drain()) {
+      samples += item.segment.to - item.segment.from;
+      item.ticket.release(error);
+    }
+    if (samples > 0) this.#parts.observer.dropped("shutdown", samples, 0, error.message);
+  }
+
+  #admit(segments: readonly SamplesSegment[]): void {
+    const { maxQueuedBatches, maxQueuedBytes } = this.#parts.options;
+    if (this.#closing) {
+      throw new ConsumeError("CONSUME_SHUTDOWN", "the exporter is shutting down", { permanent: false });
+    }
+    let bytes = 0;
+    let samples = 0;
+    for (const segment of segments) {
+      bytes += segmentBytes(segment);
+      samples += segment.to - segment.from;
+    }
+    const full =
+      this.#batches >= maxQueuedBatches
+        ? `the queue is full (${this.#batches} requests, limit ${maxQueuedBatches})`
+        : this.#lanes.bytes + bytes > maxQueuedBytes
+          ? `the queue is full (${this.#lanes.bytes} bytes, limit ${maxQueuedBytes})`
+          : undefined;
+    if (full === undefined) return;
+    this.#parts.observer.dropped("queue_full", samples, 0, full);
+    throw new ConsumeError("CONSUME_QUEUE_FULL", full, { permanent: false });
+  }
+
+  #exemplarsOf(segment: SamplesSegment): readonly SampleExemplar[] {
+    const { sendExemplars, skipRepeatedExemplars } = this.#parts.options;
+    if (!sendExemplars || segment.exemplars === undefined || segment.exemplars.length === 0) return [];
+    return segment.exemplars.filter((exemplar) => {
+      let runes = 0;
+      for (const [name, value] of exemplar.labels) runes += [...name].length + [...value].length;
+      if (runes > maxExemplarRunes) return false;
+      if (!skipRepeatedExemplars) return true;
+      const set = segment.layout.labels?.[segment.from + exemplar.row] ?? 0;
+      const key = JSON.stringify([exemplar.labels, exemplar.value, exemplar.timestampMs ?? null]);
+      if (this.#lastExemplars.get(set) === key) return false;
+      if (this.#lastExemplars.size >= maxRememberedExemplars) this.#lastExemplars.clear();
+      this.#lastExemplars.set(set, key);
+      return true;
+    });
+  }
+
+  /** Starts requests while there is enough to fill one, or the oldest row has waited long enough. */
+  #dispatch(): void {
+    const { maxInFlight, maxSamplesPerSend, lingerMs } = this.#parts.options;
+    while (this.#inFlight < maxInFlight && !this.#abort.signal.aborted) {
+      const oldest = this.#lanes.oldestMs;
+      if (oldest === undefined) break;
+      const due = oldest + lingerMs - this.#parts.now();
+      if (this.#lanes.waitingRows < maxSamplesPerSend && due > 0 && !this.#closing) {
+        this.#wakeIn(due);
+        break;
+      }
+      this.#startRequest();
+    }
+    this.#checkIdle();
+  }
+
+  #wakeIn(ms: number): void {
+    if (this.#timer !== undefined) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#dispatch();
+    }, ms);
+  }
+
+  /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
+  #startRequest(): void {
+    const { options, observer } = this.#parts;
+    const bounds = { samples: options.maxSamplesPerSend, bytes: options.maxBytesPerSend };
+    const lanes: number[] = [];
+    const tickets: Ticket[] = [];
+    const encoder = this.#encoder;
+    encoder.begin();
+    let full = false;
+    while (!full) {
+      const lane = this.#lanes.takeLane();
+      if (lane === undefined) break;
+      lanes.push(lane);
+      for (let item = this.#lanes.peek(lane); item !== undefined && !full; item = this.#lanes.peek(lane)) {
+        const wanted = this.#withoutOld(item);
+        const rest = wanted === undefined ? undefined : encoder.add(wanted, bounds, item.exemplars);
+        full = rest !== undefined;
+        if (rest !== undefined) item.ticket.hold();
+        tickets.push(item.ticket);
+        this.#lanes.advance(lane, rest === undefined ? undefined : restOf(item, rest));
+      }
+      if (encoder.samples >= bounds.samples) full = true;
+    }
+    const request = encoder.finish();
+    this.#inFlight++;
+    const started = this.#parts.now();
+    const over = (outcome: PostOutcome) => {
+      observer.finished((this.#parts.now() - started) / 1000, request.body.length);
+      const dropped = this.#account(outcome, request.samples, request.exemplars, request.highestTimestampMs);
+      this.#inFlight--;
+      for (const lane of lanes) this.#lanes.free(lane);
+      for (const ticket of tickets) ticket.release(dropped);
+      this.#dispatch();
+    };
+    if (request.samples + request.exemplars === 0) over({ kind: "delivered", status: 204 });
+    else void this.#send(request).then(over);
+  }
+
+  async #send(request: { body: Uint8Array; samples: number; exemplars: number; highestTimestampMs: number }): Promise<PostOutcome> {
+    const { options, post, observer, now, sleep, random } = this.#parts;
+    let attempts = 0;
+    return await postUntilDone(
+      {
+        policy: options.retry,
+        timeoutMs: options.timeoutMs,
+        now,
+        sleep,
+        random,
+        post: (body, headers, signal) => {
+          observer.attempted(request.samples, request.exemplars, attempts++ > 0);
+          return post(body, headers, signal);
+        },
+        retrying: (reason, waitMs, attempt) => observer.retrying(reason, waitMs, attempt),
+        stillWanted: () =>
+          options.sampleAgeLimitMs === 0 || now() - request.highestTimestampMs <= options.sampleAgeLimitMs,
+      },
+      request.body,
+      this.#abort.signal,
+    );
+  }
+
+  #account(outcome: PostOutcome, samples: number, exemplars: number, highestTimestampMs: number): Error | undefined {
+    const { observer } = this.#parts;
+    switch (outcome.kind) {
+      case "delivered":
+        observer.delivered(samples, exemplars, highestTimestampMs);
+        return undefined;
+      case "rejected":
+        observer.dropped("rejected", samples, exemplars, outcome.reason);
+        return new ConsumeError("CONSUME_REJECTED", outcome.reason, { permanent: true });
+      case "expired":
+        observer.dropped("expired", samples, exemplars, outcome.reason);
+        return new ConsumeError("CONSUME_UNREACHABLE", outcome.reason, { permanent: false });
+      case "aborted":
+        observer.dropped("shutdown", samples, exemplars, "shut down before the data was delivered");
+        return new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+    }
+  }
+
+  /** The item's segment without what is older than the age limit. */
+  #withoutOld(item: QueuedSegment): SamplesSegment | undefined {
+    const limit = this.#parts.options.sampleAgeLimitMs;
+    const { segment } = item;
+    if (limit === 0) return segment;
+    const oldest = this.#parts.now() - limit;
+    const times = segment.timestampsMs;
+    const rows = segment.to - segment.from;
+    if (times === undefined) {
+      if (segment.timestampMs >= oldest) return segment;
+      this.#parts.observer.dropped("too_old", rows, 0, "older than sample_age_limit");
+      return undefined;
+    }
+    let first = 0;
+    while (first < rows && (times[first] as number) < oldest) first++;
+    if (first > 0) this.#parts.observer.dropped("too_old", first, 0, "older than sample_age_limit");
+    return first === rows ? undefined : sliceSamples(segment, first, rows);
+  }
+
+  #checkIdle(): void {
+    if (this.#batches === 0) this.#idle?.();
+  }
+}
+
+function restOf(item: QueuedSegment, rest: SamplesSegment): QueuedSegment {
+  const taken = item.segment.to - item.segment.from - (rest.to - rest.from);
+  const exemplars = item.exemplars
+    .filter((exemplar) => exemplar.row >= taken)
+    .map((exemplar) => ({ ...exemplar, row: exemplar.row - taken }));
+  return { ...item, segment: rest, exemplars };
+}
+

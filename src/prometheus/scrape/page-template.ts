@@ -1,0 +1,102 @@
+/** The remembered page of a target: its text between the values, the row of every line, and where to find a line by its series. */
+
+import { type HashKey, hashBytes } from "../../kernels/hash-bytes.ts";
+import type { PageTemplate } from "../../kernels/scan-page.ts";
+
+/** What became of a line of the page, in `outcomes`. */
+export const lineOutcome = {
+  /** The line is a row of the layout. */
+  row: 0,
+  /** Metric relabeling dropped the series. */
+  dropped: 1,
+  /** The page had the series before. */
+  duplicate: 2,
+} as const;
+
+/** A page template with what the slow path needs beside the kernel. Immutable. */
+export interface TargetTemplate extends PageTemplate {
+  /** Where the series of a line begins in `text`; it ends before the blanks at the line's end. */
+  readonly seriesStarts: Uint32Array;
+  /** One of `lineOutcome` per line, or undefined when every line is a row. */
+  readonly outcomes: Uint8Array | undefined;
+  /** What follows the last line. */
+  readonly tail: Uint8Array;
+}
+
+export const emptyTemplate: TargetTemplate = createTemplate({
+  text: new Uint8Array(0),
+  ends: new Uint32Array(0),
+  seriesStarts: new Uint32Array(0),
+  rows: undefined,
+  outcomes: undefined,
+  tail: new Uint8Array(0),
+});
+
+export function createTemplate(parts: {
+  text: Uint8Array<ArrayBuffer>;
+  ends: Uint32Array;
+  seriesStarts: Uint32Array;
+  rows: Uint32Array | undefined;
+  outcomes: Uint8Array | undefined;
+  tail: Uint8Array;
+}): TargetTemplate {
+  const view = new DataView(parts.text.buffer, parts.text.byteOffset, parts.text.byteLength);
+  return { ...parts, view, lines: parts.ends.length };
+}
+
+const space = 0x20;
+const tab = 0x09;
+
+/** The byte after the last one of a line's series. */
+function seriesEnd(template: TargetTemplate, line: number): number {
+  let end = template.ends[line] as number;
+  while (end > 0 && (template.text[end - 1] === space || template.text[end - 1] === tab)) end--;
+  return end;
+}
+
+/** Finds the line of a template by the bytes of its series; made when a page does not follow its template. */
+export class LineIndex {
+  readonly #template: TargetTemplate;
+  readonly #key: HashKey;
+  readonly #slots: Uint32Array;
+
+  constructor(template: TargetTemplate, key: HashKey) {
+    this.#template = template;
+    this.#key = key;
+    let size = 16;
+    while (size < template.lines * 2) size *= 2;
+    this.#slots = new Uint32Array(size);
+    for (let line = 0; line < template.lines; line++) this.#add(line);
+  }
+
+  #add(line: number): void {
+    const template = this.#template;
+    // A duplicate is found as its first line: that is how it is known as a duplicate.
+    if (template.outcomes?.[line] === lineOutcome.duplicate) return;
+    const hash = hashBytes(this.#key, template.text, template.seriesStarts[line] as number, seriesEnd(template, line));
+    const mask = this.#slots.length - 1;
+    let slot = hash & mask;
+    while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;
+    this.#slots[slot] = line + 1;
+  }
+
+  /** The line whose series is `page[start..end)`, or -1. */
+  find(page: Uint8Array, start: number, end: number): number {
+    const mask = this.#slots.length - 1;
+    let slot = hashBytes(this.#key, page, start, end) & mask;
+    for (; ; slot = (slot + 1) & mask) {
+      const line = (this.#slots[slot] as number) - 1;
+      if (line < 0) return -1;
+      if (this.#equals(line, page, start, end)) return line;
+    }
+  }
+
+  #equals(line: number, page: Uint8Array, start: number, end: number): boolean {
+    const template = this.#template;
+    const from = template.seriesStarts[line] as number;
+    const size = end - start;
+    if (from + size > (template.ends[line] as number)) return false;
+    for (let i = 0; i < size; i++) if (template.text[from + i] !== page[start + i]) return false;
+    return seriesEnd(template, line) === from + size;
+  }
+}

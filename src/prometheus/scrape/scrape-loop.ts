@@ -1,0 +1,296 @@
+/** Scrapes one target at its interval and hands every scrape on as one batch: page, stale markers, report. */
+
+import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
+import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
+import { metricsBatch, type MetricsBatch, type MetricsSegment, type SamplesSegment } from "../../model/batch.ts";
+import { toError } from "../../model/errors.ts";
+import type { Identities } from "../../model/identities.ts";
+import { type Origin, SamplesLayout } from "../../model/layout.ts";
+import { selectSamples } from "../../model/select-rows.ts";
+import type { ScrapeProtocol } from "../config/types.ts";
+import type { LabelSetMarks } from "./label-set-marks.ts";
+import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
+import type { ScrapeMetrics } from "./scrape-metrics.ts";
+import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget, type TargetStatus } from "./scrape-target.ts";
+import { type PageContent, PageError, type TargetPage } from "./target-page.ts";
+
+/** How a target is scraped; may be replaced while the loop runs. */
+export interface ScrapeSettings {
+  readonly honorTimestamps: boolean;
+  readonly trackTimestampsStaleness: boolean;
+  readonly fallbackProtocol: ScrapeProtocol | undefined;
+  readonly sampleLimit: number;
+  readonly extraScrapeMetrics: boolean;
+}
+
+export interface ScrapeLoopParts {
+  readonly identities: Identities;
+  readonly target: ScrapeTarget;
+  readonly settings: ScrapeSettings;
+  readonly fetcher: PageFetcher;
+  readonly page: TargetPage;
+  readonly origin: Origin;
+  readonly marks: LabelSetMarks;
+  readonly metrics: ScrapeMetrics;
+  readonly now: () => number;
+  readonly monotonic: () => number;
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Where batches go. Rejects when the batch was not taken. */
+  readonly deliver: (batch: MetricsBatch) => Promise<void>;
+  /** Hears of every failed scrape; the caller limits how often it is logged. */
+  readonly failed: (target: ScrapeTarget, error: Error) => void;
+  /** Hears of a batch that nobody took. */
+  readonly refused: (target: ScrapeTarget, error: Error) => void;
+}
+
+/** Scrapes later than the present plus this are dropped as out of bounds (Prometheus: ten minutes). */
+const futureLimitMs = 600_000;
+/** A scrape this near to its due time carries the due time (Prometheus: 2 ms, at most 1 % of the interval). */
+const timestampToleranceMs = 2;
+
+interface Attempt {
+  readonly content: PageContent | undefined;
+  readonly error: Error | undefined;
+  /** Label sets that a page had brought before it failed. */
+  readonly seen: Uint32Array;
+  readonly report: Omit<ScrapeReport, "up" | "durationSeconds">;
+}
+
+const nothing = new Uint32Array(0);
+
+export class ScrapeLoop {
+  readonly target: ScrapeTarget;
+  readonly #parts: ScrapeLoopParts;
+  readonly #report: ReportSeries;
+  readonly #textParser: ExpositionParser = createTextParser(Buffer.alloc(0), 0);
+  readonly #openMetricsParser: ExpositionParser = createOpenMetricsParser(Buffer.alloc(0), 0);
+  /** Label sets that a marker is owed to when they are not seen again. */
+  #tracked: Uint32Array = nothing;
+  #reported = false;
+  #status: TargetStatus = { health: "unknown", lastError: "", lastScrapeMs: 0, lastDurationSeconds: 0 };
+  #nextDueMs = 0;
+  /** Set by the pool: why targets of the job are not scraped at all. */
+  blockedBy: string | undefined;
+
+  constructor(parts: ScrapeLoopParts) {
+    this.#parts = parts;
+    this.target = parts.target;
+    const { identities, target, settings, origin } = parts;
+    const extra = { timeoutSeconds: target.timeoutMs / 1000, sampleLimit: settings.sampleLimit };
+    this.#report = new ReportSeries(identities, origin, target.labels, settings.extraScrapeMetrics ? extra : undefined);
+  }
+
+  get status(): TargetStatus {
+    return this.#status;
+  }
+
+  get page(): TargetPage {
+    return this.#parts.page;
+  }
+
+  /** Label sets that live through this loop: its series and its report. */
+  get liveLabelSets(): readonly Uint32Array[] {
+    return [this.#tracked, this.#reported ? (this.#report.layout.labels ?? nothing) : nothing];
+  }
+
+  /** Layouts that the loop will use again; the sweep of the tables keeps them. */
+  get liveLayouts(): readonly SamplesLayout[] {
+    return [this.#parts.page.layout, this.#report.layout];
+  }
+
+  get nextDueMs(): number {
+    return this.#nextDueMs;
+  }
+
+  get origin(): Origin {
+    return this.#parts.origin;
+  }
+
+  /** Scrapes until the signal aborts; `offsetMs` is where in the interval the target is due. A scrape under way is awaited. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { intervalMs, hash } = this.target;
+    const offsetMs = hash % intervalMs;
+    const start = this.#parts.now();
+    let due = start - (start % intervalMs) + offsetMs;
+    if (due < start) due += intervalMs;
+    while (!signal.aborted) {
+      this.#nextDueMs = due;
+      const wait = due - this.#parts.now();
+      if (wait > 0) await this.#parts.sleep(wait, signal);
+      if (signal.aborted) return;
+      const now = this.#parts.now();
+      this.#parts.metrics.intervalLength(intervalMs, due, now);
+      await this.scrape(due, signal);
+      // Like a ticker with room for one: of several missed ticks one is made up for.
+      due += intervalMs;
+      const late = this.#parts.now() - due;
+      if (late >= intervalMs) {
+        const missed = Math.floor(late / intervalMs);
+        this.#parts.metrics.missedScrapes(missed);
+        due += missed * intervalMs;
+      }
+    }
+  }
+
+  /** One scrape that was due at `dueMs`. Never throws. */
+  async scrape(dueMs: number, signal: AbortSignal): Promise<void> {
+    const { now, monotonic } = this.#parts;
+    const startMs = now();
+    const tolerance = Math.min(timestampToleranceMs, this.target.intervalMs / 100);
+    const timestampMs = Math.abs(startMs - dueMs) <= tolerance ? dueMs : startMs;
+    const started = monotonic();
+    const attempt = await this.#attempt(signal);
+    const durationSeconds = (monotonic() - started) / 1000;
+    // A shutdown cut the scrape off: there is nothing to say about the target.
+    if (signal.aborted && attempt.error instanceof FetchError) return;
+    const up = attempt.error === undefined;
+    if (attempt.error !== undefined) this.#parts.failed(this.target, attempt.error);
+    this.#status = {
+      health: up ? "up" : "down",
+      lastError: attempt.error?.message ?? "",
+      lastScrapeMs: startMs,
+      lastDurationSeconds: durationSeconds,
+    };
+    this.#parts.metrics.scraped(durationSeconds);
+    await this.#handOn(attempt, timestampMs, { ...attempt.report, up, durationSeconds });
+  }
+
+  async #attempt(signal: AbortSignal): Promise<Attempt> {
+    if (this.blockedBy !== undefined) return failedAttempt(new FetchError("network", this.blockedBy), 0);
+    let fetched: FetchedPage;
+    try {
+      fetched = await this.#parts.fetcher.fetch(this.target, signal);
+    } catch (caught) {
+      const error = toError(caught);
+      const isTooLarge = error instanceof FetchError && error.kind === "body_size";
+      if (isTooLarge) this.#parts.metrics.limitExceeded("body_size_limit");
+      return failedAttempt(error, isTooLarge ? -1 : 0);
+    }
+    try {
+      return this.#readPage(fetched);
+    } finally {
+      fetched.release();
+    }
+  }
+
+  #readPage({ page, length, contentType }: FetchedPage): Attempt {
+    // An empty page is a success whatever its type says.
+    if (length === 0) return emptyAttempt;
+    const format = formatOfContentType(contentType, this.#parts.settings.fallbackProtocol);
+    if (typeof format === "object") return failedAttempt(new Error(format.error), length);
+    const isOpenMetrics = format === "openmetrics";
+    const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;
+    parser.reset(page, length);
+    try {
+      const content = this.#parts.page.read(page, length, parser, isOpenMetrics);
+      if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
+      return {
+        content,
+        error: undefined,
+        seen: nothing,
+        report: {
+          samplesScraped: content.samples,
+          samplesPostMetricRelabeling: content.samplesAfterRelabel,
+          seriesAdded: content.seriesAdded,
+          bodySizeBytes: length,
+        },
+      };
+    } catch (caught) {
+      return this.#failedPage(caught, length);
+    } finally {
+      parser.reset(Buffer.alloc(0), 0);
+    }
+  }
+
+  #failedPage(caught: unknown, length: number): Attempt {
+    if (!(caught instanceof PageError)) return failedAttempt(toError(caught), length);
+    this.#parts.metrics.limitExceeded(caught.reason);
+    return {
+      content: undefined,
+      error: caught,
+      seen: caught.seen,
+      report: {
+        samplesScraped: caught.samples,
+        samplesPostMetricRelabeling: caught.samplesAfterRelabel,
+        seriesAdded: caught.seriesAdded,
+        bodySizeBytes: length,
+      },
+    };
+  }
+
+  /** Puts the batch together; what is owed stale markers changes only when somebody took it. */
+  async #handOn(attempt: Attempt, timestampMs: number, report: ScrapeReport): Promise<void> {
+    const segments: MetricsSegment[] = [];
+    let tracked: Uint32Array = attempt.seen;
+    if (attempt.content !== undefined) {
+      tracked = this.#trackedOf(attempt.content);
+      if (attempt.content.layout.length > 0) {
+        const segment = this.#inBounds(pageSegment(attempt.content, timestampMs, this.#parts.settings), timestampMs);
+        if (segment.to > segment.from) segments.push(segment);
+      }
+    }
+    const gone = this.#gone(tracked);
+    if (gone.length > 0) segments.push(staleSegment(this.#parts.identities, this.#parts.origin, gone, timestampMs));
+    segments.push(this.#report.segment(report, timestampMs));
+    try {
+      await this.#parts.deliver(metricsBatch(segments));
+      this.#tracked = tracked;
+      this.#reported = true;
+    } catch (caught) {
+      this.#parts.refused(this.target, toError(caught));
+    }
+  }
+
+  #trackedOf(content: PageContent): Uint32Array {
+    const labels = content.layout.labels ?? nothing;
+    const { timestamps } = content;
+    const { honorTimestamps, trackTimestampsStaleness } = this.#parts.settings;
+    if (timestamps === undefined || !honorTimestamps || trackTimestampsStaleness) return labels;
+    return labels.filter((_, row) => Number.isNaN(timestamps[row]));
+  }
+
+  /** Tracked label sets that are not among the new ones. */
+  #gone(now: Uint32Array): Uint32Array {
+    if (this.#tracked === now || this.#tracked.length === 0) return nothing;
+    const { marks } = this.#parts;
+    marks.clear();
+    for (const id of now) marks.add(id);
+    return this.#tracked.filter((id) => !marks.has(id));
+  }
+
+  /** Without the rows whose own timestamp lies too far in the future. */
+  #inBounds(segment: SamplesSegment, nowMs: number): SamplesSegment {
+    const times = segment.timestampsMs;
+    if (times === undefined) return segment;
+    const limit = nowMs + futureLimitMs;
+    const rows: number[] = [];
+    for (const [row, time] of times.entries()) if (time <= limit) rows.push(row);
+    if (rows.length === times.length) return segment;
+    this.#parts.metrics.samplesDropped("out_of_bounds", times.length - rows.length);
+    const { identities, origin } = this.#parts;
+    const labels = Uint32Array.from(rows, (row) => segment.layout.labels?.[row] as number);
+    const families = Uint32Array.from(rows, (row) => segment.layout.families[row] as number);
+    return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), Uint32Array.from(rows));
+  }
+}
+
+function pageSegment(content: PageContent, timestampMs: number, settings: ScrapeSettings): SamplesSegment {
+  const { layout, values, exemplars } = content;
+  let timestampsMs: Float64Array | undefined;
+  if (content.timestamps !== undefined && settings.honorTimestamps) {
+    timestampsMs = content.timestamps.map((time) => (Number.isNaN(time) ? timestampMs : time));
+  }
+  return { form: "samples", layout, from: 0, to: layout.length, values, stale: false, timestampMs, timestampsMs, exemplars };
+}
+
+function failedAttempt(error: Error, bodySizeBytes: number): Attempt {
+  const report = { samplesScraped: 0, samplesPostMetricRelabeling: 0, seriesAdded: 0, bodySizeBytes };
+  return { content: undefined, error, seen: nothing, report };
+}
+
+const emptyAttempt: Attempt = {
+  content: undefined,
+  error: undefined,
+  seen: nothing,
+  report: { samplesScraped: 0, samplesPostMetricRelabeling: 0, seriesAdded: 0, bodySizeBytes: 0 },
+};

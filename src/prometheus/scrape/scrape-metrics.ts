@@ -1,0 +1,15 @@
+/** What scraping counts; the process turns it into metrics with the names that people's alerts use. */
+
+import type { ScrapeError } from "./sample-labels.ts";
+
+export interface ScrapeMetrics {
+  /** A scrape took this long. */
+  scraped(seconds: number): void;
+  /** A scrape that was due at `dueMs` began at `nowMs`. */
+  intervalLength(intervalMs: number, dueMs: number, nowMs: number): void;
+  /** Scrapes that were left out because an earlier one took too long. */
+  missedScrapes(count: number): void;
+  samplesDropped(reason: "duplicate_timestamp" | "out_of_bounds" | "refused", count: number): void;
+  /** A whole scrape was refused. */
+  limitExceeded(reason: ScrapeError["reason"] | "body_size_limit" | "target_limit"): void;
+}

@@ -1,0 +1,387 @@
+/** Reads the pages of one target: the kernel while a page follows its template, line by line where it does not. */
+
+import type { ExpositionParser } from "../../codec/exposition/parser.ts";
+import { type PageScan, scanPage } from "../../kernels/scan-page.ts";
+import type { SampleExemplar } from "../../model/batch.ts";
+import { DecodeError } from "../../model/errors.ts";
+import type { Identities, Label } from "../../model/identities.ts";
+import { none } from "../../model/intern-table.ts";
+import { type Origin, SamplesLayout } from "../../model/layout.ts";
+import type { LabelSetMarks } from "./label-set-marks.ts";
+import { type NewLine, type PageEdit, rebuildTemplate } from "./rebuild-template.ts";
+import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
+import { emptyTemplate, LineIndex, lineOutcome, type TargetTemplate } from "./page-template.ts";
+import { TargetMetadata } from "./target-metadata.ts";
+
+/** Bounds on one page; all are finite. */
+export interface PageLimits {
+  /** Bytes of one line. */
+  readonly lineBytes: number;
+  /** Series of one page. */
+  readonly series: number;
+  /** Labels of one series. */
+  readonly labels: number;
+  /** Series after metric relabeling (`sample_limit`); 0 means none. */
+  readonly samples: number;
+}
+
+/** What a page held. Columns have one element per row of the layout. */
+export interface PageContent {
+  readonly layout: SamplesLayout;
+  readonly values: Float64Array;
+  /** Milliseconds by row, NaN where the page gave none; undefined when it gave none at all. */
+  readonly timestamps: Float64Array | undefined;
+  readonly exemplars: readonly SampleExemplar[];
+  /** Lines with a sample. */
+  readonly samples: number;
+  /** Of these, how many metric relabeling left (duplicates included). */
+  readonly samplesAfterRelabel: number;
+  readonly seriesAdded: number;
+  readonly duplicates: number;
+}
+
+/** A page that failed, and what had been read before the fault. */
+export class PageError extends Error {
+  readonly reason: ScrapeError["reason"];
+  readonly samples: number;
+  readonly samplesAfterRelabel: number;
+  readonly seriesAdded: number;
+  /** Label sets read before the fault. */
+  readonly seen: Uint32Array;
+  /** Byte of the page where the fault is. */
+  readonly offset: number;
+
+  constructor(cause: Error, reason: ScrapeError["reason"], read: Omit<PageError, keyof Error | "reason">) {
+    super(cause.message, { cause });
+    this.name = "PageError";
+    this.reason = reason;
+    this.samples = read.samples;
+    this.samplesAfterRelabel = read.samplesAfterRelabel;
+    this.seriesAdded = read.seriesAdded;
+    this.seen = read.seen;
+    this.offset = read.offset;
+  }
+}
+
+const typeMark = Buffer.from("\n# TYPE ");
+
+/** The page cache of one target. */
+export class TargetPage {
+  readonly metadata: TargetMetadata;
+  readonly #identities: Identities;
+  readonly #labels: SampleLabels;
+  readonly #marks: LabelSetMarks;
+  readonly #limits: PageLimits;
+  readonly #origin: Origin;
+  #template: TargetTemplate = emptyTemplate;
+  #layout: SamplesLayout;
+  #hasTimestamps = false;
+  #metadataVersion = 0;
+  #starts = new Uint32Array(0);
+  #seen = new Uint8Array(0);
+  /** Series that pages which failed had added: they do not count as added again. */
+  #addedByFailed = new Set<number>();
+
+  constructor(parts: {
+    identities: Identities;
+    labels: SampleLabels;
+    marks: LabelSetMarks;
+    limits: PageLimits;
+    origin: Origin;
+  }) {
+    this.#identities = parts.identities;
+    this.#labels = parts.labels;
+    this.#marks = parts.marks;
+    this.#limits = parts.limits;
+    this.#origin = parts.origin;
+    this.metadata = new TargetMetadata(parts.identities);
+    this.#layout = new SamplesLayout(parts.identities, { labels: new Uint32Array(0) }, parts.origin);
+  }
+
+  /** The layout of the last page that was read whole. */
+  get layout(): SamplesLayout {
+    return this.#layout;
+  }
+
+  /** Bytes that the cache of the page holds. */
+  get byteLength(): number {
+    const { text, ends, seriesStarts, rows, outcomes } = this.#template;
+    const lists = ends.byteLength + seriesStarts.byteLength + (rows?.byteLength ?? 0) + (outcomes?.byteLength ?? 0);
+    return text.byteLength + lists + this.#layout.length * 8;
+  }
+
+  /**
+   * Reads `page[0..length)` with a parser of its format. Throws PageError when the page as a whole is refused; the
+   * cache then stays as it was.
+   */
+  read(page: Buffer, length: number, parser: ExpositionParser, isOpenMetrics: boolean): PageContent {
+    const scan = this.#beginScan(page, length, isOpenMetrics);
+    const template = this.#template;
+    if (scanPage(template, scan) && template.lines > 0 && this.#isTail(page, scan.offset, length)) {
+      return this.#unchanged(scan);
+    }
+    const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, duplicates: 0, moved: false };
+    if (scan.line > 0) edit.order.push({ from: 0, to: scan.line });
+    try {
+      this.#readLines(scan, parser, edit);
+      return this.#changed(scan, edit);
+    } catch (error) {
+      throw this.#failure(error, scan, edit);
+    }
+  }
+
+  #beginScan(page: Buffer, length: number, isOpenMetrics: boolean): PageScan {
+    const { lines } = this.#template;
+    if (this.#starts.length < lines) {
+      this.#starts = new Uint32Array(lines);
+      this.#seen = new Uint8Array(lines);
+    }
+    this.#seen.fill(0, 0, lines);
+    const rows = this.#layout.length + 1;
+    return {
+      page,
+      view: new DataView(page.buffer, page.byteOffset, page.byteLength),
+      length,
+      line: 0,
+      offset: 0,
+      values: new Float64Array(rows),
+      timestamps: this.#hasTimestamps ? new Float64Array(rows).fill(Number.NaN) : undefined,
+      timestampScale: isOpenMetrics ? 1000 : 1,
+      starts: this.#starts,
+      seen: this.#seen,
+    };
+  }
+
+  #isTail(page: Uint8Array, offset: number, length: number): boolean {
+    const { tail } = this.#template;
+    if (tail.length !== length - offset) return false;
+    for (let i = 0; i < tail.length; i++) if (tail[i] !== page[offset + i]) return false;
+    return true;
+  }
+
+  #unchanged(scan: PageScan): PageContent {
+    const { lines, outcomes } = this.#template;
+    const rows = this.#layout.length;
+    let duplicates = 0;
+    if (outcomes !== undefined) for (const outcome of outcomes) if (outcome === lineOutcome.duplicate) duplicates++;
+    return {
+      layout: this.#layout,
+      values: scan.values.subarray(0, rows),
+      timestamps: scan.timestamps?.subarray(0, rows),
+      exemplars: [],
+      samples: lines,
+      samplesAfterRelabel: rows + duplicates,
+      seriesAdded: 0,
+      duplicates,
+    };
+  }
+
+  /** Line by line from where the kernel stopped, with the kernel tried again after each line. */
+  #readLines(scan: PageScan, parser: ExpositionParser, edit: PageEdit): void {
+    const template = this.#template;
+    let index: LineIndex | undefined;
+    // Whether the parser has seen the TYPE line in force, which tells how `le` is written.
+    let typeKnown = scan.line === 0;
+    this.metadata.beginPage();
+    for (;;) {
+      const lineStart = scan.offset;
+      parser.seek(lineStart);
+      const kind = this.#nextSeries(parser, () => {
+        typeKnown = true;
+      });
+      if (kind === "end") break;
+      if (parser.offset - lineStart > this.#limits.lineBytes && parser.offset - parser.seriesStart > this.#limits.lineBytes) {
+        throw new ScrapeError("own_limit", `line longer than the limit of ${this.#limits.lineBytes} bytes`);
+      }
+      edit.samples++;
+      index ??= new LineIndex(template, this.#identities.hashKey);
+      const line = template.lines === 0 ? -1 : index.find(scan.page, parser.seriesStart, parser.seriesEnd);
+      if (line >= 0 && scan.seen[line] === 0) {
+        this.#takeKnown(scan, parser, edit, line, lineStart);
+      } else {
+        if (!typeKnown) {
+          this.#restoreType(scan.page, parser, lineStart);
+          typeKnown = true;
+        }
+        this.#takeNew(parser, edit, line, lineStart);
+      }
+      scan.offset = parser.offset;
+      const runStart = scan.line;
+      scanPage(template, scan);
+      if (scan.line > runStart) {
+        edit.order.push({ from: runStart, to: scan.line });
+        edit.samples += scan.line - runStart;
+        typeKnown = false;
+      }
+    }
+  }
+
+  /** Feeds comments to the metadata until a sample or the end. */
+  #nextSeries(parser: ExpositionParser, typeSeen: () => void): "series" | "end" {
+    for (;;) {
+      const kind = parser.next();
+      if (kind === "series" || kind === "end") return kind;
+      if (kind === "comment") continue;
+      this.metadata.set(parser.metricName, kind, parser.text);
+      if (kind === "type") typeSeen();
+    }
+  }
+
+  /** Brings the parser back into the state after the last TYPE line before `offset`, then to `offset` again. */
+  #restoreType(page: Buffer, parser: ExpositionParser, offset: number): void {
+    const found = page.lastIndexOf(typeMark, offset - 1);
+    if (found >= 0 || page.subarray(0, typeMark.length - 1).equals(typeMark.subarray(1))) {
+      parser.seek(found >= 0 ? found + 1 : 0);
+      parser.next();
+    }
+    parser.seek(offset);
+    this.#nextSeries(parser, () => {});
+  }
+
+  #takeKnown(scan: PageScan, parser: ExpositionParser, edit: PageEdit, line: number, lineStart: number): void {
+    const { rows, outcomes } = this.#template;
+    const row = rows === undefined ? line : (rows[line] as number);
+    scan.values[row] = parser.value;
+    if (parser.timestampMs !== undefined) this.#setTimestamp(scan, row, parser.timestampMs);
+    if (parser.exemplar !== undefined && (outcomes === undefined || outcomes[line] === lineOutcome.row)) {
+      edit.exemplars.push({ line, exemplar: parser.exemplar });
+    }
+    scan.starts[line] = lineStart;
+    scan.seen[line] = 1;
+    if (line < scan.line) edit.moved = true;
+    edit.order.push({ line, start: lineStart, valueStart: parser.valueStart, seriesStart: parser.seriesStart });
+    scan.line = line + 1;
+  }
+
+  #takeNew(parser: ExpositionParser, edit: PageEdit, known: number, lineStart: number): void {
+    const isKnown = known >= 0;
+    const repeats = isKnown || edit.newLines.length > 0;
+    const labels: Label[] = parser.labels();
+    if (labels.length > this.#limits.labels) {
+      throw new ScrapeError(
+        "own_limit",
+        `a series has ${labels.length} labels, over the limit of ${this.#limits.labels}`,
+      );
+    }
+    if (edit.samples > this.#limits.series) {
+      throw new ScrapeError("own_limit", `more series than the limit of ${this.#limits.series}`);
+    }
+    const labelSet = this.#labels.resolve(labels);
+    const line: NewLine = {
+      start: lineStart,
+      valueStart: parser.valueStart,
+      seriesStart: parser.seriesStart,
+      labelSet,
+      value: parser.value,
+      timestampMs: parser.timestampMs,
+      exposedName: labels.find(([name]) => name === "__name__")?.[1] ?? "",
+      outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
+    };
+    if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
+    if (parser.exemplar !== undefined && labelSet !== none) {
+      edit.exemplars.push({ newLine: edit.newLines.length, exemplar: parser.exemplar });
+    }
+    if (repeats) edit.mayRepeat = true;
+    edit.order.push({ newLine: edit.newLines.length });
+    edit.newLines.push(line);
+  }
+
+  #setTimestamp(scan: PageScan, row: number, timestampMs: number): void {
+    this.#hasTimestamps = true;
+    scan.timestamps ??= new Float64Array(scan.values.length).fill(Number.NaN);
+    scan.timestamps[row] = timestampMs;
+  }
+
+  /** Every line of the template was there in its place and as it was; only values needed the slow path. */
+  #followsTemplate(scan: PageScan, edit: PageEdit): boolean {
+    const template = this.#template;
+    if (edit.moved || edit.newLines.length > 0 || edit.samples !== template.lines || template.lines === 0) return false;
+    for (const entry of edit.order) {
+      if (!("line" in entry)) continue;
+      const from = entry.line === 0 ? 0 : (template.ends[entry.line - 1] as number);
+      const size = (template.ends[entry.line] as number) - from;
+      if (entry.valueStart - entry.start !== size) return false;
+      for (let i = 0; i < size; i++) if (scan.page[entry.start + i] !== template.text[from + i]) return false;
+    }
+    return this.#isTail(scan.page, scan.offset, scan.length);
+  }
+
+  #exemplarRows(edit: PageEdit): SampleExemplar[] {
+    const { rows } = this.#template;
+    return edit.exemplars.map(({ line = 0, exemplar }) => ({
+      row: rows === undefined ? line : (rows[line] as number),
+      ...exemplar,
+    }));
+  }
+
+  #changed(scan: PageScan, edit: PageEdit): PageContent {
+    const familiesChanged = this.metadata.version !== this.#metadataVersion;
+    if (!familiesChanged && this.#followsTemplate(scan, edit)) {
+      return { ...this.#unchanged(scan), exemplars: this.#exemplarRows(edit) };
+    }
+    const result = rebuildTemplate({
+      identities: this.#identities,
+      template: this.#template,
+      layout: this.#layout,
+      origin: this.#origin,
+      marks: this.#marks,
+      metadata: this.metadata,
+      familiesChanged,
+      scan,
+      edit,
+      sampleLimit: this.#limits.samples,
+    });
+    this.#template = result.template;
+    this.#layout = result.content.layout;
+    this.#metadataVersion = this.metadata.version;
+    const seriesAdded = this.#countAdded(edit);
+    this.#addedByFailed.clear();
+    return { ...result.content, seriesAdded };
+  }
+
+  #countAdded(edit: PageEdit): number {
+    let count = 0;
+    for (const { outcome, labelSet } of edit.newLines) {
+      if (outcome === lineOutcome.row && !this.#addedByFailed.has(labelSet)) count++;
+    }
+    return count;
+  }
+
+  /** What is known of a failed page: its label sets up to the fault. */
+  #failure(caught: unknown, scan: PageScan, edit: PageEdit): unknown {
+    const isExpected = caught instanceof DecodeError || caught instanceof ScrapeError;
+    if (!isExpected) return caught;
+    const seen = this.#seenLabelSets(edit);
+    const samplesAfterRelabel = seen.length;
+    const limit = this.#limits.samples;
+    const reason = caught instanceof ScrapeError ? caught.reason : "parse";
+    const seriesAdded = this.#countAdded(edit);
+    for (const { labelSet } of edit.newLines) if (labelSet !== none) this.#addedByFailed.add(labelSet);
+    return new PageError(caught, reason, {
+      samples: edit.samples,
+      samplesAfterRelabel,
+      seriesAdded,
+      seen: reason === "sample_limit" && limit > 0 ? seen.subarray(0, limit) : seen,
+      offset: caught instanceof DecodeError ? caught.offset : scan.offset,
+    });
+  }
+
+  #seenLabelSets(edit: PageEdit): Uint32Array {
+    const { rows, outcomes } = this.#template;
+    const labels = this.#layout.labels ?? new Uint32Array(0);
+    const seen: number[] = [];
+    const take = (line: number) => {
+      if (outcomes !== undefined && outcomes[line] !== lineOutcome.row) return;
+      seen.push(labels[rows === undefined ? line : (rows[line] as number)] as number);
+    };
+    for (const entry of edit.order) {
+      if ("from" in entry) for (let line = entry.from; line < entry.to; line++) take(line);
+      else if ("line" in entry) take(entry.line);
+      else {
+        const { labelSet } = edit.newLines[entry.newLine] as NewLine;
+        if (labelSet !== none) seen.push(labelSet);
+      }
+    }
+    return Uint32Array.from(seen);
+  }
+}
