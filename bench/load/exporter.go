@@ -43,7 +43,6 @@ func newExporter(targets int, options pageOptions, zip bool, book *ledger) (*exp
 }
 
 func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	arrived := time.Now()
 	target := e.byPort[localPort(r.Context())] - 1
 	buffer, _ := e.buffers.Get().(*[]byte)
 	if buffer == nil {
@@ -60,7 +59,7 @@ func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Length", strconv.Itoa(len(*buffer)))
 		_, err = w.Write(*buffer)
 	}
-	e.ledger.scraped(int(target), arrived, s, len(*buffer), err == nil)
+	e.ledger.scraped(int(target), s, len(*buffer), err == nil)
 }
 
 // writeGzip streams, so that net/http sends chunks of unknown total length, as Go's exporters do.

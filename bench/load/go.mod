@@ -1,3 +1,3 @@
 module millrace.bench/load
 
-go 1.22
+go 1.24

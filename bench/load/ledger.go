@@ -22,13 +22,12 @@ type account struct {
 
 // ledger compares scrape by scrape what was served with what arrived.
 type ledger struct {
-	mu         sync.Mutex
-	accounts   []account
-	total      totals
-	window     totals
-	latency    [maxLatencyMs + 1]uint32
-	begun      time.Time
-	lastServed time.Time
+	mu       sync.Mutex
+	accounts []account
+	total    totals
+	window   totals
+	latency  [maxLatencyMs + 1]uint32
+	begun    time.Time
 }
 
 const maxLatencyMs = 120_000
@@ -54,7 +53,7 @@ func newLedger(targets int) *ledger {
 	return &ledger{accounts: make([]account, targets), begun: time.Now()}
 }
 
-func (l *ledger) scraped(target int, arrived time.Time, s served, bytes int, complete bool) {
+func (l *ledger) scraped(target int, s served, bytes int, complete bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for _, t := range []*totals{&l.total, &l.window} {
@@ -70,7 +69,6 @@ func (l *ledger) scraped(target int, arrived time.Time, s served, bytes int, com
 	if complete {
 		a := &l.accounts[target]
 		a.served = append(a.served, s)
-		l.lastServed = arrived
 	}
 }
 
@@ -133,26 +131,61 @@ func (l *ledger) verify() verdict {
 	for target := range l.accounts {
 		a := &l.accounts[target]
 		sort.Slice(a.delivered, func(i, j int) bool { return a.delivered[i].timestamp < a.delivered[j].timestamp })
+		v.Scrapes += a.cut
+		others := a.unlikeServed()
 		for k, want := range a.served[:a.cut] {
-			v.Scrapes++
-			var got delivery
-			if k < len(a.delivered) {
-				got = a.delivered[k]
-			}
-			switch {
-			case got.samples < want.samples:
-				v.Missing += want.samples - got.samples
-			case got.samples > want.samples:
-				v.Extra += got.samples - want.samples
-			case got.digest != want.digest:
-				v.Wrong++
-			default:
+			if a.has(k) {
 				continue
 			}
-			if len(v.Examples) < 5 {
-				v.Examples = append(v.Examples, fmt.Sprintf("target %d, scrape %d: %d of %d samples", target, k+1, got.samples, want.samples))
+			var got delivery
+			if len(others) > 0 {
+				got, others = others[0], others[1:]
 			}
+			v.add(target, k, got, want)
 		}
 	}
 	return v
+}
+
+// has tells whether scrape k arrived whole: mostly it did as the k-th, else (where others were lost) it is searched.
+func (a *account) has(k int) bool {
+	if k < len(a.delivered) && a.delivered[k].is(a.served[k]) {
+		return true
+	}
+	for i := range a.delivered {
+		if a.delivered[i].is(a.served[k]) {
+			return true
+		}
+	}
+	return false
+}
+
+// unlikeServed are the deliveries, oldest first, that are no whole scrape as it was served.
+func (a *account) unlikeServed() (others []delivery) {
+	whole := map[served]bool{}
+	for _, s := range a.served {
+		whole[served{samples: s.samples, digest: s.digest}] = true
+	}
+	for _, d := range a.delivered {
+		if !whole[served{samples: d.samples, digest: d.digest}] {
+			others = append(others, d)
+		}
+	}
+	return others
+}
+
+func (d delivery) is(s served) bool { return d.samples == s.samples && d.digest == s.digest }
+
+func (v *verdict) add(target, k int, got delivery, want served) {
+	switch {
+	case got.samples < want.samples:
+		v.Missing += want.samples - got.samples
+	case got.samples > want.samples:
+		v.Extra += got.samples - want.samples
+	default:
+		v.Wrong++
+	}
+	if len(v.Examples) < 5 {
+		v.Examples = append(v.Examples, fmt.Sprintf("target %d, scrape %d: %d of %d samples", target, k+1, got.samples, want.samples))
+	}
 }

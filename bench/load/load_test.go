@@ -6,7 +6,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestPageGivesTheDigestOfItsText(t *testing.T) {
@@ -118,23 +117,24 @@ func TestSnappy(t *testing.T) {
 }
 
 func TestLedgerFindsWhatIsWrong(t *testing.T) {
-	want := served{samples: 10, digest: 77}
+	first, second := served{samples: 10, digest: 77}, served{samples: 10, digest: 88}
 	for _, c := range []struct {
 		title     string
 		delivered []delivery
 		want      verdict
 	}{
-		{"all there", []delivery{{2, 10, 77}, {1, 10, 77}}, verdict{}},
-		{"one sample missing", []delivery{{1, 9, 70}, {2, 10, 77}}, verdict{Missing: 1}},
-		{"a whole scrape missing", []delivery{{1, 10, 77}}, verdict{Missing: 10}},
-		{"a scrape sent twice", []delivery{{1, 20, 154}, {2, 10, 77}}, verdict{Extra: 10}},
-		{"another value", []delivery{{1, 10, 78}, {2, 10, 77}}, verdict{Wrong: 1}},
+		{"all there", []delivery{{2, 10, 88}, {1, 10, 77}}, verdict{}},
+		{"one sample missing", []delivery{{1, 9, 70}, {2, 10, 88}}, verdict{Missing: 1}},
+		{"the last scrape missing", []delivery{{1, 10, 77}}, verdict{Missing: 10}},
+		{"the first scrape missing", []delivery{{2, 10, 88}, {3, 10, 99}}, verdict{Missing: 10}},
+		{"a scrape sent twice", []delivery{{1, 20, 154}, {2, 10, 88}}, verdict{Extra: 10}},
+		{"another value", []delivery{{1, 10, 78}, {2, 10, 88}}, verdict{Wrong: 1}},
 	} {
 		l := newLedger(1)
-		l.scraped(0, time.Now(), want, 1, true)
-		l.scraped(0, time.Now(), want, 1, true)
+		l.scraped(0, first, 1, true)
+		l.scraped(0, second, 1, true)
 		l.end()
-		l.scraped(0, time.Now(), want, 1, true)
+		l.scraped(0, served{samples: 10, digest: 99}, 1, true)
 		l.accounts[0].delivered = c.delivered
 		if got := l.verify(); got.Missing != c.want.Missing || got.Extra != c.want.Extra || got.Wrong != c.want.Wrong {
 			t.Errorf("%s: %+v", c.title, got)

@@ -15,31 +15,33 @@ export interface RunSettings {
   readonly warmup: number;
 }
 
-export interface Figures {
-  readonly cpuUserPerMillion: number;
-  readonly cpuSystemPerMillion: number;
+export const figureNames = [
+  "cpuUserPerMillion",
+  "cpuSystemPerMillion",
   /** Share of core 0 that the subject used. */
-  readonly coreShare: number;
-  readonly maxKbPerSeries: number;
-  readonly meanKbPerSeries: number;
-  readonly endKbPerSeries: number;
-  readonly bytesPerSample: number;
-  readonly p50Ms: number;
-  readonly p99Ms: number;
-  readonly deliveredPerSecond: number;
-  /** Completed scrapes as a share of those the interval asks for. */
-  readonly scrapeShare: number;
+  "coreShare",
+  "maxKbPerSeries",
+  "meanKbPerSeries",
+  "endKbPerSeries",
+  "bytesPerSample",
+  "p50Ms",
+  "p99Ms",
+  "deliveredPerSecond",
+  /** Completed scrapes as a share of those that the interval asks for. */
+  "scrapeShare",
   /** Share of core 1 that exporter, sink and this runner used; above 0.8 they may have held the subject back. */
-  readonly loadShare: number;
-}
+  "loadShare",
+] as const;
+
+export type Figures = Readonly<Record<(typeof figureNames)[number], number>>;
 
 export interface RunResult {
   readonly figures: Figures;
   /** Why the delivered count is wrong; undefined where it is right. */
   readonly problem?: string;
   readonly notes: readonly string[];
-  readonly window: LoadState["window"];
-  readonly verdict: Verdict;
+  readonly window?: LoadState["window"];
+  readonly verdict?: Verdict;
 }
 
 const drainS = 30;
@@ -71,6 +73,12 @@ export async function measure(
     await load?.stop();
     rmSync(dir, { recursive: true, force: true });
   }
+}
+
+/** The result of a run that came to no figures. */
+export function failedRun(error: unknown): RunResult {
+  const nothing = Object.fromEntries(figureNames.map((name) => [name, Number.NaN])) as Record<keyof Figures, number>;
+  return { figures: nothing, problem: error instanceof Error ? error.message : String(error), notes: [] };
 }
 
 /** Waits while the subject runs; ends the wait with an error when it does not or when the bench is stopped. */
@@ -108,6 +116,7 @@ async function warmUp(load: Load, row: Row, settings: RunSettings, running: Watc
     const state = await load.state();
     if (state.minScrapes >= settings.warmup) return;
     if (Date.now() > deadline) {
+      if (row.mode === "second" && state.total.scrapes > 0) return; // overloaded, which is what this mode shows
       throw new Error(
         `only ${state.total.scrapes} scrapes of ${row.targets} targets came during warm-up:\n${running.logTail()}`,
       );

@@ -11,15 +11,15 @@ interface Column {
 const columns: readonly Column[] = [
   { title: "subject", text: ({ subject }) => subject.name },
   { title: "version", text: ({ subject }) => (subject.decides ? subject.version : `${subject.version} (older)`) },
-  { title: "CPU-s/M", text: ({ figures }) => cpuPerMillion(figures).toFixed(2) },
-  { title: "user", text: ({ figures }) => figures.cpuUserPerMillion.toFixed(2) },
-  { title: "system", text: ({ figures }) => figures.cpuSystemPerMillion.toFixed(2) },
-  { title: "KB/series", text: ({ figures }) => figures.maxKbPerSeries.toFixed(2) },
-  { title: "mean", text: ({ figures }) => figures.meanKbPerSeries.toFixed(2) },
-  { title: "B/sample", text: ({ figures }) => figures.bytesPerSample.toFixed(1) },
-  { title: "p50 ms", text: ({ figures }) => figures.p50Ms.toFixed(0) },
-  { title: "p99 ms", text: ({ figures }) => figures.p99Ms.toFixed(0) },
-  { title: "samples/s", text: ({ figures }) => figures.deliveredPerSecond.toFixed(0) },
+  { title: "CPU-s/M", text: ({ figures }) => fixed(cpuPerMillion(figures), 2) },
+  { title: "user", text: ({ figures }) => fixed(figures.cpuUserPerMillion, 2) },
+  { title: "system", text: ({ figures }) => fixed(figures.cpuSystemPerMillion, 2) },
+  { title: "KB/series", text: ({ figures }) => fixed(figures.maxKbPerSeries, 2) },
+  { title: "mean", text: ({ figures }) => fixed(figures.meanKbPerSeries, 2) },
+  { title: "B/sample", text: ({ figures }) => fixed(figures.bytesPerSample, 1) },
+  { title: "p50 ms", text: ({ figures }) => fixed(figures.p50Ms, 0) },
+  { title: "p99 ms", text: ({ figures }) => fixed(figures.p99Ms, 0) },
+  { title: "samples/s", text: ({ figures }) => fixed(figures.deliveredPerSecond, 0) },
   { title: "core 0", text: ({ figures }) => percent(figures.coreShare) },
   { title: "core 1", text: ({ figures }) => percent(figures.loadShare) },
   { title: "delivered", text: ({ problem }) => (problem === undefined ? "all" : "WRONG") },
@@ -51,10 +51,15 @@ export function formatRow(summary: RowSummary): string {
 }
 
 function remarks({ subject, problem, notes }: SubjectSummary): string[] {
-  const wrong = problem === undefined ? [] : [`${subject.name}: no ratio, the delivered count is wrong: ${problem}`];
+  const wrong = problem === undefined ? [] : [`${subject.name}: no ratio: ${problem}`];
   return [...wrong, ...notes.map((note) => `${subject.name}: ${note}`)];
 }
 
+/** A run that failed has no figures. */
+function fixed(value: number, digits: number): string {
+  return Number.isNaN(value) ? "-" : value.toFixed(digits);
+}
+
 function percent(share: number): string {
-  return `${(share * 100).toFixed(0)} %`;
+  return Number.isNaN(share) ? "-" : `${fixed(share * 100, 0)} %`;
 }

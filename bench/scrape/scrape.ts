@@ -4,7 +4,7 @@ import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { buildLoad } from "./load.ts";
-import { measure, type RunResult, type RunSettings } from "./measure.ts";
+import { failedRun, measure, type RunResult, type RunSettings } from "./measure.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
 import { loadCore } from "./processes.ts";
 import { formatRow } from "./report.ts";
@@ -85,16 +85,20 @@ async function runRow(
   const results = new Map<Subject, RunResult[]>();
   for (let run = 1; run <= options.runs; run++) {
     for (const subject of subjects.filter((each) => takesPart(row, each))) {
-      const result = await measure(subject, row, settings, stop);
+      const result = await measure(subject, row, settings, stop).catch(failedRun);
+      stop.throwIfAborted();
       results.set(subject, [...(results.get(subject) ?? []), result]);
-      const verdict = result.problem === undefined ? "" : `, WRONG: ${result.problem}`;
-      const cpu = cpuPerMillion(result.figures).toFixed(2);
-      console.log(`${rowName(row)}, run ${run} of ${options.runs}, ${subject.name}: ${cpu} CPU-s/M${verdict}`);
+      console.log(`${rowName(row)}, run ${run} of ${options.runs}, ${subject.name}: ${runLine(result)}`);
     }
   }
   if (results.size === 0) return undefined;
   const summaries = [...results].map(([subject, runs]) => summarize(subject, runs));
   return summarizeRow(row, summaries, options.quick);
+}
+
+function runLine({ figures, problem }: RunResult): string {
+  const cpu = Number.isNaN(figures.coreShare) ? "no figures" : `${cpuPerMillion(figures).toFixed(2)} CPU-s/M`;
+  return problem === undefined ? cpu : `${cpu}, WRONG: ${problem}`;
 }
 
 /** In mode "second" a peer may be overloaded, which is what that row shows. */

@@ -1,6 +1,6 @@
 /** Medians over the runs of a row, ratios to the peers, and whether the bars hold. */
 
-import type { Figures, RunResult } from "./measure.ts";
+import { type Figures, figureNames, type RunResult } from "./measure.ts";
 import { bars, type Row, rowName } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
 
@@ -86,21 +86,8 @@ function verdictOn(title: string, measured: number, limit: number | undefined): 
 }
 
 function medians(all: readonly Figures[]): Figures {
-  const of = (key: keyof Figures) => median(all.map((figures) => figures[key]));
-  return {
-    cpuUserPerMillion: of("cpuUserPerMillion"),
-    cpuSystemPerMillion: of("cpuSystemPerMillion"),
-    coreShare: of("coreShare"),
-    maxKbPerSeries: of("maxKbPerSeries"),
-    meanKbPerSeries: of("meanKbPerSeries"),
-    endKbPerSeries: of("endKbPerSeries"),
-    bytesPerSample: of("bytesPerSample"),
-    p50Ms: of("p50Ms"),
-    p99Ms: of("p99Ms"),
-    deliveredPerSecond: of("deliveredPerSecond"),
-    scrapeShare: of("scrapeShare"),
-    loadShare: of("loadShare"),
-  };
+  const entries = figureNames.map((name) => [name, median(all.map((figures) => figures[name]))] as const);
+  return Object.fromEntries(entries) as Record<keyof Figures, number>;
 }
 
 function median(values: readonly number[]): number {
