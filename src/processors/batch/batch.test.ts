@@ -1,0 +1,241 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { encodeMetricsJson } from "../../codec/otlp-json/encode-metrics.ts";
+import { batchPoints } from "../../codec/otlp-json/group-points.ts";
+import { countRows, type MetricsBatch } from "../../model/batch.ts";
+import type { ConsumeError } from "../../model/errors.ts";
+import { Identities } from "../../model/identities.ts";
+import {
+  buildExponentialHistograms,
+  buildHistograms,
+  buildNumbers,
+  buildSummaries,
+} from "../../testing/build-points.ts";
+import { createMetricsSink } from "../../testing/metrics-sink.ts";
+import { runProcessor } from "../../testing/run-processor.ts";
+import { createTestContext, parseConfig } from "../../testing/test-context.ts";
+import batch from "./batch.ts";
+import { slicePoints } from "./split-segment.ts";
+
+const identities = new Identities();
+let counter = 0;
+
+/** A batch of `rows` gauges with values of their own. */
+function gauges(rows: number): MetricsBatch {
+  return buildNumbers(
+    Array.from({ length: rows }, () => ({ name: "m", value: counter++ })),
+    { identities },
+  );
+}
+
+function setUp(section: object = {}) {
+  const test = createTestContext(parseConfig(batch, section) as never, { id: "batch" });
+  const processor = batch.create(test.context);
+  const sink = createMetricsSink();
+  const settled: string[] = [];
+  const push = (data: MetricsBatch, name = "") => {
+    const call = processor.metrics?.(data, sink) ?? Promise.resolve();
+    call.then(
+      () => settled.push(`${name} taken`),
+      (error: ConsumeError) => settled.push(`${name} ${error.permanent ? "refused" : "retry"}`),
+    );
+    return call;
+  };
+  test.startLoops();
+  const shutdown = async (deadline = new AbortController().signal) => {
+    await test.stopLoops();
+    await processor.shutdown?.(deadline);
+  };
+  return { ...test, processor, sink, push, settled, shutdown };
+}
+
+const sizes = (sink: { batches: readonly MetricsBatch[] }) => sink.batches.map(countRows);
+
+describe("batch", () => {
+  test("hands on joined segments, unchanged, when the timeout is over", async () => {
+    const { clock, push, sink, settled, shutdown } = setUp();
+    const [a, b] = [gauges(2), gauges(3)];
+    push(a, "a");
+    await clock.advance(150);
+    push(b, "b");
+    await clock.advance(49);
+    expect(sizes(sink)).toEqual([]);
+    await clock.advance(1);
+    expect(sink.batches[0]?.segments).toEqual([...a.segments, ...b.segments]);
+    expect(sink.batches[0]?.segments[0]).toBe(a.segments[0]);
+    expect(settled).toEqual(["a taken", "b taken"]);
+    await shutdown();
+  });
+
+  test("counts the timeout from the first data, again after each batch", async () => {
+    const { clock, push, sink, shutdown } = setUp({ timeout: "1s" });
+    await clock.advance(5000);
+    push(gauges(1));
+    await clock.advance(999);
+    expect(sizes(sink)).toEqual([]);
+    await clock.advance(501);
+    push(gauges(2));
+    await clock.advance(999);
+    expect(sizes(sink)).toEqual([1]);
+    await clock.advance(1);
+    expect(sizes(sink)).toEqual([1, 2]);
+    await shutdown();
+  });
+
+  test("hands on at once what reaches send_batch_size, and restarts the timeout", async () => {
+    const { clock, push, sink, shutdown, meter } = setUp({ send_batch_size: 4 });
+    push(gauges(3));
+    await clock.advance(100);
+    push(gauges(3));
+    await clock.advance(0);
+    expect(sizes(sink)).toEqual([6]);
+    push(gauges(1));
+    await clock.advance(199);
+    expect(sizes(sink)).toEqual([6]);
+    await clock.advance(1);
+    expect(sizes(sink)).toEqual([6, 1]);
+    await shutdown();
+    const values = Object.fromEntries(meter.collect().map(({ name, samples }) => [name, samples.at(-1)?.value]));
+    expect(values).toEqual({
+      otelcol_processor_batch_batch_send_size: 2,
+      otelcol_processor_batch_batch_size_trigger_send: 1,
+      otelcol_processor_batch_metadata_cardinality: 1,
+      otelcol_processor_batch_timeout_trigger_send: 1,
+    });
+  });
+
+  test.each([{ timeout: "0s" }, { send_batch_size: 0 }])("hands on at once with %j", async (section) => {
+    const { push, sink, shutdown } = setUp(section);
+    await push(gauges(3));
+    await push(gauges(1));
+    expect(sizes(sink)).toEqual([3, 1]);
+    await shutdown();
+  });
+
+  test("cuts at send_batch_max_size and answers when every piece was taken", async () => {
+    const { clock, push, sink, settled, shutdown } = setUp({ send_batch_size: 4, send_batch_max_size: 4 });
+    push(gauges(10), "a");
+    await clock.advance(0);
+    expect([sizes(sink), settled]).toEqual([[4, 4], []]);
+    await clock.advance(200);
+    expect([sizes(sink), settled]).toEqual([[4, 4, 2], ["a taken"]]);
+    await shutdown();
+  });
+
+  test("refuses a sender whose data was refused in part, and no other", async () => {
+    const { clock, push, sink, settled, shutdown } = setUp({ send_batch_size: 2, send_batch_max_size: 2 });
+    sink.mode = "permanent";
+    push(gauges(2), "a");
+    await clock.advance(0);
+    sink.mode = "accept";
+    push(gauges(2), "b");
+    await clock.advance(0);
+    expect(settled).toEqual(["a refused", "b taken"]);
+    await shutdown();
+  });
+
+  test("sends one batch at a time, in order", async () => {
+    const { processor, clock, shutdown } = setUp({ send_batch_size: 1 });
+    const gates: (() => void)[] = [];
+    const slow = { metrics: () => new Promise<void>((resolve) => gates.push(resolve)) };
+    const calls = [1, 2, 3].map((rows) => processor.metrics?.(gauges(rows), slow));
+    await clock.advance(0);
+    expect(gates.length).toBe(1);
+    gates[0]?.();
+    await clock.advance(0);
+    expect(gates.length).toBe(2);
+    gates[1]?.();
+    await Promise.all(calls);
+    await shutdown();
+  });
+
+  test("flushes on shutdown and refuses what comes later, retryably", async () => {
+    const { push, sink, settled, shutdown } = setUp({ timeout: "1h" });
+    push(gauges(2), "a");
+    await shutdown();
+    await shutdown();
+    expect(sizes(sink)).toEqual([2]);
+    await push(gauges(1), "b").catch(() => {});
+    expect(settled).toEqual(["a taken", "b retry"]);
+  });
+
+  test("gives up at the deadline and refuses what was not taken", async () => {
+    const { processor, clock, shutdown } = setUp({ send_batch_size: 1, send_batch_max_size: 1 });
+    const hanging = { metrics: () => new Promise<void>(() => {}) };
+    const calls = [processor.metrics?.(gauges(1), hanging), processor.metrics?.(gauges(2), hanging)];
+    await clock.advance(0);
+    await shutdown(AbortSignal.abort());
+    const results = await Promise.allSettled(calls);
+    expect(results.map((result) => result.status === "rejected" && (result.reason as ConsumeError).code)).toEqual([
+      "CONSUME_SHUTDOWN",
+      "CONSUME_SHUTDOWN",
+    ]);
+  });
+
+  test("passes an empty batch without a word", async () => {
+    const { push, sink, shutdown } = setUp();
+    await push(gauges(0));
+    expect(sizes(sink)).toEqual([]);
+    await shutdown();
+  });
+
+  test.each([
+    [{ send_batch_max_size: 10 }, "at least send_batch_size"],
+    [{ metadata_keys: ["a", "A"] }, "twice"],
+    [{ timeout: "-1s" }, "timeout"],
+    [{ send_batch_sise: 10 }, "send_batch_sise"],
+  ])("refuses %j", (section, message) => {
+    expect(() => parseConfig(batch, section)).toThrow(message);
+  });
+});
+
+describe("slicePoints", () => {
+  const rows = [0, 1, 2, 3];
+  const kinds: [string, MetricsBatch][] = [
+    [
+      "numbers",
+      buildNumbers(rows.map((i) => ({ name: "n", value: i % 2 ? BigInt(i) : i, exemplars: [{ value: i }] }))),
+    ],
+    ["histograms", buildHistograms(rows.map((i) => ({ name: "h", bounds: [i], buckets: [1n, BigInt(i)], sum: i })))],
+    ["exponential histograms", buildExponentialHistograms(rows.map((i) => ({ name: "e", scale: i, sum: i })))],
+    [
+      "summaries",
+      buildSummaries(
+        rows.map((i) => ({
+          name: "s",
+          count: 1n,
+          sum: i,
+          quantiles: [
+            [0.5, i],
+            [1, i],
+          ],
+        })),
+      ),
+    ],
+  ];
+  test.each(kinds)("keeps every point of %s", (_kind, { segments }) => {
+    const [segment] = segments;
+    if (segment?.form !== "points") throw new Error("expected points");
+    const pieces = [slicePoints(segment, 0, 1), slicePoints(segment, 1, 3), slicePoints(segment, 3, 4)];
+    expect(encodeMetricsJson(pieces)).toBe(encodeMetricsJson(batchPoints({ signal: "metrics", segments })));
+  });
+});
+
+describe("properties", () => {
+  test("nothing is lost, doubled, reordered or larger than the maximum", async () => {
+    const limits = fc.record({ size: fc.integer({ min: 1, max: 8 }), more: fc.integer({ min: 0, max: 4 }) });
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 12 }), { maxLength: 8 }), limits, async (list, limit) => {
+        const batches = list.map(gauges);
+        const max = limit.size + limit.more;
+        const out = await runProcessor(batch, { send_batch_size: limit.size, send_batch_max_size: max }, batches);
+        expect(out.flatMap(valuesOf)).toEqual(batches.flatMap(valuesOf));
+        for (const one of out) expect(countRows(one)).toBeLessThanOrEqual(max);
+      }),
+    );
+  });
+});
+
+function valuesOf({ segments }: MetricsBatch): number[] {
+  return segments.flatMap((segment) => ("doubles" in segment ? Array.from(segment.doubles) : []));
+}

@@ -1,0 +1,106 @@
+/** Joins small batches into large ones, and answers every sender when its data was taken. */
+
+import { z } from "zod";
+import { duration } from "../../codec/yaml/field-types.ts";
+import { defineProcessor } from "../../component/define.ts";
+import { sectionIssue } from "../../component/section-issues.ts";
+import type { Meter } from "../../component/telemetry.ts";
+import { Batcher, type BatchMetrics } from "./batcher.ts";
+
+const maxUint32 = 0xffff_ffff;
+const sizeField = () => z.number().int().min(0).max(maxUint32);
+
+export default defineProcessor({
+  type: "batch",
+  description: "Joins small batches into large ones.",
+  stability: { metrics: "beta" },
+
+  config: z
+    .strictObject({
+      timeout: duration()
+        .default(200)
+        .describe("Longest time that data waits for more, from the first of it on. 0 hands everything on at once."),
+      send_batch_size: sizeField()
+        .default(8192)
+        .describe("Points (or samples) from which on a batch is handed on. 0 hands everything on at once."),
+      send_batch_max_size: sizeField()
+        .default(0)
+        .describe(
+          "Largest batch; larger ones are cut, but never within a metric family, so that a histogram stays whole. " +
+            "0 means no maximum. At least send_batch_size.",
+        ),
+      metadata_keys: z
+        .array(z.string())
+        .default([])
+        .describe("Properties of the client that keep batches apart. Accepted; no receiver hands any on yet."),
+      metadata_cardinality_limit: sizeField()
+        .default(1000)
+        .describe("Largest number of combinations of metadata_keys; 0 means no limit."),
+    })
+    .superRefine((config, context) => {
+      if (config.send_batch_max_size > 0 && config.send_batch_max_size < config.send_batch_size) {
+        const message = `expected at least send_batch_size (${config.send_batch_size})`;
+        context.addIssue({ code: "custom", path: ["send_batch_max_size"], message });
+      }
+      const seen = new Set<string>();
+      for (const [index, key] of config.metadata_keys.entries()) {
+        if (seen.has(key.toLowerCase())) {
+          context.addIssue({ code: "custom", path: ["metadata_keys", index], message: "is there twice" });
+        }
+        seen.add(key.toLowerCase());
+      }
+    }),
+
+  complete(config, section) {
+    if (config.metadata_keys.length > 0) {
+      section.notice(sectionIssue(section, ["metadata_keys"], "has no effect yet: clients' metadata is not handed on"));
+    }
+    return config;
+  },
+
+  create({ id, config, clock, meter, spawn }) {
+    const batcher = new Batcher(
+      {
+        timeoutMs: config.timeout,
+        minRows: config.send_batch_size,
+        maxRows: config.send_batch_max_size === 0 ? Number.POSITIVE_INFINITY : config.send_batch_max_size,
+      },
+      clock,
+      batchMetrics(meter, id),
+    );
+    spawn("timeout", (signal) => batcher.runTimer(signal));
+    return {
+      metrics: (batch, next) => batcher.add(batch, next),
+      shutdown: (deadline) => batcher.shutdown(deadline),
+    };
+  },
+});
+
+/** Bounds of the histogram of batch sizes, the Collector's. */
+const sizeBounds = [
+  10, 25, 50, 75, 100, 250, 500, 750, 1000, 2000, 3000, 4000, 5000, 6000, 7000, 8000, 9000, 10_000, 20_000, 30_000,
+  50_000, 100_000,
+];
+
+function batchMetrics(meter: Meter, id: string): BatchMetrics {
+  const labels = { processor: id };
+  const counter = (name: string, help: string) =>
+    meter.counter(`otelcol_processor_batch_${name}`, { help, level: "normal" }).with(labels);
+  meter
+    .gauge("otelcol_processor_batch_metadata_cardinality", {
+      help: "Number of distinct metadata value combinations being processed",
+      level: "normal",
+    })
+    .with(labels).value = 1;
+  return {
+    size: meter
+      .histogram("otelcol_processor_batch_batch_send_size", {
+        help: "Number of units in the batch",
+        level: "normal",
+        buckets: sizeBounds,
+      })
+      .with(labels),
+    sizeTriggers: counter("batch_size_trigger_send", "Number of times the batch was sent due to a size trigger"),
+    timeoutTriggers: counter("timeout_trigger_send", "Number of times the batch was sent due to a timeout trigger"),
+  };
+}

@@ -1,0 +1,203 @@
+/** Collects segments, cuts them into batches, hands these on one after another, and answers the senders. */
+
+import type { MetricsConsumer } from "../../component/consumer.ts";
+import type { Clock, HistogramCell, MetricCell } from "../../component/telemetry.ts";
+import { countRows, type MetricsBatch, type MetricsSegment, metricsBatch } from "../../model/batch.ts";
+import { ConsumeError, toError } from "../../model/errors.ts";
+import { splitSegment } from "./split-segment.ts";
+
+export interface BatchLimits {
+  /** 0: hand on at once. */
+  readonly timeoutMs: number;
+  /** Rows from which on a batch is handed on. 0: at once. */
+  readonly minRows: number;
+  /** Rows of the largest batch; Infinity for no maximum. */
+  readonly maxRows: number;
+}
+
+export interface BatchMetrics {
+  readonly size: HistogramCell;
+  readonly sizeTriggers: MetricCell;
+  readonly timeoutTriggers: MetricCell;
+}
+
+/** A sender whose data is here, perhaps in several pieces. */
+interface Sender {
+  /** Pieces that were neither taken nor refused yet. */
+  pieces: number;
+  error: Error | undefined;
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+interface Piece {
+  readonly segment: MetricsSegment;
+  readonly sender: Sender;
+}
+
+/**
+ * Batches are handed on one at a time, so that the next component sees the rows of a series in the order in which they
+ * came. What waits is bounded by the senders: each of them waits for its answer.
+ */
+export class Batcher {
+  readonly #limits: BatchLimits;
+  readonly #clock: Clock;
+  readonly #metrics: BatchMetrics;
+  #pieces: Piece[] = [];
+  #rows = 0;
+  /** When the first of the data that is not due yet came, on the monotonic clock. */
+  #firstAt = 0;
+  #next: MetricsConsumer | undefined;
+  /** Rows at the front that are due, for the timer or the end; the rest waits for its own trigger. */
+  #dueRows = 0;
+  #sending: Promise<void> | undefined;
+  #inFlight: readonly Piece[] = [];
+  #closed = false;
+  #wakeTimer: () => void = () => {};
+
+  constructor(limits: BatchLimits, clock: Clock, metrics: BatchMetrics) {
+    this.#limits = limits;
+    this.#clock = clock;
+    this.#metrics = metrics;
+  }
+
+  /** Resolves when all of the batch was taken by `next`; rejects with its error, once nothing of it is under way. */
+  add(batch: MetricsBatch, next: MetricsConsumer): Promise<void> {
+    if (this.#closed) return Promise.reject(closedError());
+    const segments = batch.segments.filter((segment) => segment.to > segment.from);
+    if (segments.length === 0) return Promise.resolve();
+    this.#next = next;
+    if (this.#rows === this.#dueRows) this.#firstAt = this.#clock.monotonic();
+    const answer = new Promise<void>((resolve, reject) => {
+      const sender = { pieces: segments.length, error: undefined, resolve, reject };
+      for (const segment of segments) this.#pieces.push({ segment, sender });
+    });
+    this.#rows += countRows(batch);
+    if (this.#limits.timeoutMs === 0) this.#dueRows = this.#rows;
+    this.#send();
+    this.#wakeTimer();
+    return answer;
+  }
+
+  /** Hands on what has waited for the timeout, until the signal aborts. */
+  async runTimer(signal: AbortSignal): Promise<void> {
+    const { timeoutMs } = this.#limits;
+    if (timeoutMs === 0) return;
+    while (!signal.aborted) {
+      if (this.#rows === this.#dueRows) await this.#dataComes(signal);
+      const waitMs = this.#firstAt + timeoutMs - this.#clock.monotonic();
+      if (waitMs > 0) await this.#clock.sleep(waitMs, signal);
+      const isDue = this.#clock.monotonic() >= this.#firstAt + timeoutMs;
+      if (signal.aborted || !isDue || this.#rows === this.#dueRows) continue;
+      this.#metrics.timeoutTriggers.add(1);
+      this.#dueRows = this.#rows;
+      this.#send();
+    }
+  }
+
+  /**
+   * Hands on everything; what was not taken when the deadline aborts is refused to its senders, retryably. What was
+   * under way at that moment may have been taken all the same.
+   */
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    this.#closed = true;
+    this.#dueRows = this.#rows;
+    this.#send();
+    if (this.#sending === undefined) return;
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = () => aborted.resolve();
+    if (deadline.aborted) onAbort();
+    else deadline.addEventListener("abort", onAbort, { once: true });
+    await Promise.race([this.#sending, aborted.promise]);
+    deadline.removeEventListener("abort", onAbort);
+    for (const { sender } of [...this.#inFlight, ...this.#pieces]) sender.reject(closedError());
+    this.#pieces = [];
+    this.#rows = 0;
+    this.#dueRows = 0;
+  }
+
+  #dataComes(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        signal.removeEventListener("abort", done);
+        this.#wakeTimer = () => {};
+        resolve();
+      };
+      signal.addEventListener("abort", done);
+      this.#wakeTimer = done;
+      if (signal.aborted) done();
+    });
+  }
+
+  /** Starts handing on, unless that is under way: it goes on as long as something is due. */
+  #send(): void {
+    if (this.#sending !== undefined || !this.#isDue()) return;
+    this.#sending = this.#sendAll().finally(() => {
+      this.#sending = undefined;
+      this.#send();
+    });
+  }
+
+  #isDue(): boolean {
+    return this.#rows > 0 && (this.#dueRows > 0 || this.#rows >= this.#limits.minRows);
+  }
+
+  async #sendAll(): Promise<void> {
+    while (this.#isDue()) {
+      if (this.#dueRows === 0 || this.#limits.timeoutMs === 0) this.#metrics.sizeTriggers.add(1);
+      await this.#sendOne(this.#take());
+    }
+  }
+
+  async #sendOne(pieces: readonly Piece[]): Promise<void> {
+    const batch = metricsBatch(pieces.map((piece) => piece.segment));
+    this.#metrics.size.record(countRows(batch));
+    this.#inFlight = pieces;
+    let error: Error | undefined;
+    try {
+      await this.#next?.metrics(batch);
+    } catch (caught) {
+      error = toError(caught);
+    }
+    this.#inFlight = [];
+    for (const piece of pieces) settle(piece.sender, error);
+  }
+
+  /** Takes the front of what waits, at most `maxRows` rows unless a single family is larger. */
+  #take(): Piece[] {
+    const { maxRows } = this.#limits;
+    const taken: Piece[] = [];
+    let rows = 0;
+    let used = 0;
+    for (const piece of this.#pieces) {
+      const size = piece.segment.to - piece.segment.from;
+      const room = maxRows - rows;
+      const [head, tail] = size <= room ? [piece.segment, undefined] : splitSegment(piece.segment, room, rows === 0);
+      if (head !== undefined) {
+        taken.push({ segment: head, sender: piece.sender });
+        rows += head.to - head.from;
+        if (tail !== undefined) piece.sender.pieces++;
+      }
+      if (tail === undefined) used++;
+      else {
+        this.#pieces[used] = { segment: tail, sender: piece.sender };
+        break;
+      }
+    }
+    this.#pieces.splice(0, used);
+    this.#rows -= rows;
+    this.#dueRows = Math.max(0, this.#dueRows - rows);
+    return taken;
+  }
+}
+
+function settle(sender: Sender, error: Error | undefined): void {
+  sender.error ??= error;
+  if (--sender.pieces > 0) return;
+  if (sender.error === undefined) sender.resolve();
+  else sender.reject(sender.error);
+}
+
+function closedError(): ConsumeError {
+  return new ConsumeError("CONSUME_SHUTDOWN", "the batch processor is shut down", { permanent: false });
+}

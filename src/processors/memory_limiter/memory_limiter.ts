@@ -1,0 +1,88 @@
+/** Refuses data, retryably, while the process uses too much memory. */
+
+import { z } from "zod";
+import { duration } from "../../codec/yaml/field-types.ts";
+import { defineProcessor } from "../../component/define.ts";
+import { countRows } from "../../model/batch.ts";
+import { ConsumeError } from "../../model/errors.ts";
+import { MemoryLimiter, type MemorySource, memoryLimits } from "./limiter.ts";
+import { processMemory } from "./process-memory.ts";
+
+const mebibytes = () => z.number().int().min(0).max(0xffff_ffff).default(0);
+const percentage = () => z.number().int().min(0).max(100).default(0);
+
+const config = z
+  .strictObject({
+    check_interval: duration()
+      .default(0)
+      .describe("Time between two looks at the memory in use. Required; 1s is a good choice."),
+    limit_mib: mebibytes().describe("Hard limit, in MiB of resident memory. 0: limit_percentage counts."),
+    spike_limit_mib: mebibytes().describe(
+      "How far below the hard limit data is refused already, in MiB. 0: a fifth of the limit.",
+    ),
+    limit_percentage: percentage().describe("Hard limit in percent of the memory of the container or the machine."),
+    spike_limit_percentage: percentage().describe("The same as spike_limit_mib in percent of that memory."),
+    min_gc_interval_when_soft_limited: duration()
+      .default(10_000)
+      .describe("Shortest time between two forced garbage collections below the hard limit."),
+    min_gc_interval_when_hard_limited: duration()
+      .default(0)
+      .describe("Shortest time between two forced garbage collections above the hard limit."),
+    max_gc_interval_when_soft_limited: duration().default(30_000).describe("Accepted without effect."),
+    max_gc_interval_when_hard_limited: duration().default(30_000).describe("Accepted without effect."),
+  })
+  .superRefine((limits, context) => {
+    const fault = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
+    if (limits.check_interval === 0) fault("check_interval", "expected a duration greater than zero");
+    if (limits.limit_mib === 0 && limits.limit_percentage === 0) {
+      fault("limit_mib", "required: limit_mib or limit_percentage");
+    }
+    if (limits.limit_mib > 0 && limits.spike_limit_mib >= limits.limit_mib) {
+      fault("spike_limit_mib", `expected less than limit_mib (${limits.limit_mib})`);
+    }
+    if (limits.limit_percentage > 0 && limits.spike_limit_percentage >= limits.limit_percentage) {
+      fault("spike_limit_percentage", `expected less than limit_percentage (${limits.limit_percentage})`);
+    }
+    if (limits.min_gc_interval_when_soft_limited < limits.min_gc_interval_when_hard_limited) {
+      fault("min_gc_interval_when_soft_limited", "expected at least min_gc_interval_when_hard_limited");
+    }
+  });
+
+/** The processor over a source of memory figures; tests bring their own. */
+export function defineMemoryLimiter(memory: MemorySource) {
+  return defineProcessor({
+    type: "memory_limiter",
+    description: "Refuses data while the process uses too much memory.",
+    stability: { metrics: "beta" },
+    config,
+    create({ id, config: settings, clock, log, meter, host, spawn }) {
+      const limiter = new MemoryLimiter(settings, memory, { clock, log, host });
+      const counter = (name: string, help: string) =>
+        meter.counter(`otelcol_processor_memory_limiter_${name}_metric_points`, { help }).with({ processor: id });
+      const accepted = counter("accepted", "Number of metric points successfully pushed into the next component");
+      const refused = counter("refused", "Number of metric points that were refused because of high memory usage");
+      spawn("check", (signal) => limiter.run(signal));
+      return {
+        async start() {
+          const { hardBytes, softBytes } = memoryLimits(settings, memory);
+          log.info("Memory limiter configured", {
+            limit_mib: Math.round(hardBytes / 2 ** 20),
+            spike_limit_mib: Math.round((hardBytes - softBytes) / 2 ** 20),
+            check_interval: `${settings.check_interval}ms`,
+          });
+        },
+        async metrics(batch, next) {
+          if (limiter.mustRefuse) {
+            refused.add(countRows(batch));
+            const message = "data refused due to high memory usage";
+            throw new ConsumeError("CONSUME_MEMORY_LIMIT", message, { permanent: false });
+          }
+          accepted.add(countRows(batch));
+          await next.metrics(batch);
+        },
+      };
+    },
+  });
+}
+
+export default defineMemoryLimiter(processMemory);

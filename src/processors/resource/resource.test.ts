@@ -1,0 +1,40 @@
+import { describe, expect, test } from "vitest";
+import type { AttributeValue } from "../../model/attributes.ts";
+import { buildNumbers } from "../../testing/build-points.ts";
+import { runProcessor } from "../../testing/run-processor.ts";
+import { parseConfig } from "../../testing/test-context.ts";
+import resource from "./resource.ts";
+
+describe("resource", () => {
+  test("edits resource attributes and leaves the attributes of points", async () => {
+    const batch = buildNumbers([
+      { name: "m", value: 1, resource: { a: "1", b: "x" }, resourceSchemaUrl: "u", attributes: { a: "1" } },
+    ]);
+    const attributes = [
+      { key: "a", action: "delete" },
+      { key: "c", from_attribute: "b", action: "upsert" },
+    ];
+    const [out] = await runProcessor(resource, { attributes }, batch);
+    const layout = out?.segments[0]?.layout;
+    const series = layout?.form === "points" ? layout.identities.seriesView(layout.series[0] ?? 0) : undefined;
+    const plain = (map: ReadonlyMap<string, AttributeValue> | undefined) => Object.fromEntries(map ?? []);
+    expect(plain(series?.resource.attributes)).toEqual({ b: "x", c: "x" });
+    expect(series?.resource.schemaUrl).toBe("u");
+    expect(plain(series?.attributes)).toEqual({ a: "1" });
+  });
+
+  test("hands the same layout on when nothing changes", async () => {
+    const batch = buildNumbers([{ name: "m", value: 1 }]);
+    const [out] = await runProcessor(resource, { attributes: [{ key: "a", action: "delete" }] }, batch);
+    const [before, after] = [batch.segments[0]?.layout, out?.segments[0]?.layout];
+    expect(after?.form === "points" && after.series).toEqual(before?.form === "points" && before.series);
+  });
+
+  test.each([
+    [{}, "attributes"],
+    [{ attributes: [] }, "at least one action"],
+    [{ attributes: [{ key: "a", action: "delete" }], actions: [] }, "actions"],
+  ])("refuses %j", (section, message) => {
+    expect(() => parseConfig(resource, section)).toThrow(message);
+  });
+});
