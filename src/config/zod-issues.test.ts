@@ -169,6 +169,15 @@ describe("issues", () => {
     expect(lines.toSorted()).toEqual(expected.toSorted());
   });
 
+  test("an empty optional section says what it needs", () => {
+    const needy = z.strictObject({ api: optionalSection(z.strictObject({ endpoint: z.string() })) });
+    const { issues } = decodeWithSchema(needy, parseYaml("a: 1\napi:\n", "f").root, ["x"]);
+    expect(issues.map(formatConfigIssue)).toEqual([
+      "x::api::endpoint: required (f:2:1)",
+      'x::a: unknown key, expected "api" (f:1:1)',
+    ]);
+  });
+
   test("issues found in a raw node keep their paths", () => {
     const nested = z.strictObject({
       config: rawNode().transform((_node, context) => {

@@ -116,7 +116,9 @@ export function optionalSection<T>(schema: z.ZodType<T>) {
       const defaults = schema.safeParse({});
       if (defaults.success) return defaults.data;
       for (const issue of defaults.error.issues) {
-        context.issues.push({ code: "custom", message: issue.message, input: value, path: issue.path });
+        // Nothing was given, so whatever has the wrong type is missing.
+        const message = issue.code === "invalid_type" || issue.code === "invalid_union" ? "required" : issue.message;
+        context.issues.push({ code: "custom", message, input: value, path: issue.path });
       }
       return z.NEVER;
     })
