@@ -82,17 +82,21 @@ export class Expander {
 
   /** A value that consists of one reference keeps the YAML type of what it refers to. */
   #expandWhole(found: ConfigNode, expansion: Expansion, node: ScalarNode, path: Path, nesting: number): ConfigNode {
-    const expanded = this.expand(found, path, nesting + 1);
-    if (expanded.kind === "scalar") return { ...expanded, at: node.at, expansion };
     const isFromFile = found.at?.file !== undefined && this.files.has(found.at.file);
-    const placed = isFromFile ? expanded : moveTo(expanded, node.at);
-    return { ...placed, expansion: { ...expansion, text: expansion.text.replaceAll("$$", "$") } };
+    const expanded = this.expand(isFromFile ? found : moveTo(found, node.at), path, nesting + 1);
+    if (expanded.kind === "scalar") return { ...expanded, at: node.at, expansion };
+    return { ...expanded, expansion: { ...expansion, text: expansion.text.replaceAll("$$", "$") } };
   }
 
   #fetch(reference: string, node: ScalarNode, path: Path): Source | undefined {
+    if (++this.#references > maxReferences) {
+      // Said once: what comes behind the limit is not even looked at.
+      return this.#references === maxReferences + 1
+        ? this.#issue(node, path, `more than ${maxReferences} references`)
+        : undefined;
+    }
     const known = this.#fetched.get(reference);
-    if (known !== undefined && ++this.#references <= maxReferences) return known;
-    if (this.#references > maxReferences) return this.#issue(node, path, `more than ${maxReferences} references`);
+    if (known !== undefined) return known;
     const location = locationOf(reference);
     if (location === undefined) {
       return this.#issue(node, path, `expected a reference like "\${env:NAME}", got ${shown(reference)}`);
@@ -108,7 +112,6 @@ export class Expander {
     }
     const source = readSource(fetched.text, fetched.file);
     if (fetched.unset === undefined) this.#fetched.set(reference, source);
-    this.#references++;
     return source;
   }
 

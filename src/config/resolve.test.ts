@@ -205,6 +205,15 @@ describe("references", () => {
     expect(issues.map(formatConfigIssue).join("\n")).toMatch(pattern);
   });
 
+  test("references that multiply end at one issue, with the place of the first", () => {
+    const bomb: Record<string, string> = { A0: "[x, x]" };
+    for (let i = 1; i < 40; i++) bomb[`A${i}`] = `['\${A${i - 1}}', '\${A${i - 1}}']`;
+    const { issues } = resolveConfig({ uris: ["yaml:k: ${A39}"], sets: [], env: bomb });
+    expect(issues).toMatchObject([
+      { message: "more than 100000 references", at: { file: "yaml:", line: 1, column: 4 } },
+    ]);
+  });
+
   test("all issues are found at once", () => {
     expect(resolve(["yaml:a: '${1}'\nb: ['${foo:x}', {c: '${file:nope}'}]"]).issues.map((issue) => issue.path)).toEqual(
       ["a", "b[0]", "b[1]::c"],
