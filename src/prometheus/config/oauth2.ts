@@ -61,17 +61,21 @@ export function decodeOAuth2(section: SectionReader): OAuth2Config {
   };
 }
 
-function decodeGrantType(oauth2: SectionReader): NonNullable<OAuth2Config["grantType"]> {
+/** Undefined where it is not written, which means `client_credentials`. */
+function decodeGrantType(oauth2: SectionReader): OAuth2Config["grantType"] {
   const text = oauth2.string("grant_type");
-  if (text === JWT_BEARER) return JWT_BEARER;
-  if (text !== "" && text !== "client_credentials") {
+  if (text === JWT_BEARER || text === "") return text === "" ? undefined : text;
+  if (text !== "client_credentials") {
     const message = "this grant type is unknown, client_credentials is used";
     noticeOnce(oauth2.context, "grant_type", oauth2.pathOf("grant_type"), message, oauth2.node("grant_type")?.at);
   }
   return "client_credentials";
 }
 
-function decodeAlgorithm(oauth2: SectionReader, grantType: string): OAuth2Config["signatureAlgorithm"] {
+function decodeAlgorithm(
+  oauth2: SectionReader,
+  grantType: OAuth2Config["grantType"],
+): OAuth2Config["signatureAlgorithm"] {
   const text = oauth2.string("signature_algorithm");
   const algorithm = ALGORITHMS.find((known) => known === text);
   if (text !== "" && algorithm === undefined && grantType === JWT_BEARER) {

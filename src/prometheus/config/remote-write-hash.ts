@@ -49,6 +49,7 @@ export function remoteWriteText(
     ...filled("retry_on_http_429", queue.retryOnHttp429 ?? false),
     ...duration("sample_age_limit", queue.sampleAgeLimitMs),
   ];
+  const metadataIsZero = !metadata.send && metadata.sendIntervalMs === 0 && metadata.maxSamplesPerSend === 0;
   const metadataEntries: Entry[] = [
     ["send", metadata.send],
     ["send_interval", formatPromDuration(metadata.sendIntervalMs)],
@@ -67,7 +68,7 @@ export function remoteWriteText(
     ...filled("failed_request_logging", config.failedRequestLogging),
     ...httpClient(config.http),
     ["queue_config", { map: queueEntries }],
-    ["metadata_config", { map: metadataEntries }],
+    ...(metadataIsZero ? [] : ([["metadata_config", { map: metadataEntries }]] as const)),
   ]);
 }
 
@@ -144,8 +145,6 @@ function headerEntry(header: NonNullable<HttpClientConfig["httpHeaders"]>[number
 }
 
 function oauth2Entries(oauth2: OAuth2Config): Entry[] {
-  // The default is not printed, and it cannot be told from a written `client_credentials`.
-  const grantType = oauth2.grantType === "client_credentials" ? undefined : oauth2.grantType;
   return [
     ...filled("client_id", oauth2.clientId),
     ...secret("client_secret", oauth2.clientSecret),
@@ -153,7 +152,7 @@ function oauth2Entries(oauth2: OAuth2Config): Entry[] {
     ...filled("client_certificate_key_id", oauth2.clientCertificateKeyId),
     ...secret("client_certificate_key", oauth2.clientCertificateKey),
     ...filled("client_certificate_key_file", oauth2.clientCertificateKeyFile),
-    ...filled("grant_type", grantType),
+    ...filled("grant_type", oauth2.grantType),
     ...filled("signature_algorithm", oauth2.signatureAlgorithm),
     ...filled("iss", oauth2.iss),
     ...filled("audience", oauth2.audience),
