@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { MetricsBatch } from "../../model/batch.ts";
@@ -10,6 +11,7 @@ import {
   joinBatches,
   type NumberRow,
 } from "../../testing/build-points.ts";
+import { sampleMetrics } from "../../testing/sample-metrics.ts";
 import { attributeText } from "./attribute-text.ts";
 import { encodeMetricsJson } from "./encode-metrics.ts";
 import { batchPoints } from "./group-points.ts";
@@ -315,4 +317,9 @@ describe("attributeText", () => {
   ])("writes value %# as the Collector does", (value, text) => {
     expect(attributeText(value)).toBe(text);
   });
+});
+
+test("writes every kind of point byte for byte as the file exporter of the Collector 0.155 does", () => {
+  const golden = readFileSync(new URL("golden/sample.txt", import.meta.url), "utf8");
+  expect(`${encode(sampleMetrics())}\n`).toBe(golden);
 });

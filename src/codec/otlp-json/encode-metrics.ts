@@ -169,8 +169,8 @@ function exemplarJson(exemplar: PointExemplar): string {
     attributesField("filteredAttributes", exemplar.filteredAttributes),
     longField("timeUnixNano", exemplar.timeUnixNano),
     numberValue(exemplar.value),
-    textField("spanId", Buffer.from(exemplar.spanId).toString("hex")),
     textField("traceId", Buffer.from(exemplar.traceId).toString("hex")),
+    textField("spanId", Buffer.from(exemplar.spanId).toString("hex")),
   ]);
 }
 

@@ -1,0 +1,73 @@
+import { readFileSync } from "node:fs";
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { ConfigError } from "../../model/errors.ts";
+import { buildNumbers } from "../../testing/build-points.ts";
+import { sampleMetrics } from "../../testing/sample-metrics.ts";
+import { createTestContext, parseConfig } from "../../testing/test-context.ts";
+import debug from "./debug.ts";
+
+let folder = "";
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "millrace-debug-"));
+});
+afterEach(() => rm(folder, { recursive: true, force: true }));
+
+function setUp(section: object) {
+  const test = createTestContext(parseConfig(debug, section) as never, { id: "debug/1" });
+  return { ...test, exporter: debug.create(test.context) };
+}
+
+const golden = (verbosity: string) => readFileSync(new URL(`golden/${verbosity}.txt`, import.meta.url), "utf8");
+
+describe("debug", () => {
+  test.each(["basic", "normal", "detailed"])("writes %s text as the Collector 0.155 does", async (verbosity) => {
+    const path = join(folder, "out.txt");
+    const { exporter } = setUp({ verbosity, use_internal_logger: false, output_paths: [path] });
+    await exporter.start?.();
+    await exporter.metrics?.(sampleMetrics());
+    await exporter.shutdown?.(AbortSignal.abort());
+    expect(await readFile(path, "utf8")).toBe(golden(verbosity));
+  });
+
+  test("writes through the log of the process unless told otherwise", async () => {
+    const { exporter, log } = setUp({ verbosity: "normal" });
+    await exporter.metrics?.(buildNumbers([{ name: "m", value: 1.5, attributes: { a: "b" } }]));
+    expect(log.entries).toEqual([
+      { level: "info", message: "Metrics", fields: { "resource metrics": 1, metrics: 1, "data points": 1 } },
+      { level: "info", message: "ResourceMetrics #0\nScopeMetrics #0\nm{a=b} 1.5\n", fields: {} },
+    ]);
+  });
+
+  test.each([
+    ["all batches by default", {}, 10],
+    ["the first of a second", { sampling_initial: 3, sampling_thereafter: 0 }, 3],
+    ["every fourth after the first two", { sampling_thereafter: 4 }, 4],
+  ])("shows %s", async (_title, section, shown) => {
+    const { exporter, log, clock } = setUp(section);
+    for (let i = 0; i < 10; i++) await exporter.metrics?.(buildNumbers([{ name: "m", value: i }]));
+    expect(log.entries.length).toBe(shown);
+    await clock.advance(1000);
+    await exporter.metrics?.(buildNumbers([{ name: "m", value: 1 }]));
+    expect(log.entries.length).toBe(shown + 1);
+  });
+
+  test("names the key of a path that cannot be opened", async () => {
+    const { exporter } = setUp({ use_internal_logger: false, output_paths: [join(folder, "no", "such")] });
+    const error = await exporter.start?.().catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(ConfigError);
+    expect(String(error)).toContain("exporters::debug/1::output_paths[0]: cannot open");
+    await exporter.shutdown?.(AbortSignal.abort());
+  });
+
+  test.each([
+    [{ verbosity: "loud" }, "verbosity"],
+    [{ output_paths: ["stdout"] }, "use_internal_logger"],
+    [{ use_internal_logger: false, output_paths: [] }, "at least one path"],
+    [{ verbosty: "basic" }, "verbosty"],
+  ])("refuses %j", (section, message) => {
+    expect(() => parseConfig(debug, section)).toThrow(message);
+  });
+});
