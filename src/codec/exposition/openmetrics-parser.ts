@@ -114,7 +114,10 @@ export class OpenMetricsParser extends LineParser {
     if (this.peek() !== space) throw this.expected(`a blank and ${what}`);
     let end = offset + 1;
     while (end < length && bytes[end] !== space && bytes[end] !== newline && bytes[end] !== 0) end++;
-    if (end === offset + 1) throw this.expected(what);
+    if (end === offset + 1) {
+      this.offset++;
+      throw this.expected(what);
+    }
     return end;
   }
 
