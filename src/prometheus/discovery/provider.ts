@@ -65,25 +65,31 @@ export function pause(ms: number, signal: AbortSignal): Promise<void> {
   });
 }
 
-/** Runs a task under a signal that aborts with the given one or when the time is up. */
+/**
+ * Runs a task under a signal that aborts with the given one or when the time is up. Rejects then with the reason at once,
+ * also when the task takes no notice.
+ */
 export async function withTimeout<T>(
   timeoutMs: number,
   signal: AbortSignal,
   task: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
   const controller = new AbortController();
-  const abort = () => controller.abort(signal.reason);
-  const timer = setTimeout(() => controller.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
-  signal.addEventListener("abort", abort);
-  if (signal.aborted) abort();
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => {});
+  const abort = (reason: unknown) => {
+    aborted.reject(toError(reason));
+    controller.abort(reason);
+  };
+  const follow = () => abort(signal.reason);
+  const timer = setTimeout(() => abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs);
+  signal.addEventListener("abort", follow);
+  if (signal.aborted) follow();
   try {
-    return await task(controller.signal);
-  } catch (error) {
-    // What a client makes of an abort differs; the reason says it plainly.
-    throw controller.signal.aborted ? toError(controller.signal.reason) : error;
+    return await Promise.race([aborted.promise, task(controller.signal)]);
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    signal.removeEventListener("abort", follow);
   }
 }
 

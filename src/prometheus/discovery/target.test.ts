@@ -196,7 +196,8 @@ describe("populateTarget", () => {
     ['invalid label value for "x": "\\ud800"', { x: "\ud800" }, []],
   ];
   test.each(refused)("refuses a target: %s", (message, labels, relabel) => {
-    const address = message === "no address" && relabel.length === 0 ? {} : { __address__: "h" };
+    const address: Record<string, string> =
+      message === "no address" && relabel.length === 0 ? {} : { __address__: "h" };
     expect(populate({ ...address, ...labels }, relabel)).toEqual({ kind: "error", message });
   });
 
