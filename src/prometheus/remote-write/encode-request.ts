@@ -51,7 +51,11 @@ export class RequestEncoder {
   }
 
   /** Appends rows of a segment as far as the bounds allow; returns what did not fit, or undefined. */
-  add(segment: SamplesSegment, bounds: RequestBounds, exemplars: readonly SampleExemplar[]): SamplesSegment | undefined {
+  add(
+    segment: SamplesSegment,
+    bounds: RequestBounds,
+    exemplars: readonly SampleExemplar[],
+  ): SamplesSegment | undefined {
     const rows = segment.to - segment.from;
     const wanted = Math.min(rows, Math.max(0, bounds.samples - this.#samples - this.#exemplars));
     const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);

@@ -78,7 +78,8 @@ export class LayoutMapper {
     const kept: number[] = [];
     for (const [row, id] of labels.entries()) if (id !== none) kept.push(row);
     const rows = kept.length === labels.length ? undefined : Uint32Array.from(kept);
-    const pick = (column: Uint32Array) => (rows === undefined ? column : Uint32Array.from(rows, (row) => column[row] ?? 0));
+    const pick = (column: Uint32Array) =>
+      rows === undefined ? column : Uint32Array.from(rows, (row) => column[row] ?? 0);
     const mapped = new SamplesLayout(
       this.#identities,
       { labels: pick(labels), families: pick(layout.families) },

@@ -11,7 +11,11 @@ export interface PostAnswer {
 }
 
 /** Makes one HTTP attempt. Rejects when no answer came. */
-export type Post = (body: Uint8Array, headers: Readonly<Record<string, string>>, signal: AbortSignal) => Promise<PostAnswer>;
+export type Post = (
+  body: Uint8Array,
+  headers: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+) => Promise<PostAnswer>;
 
 export interface RetryPolicy {
   readonly initialMs: number;

@@ -254,7 +254,12 @@ export class RemoteWriteSender {
     else void this.#send(request).then(over);
   }
 
-  async #send(request: { body: Uint8Array; samples: number; exemplars: number; highestTimestampMs: number }): Promise<PostOutcome> {
+  async #send(request: {
+    body: Uint8Array;
+    samples: number;
+    exemplars: number;
+    highestTimestampMs: number;
+  }): Promise<PostOutcome> {
     const { options, post, observer, now, sleep, random } = this.#parts;
     let attempts = 0;
     return await postUntilDone(
@@ -326,4 +331,3 @@ function restOf(item: QueuedSegment, rest: SamplesSegment): QueuedSegment {
     .map((exemplar) => ({ ...exemplar, row: exemplar.row - taken }));
   return { ...item, segment: rest, exemplars };
 }
-

@@ -9,8 +9,8 @@ import { type Origin, SamplesLayout } from "../../model/layout.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { createTemplate, lineOutcome, type TargetTemplate } from "./page-template.ts";
 import { ScrapeError } from "./sample-labels.ts";
-import type { PageContent } from "./target-page.ts";
 import type { TargetMetadata } from "./target-metadata.ts";
+import type { PageContent } from "./target-page.ts";
 
 /** A line that the template does not have. Offsets are in the page. */
 export interface NewLine {
@@ -76,7 +76,14 @@ class LineColumns {
     this.text = new Uint8Array(textLength);
   }
 
-  push(source: Uint8Array, start: number, seriesStart: number, valueStart: number, outcome: number, from: number): void {
+  push(
+    source: Uint8Array,
+    start: number,
+    seriesStart: number,
+    valueStart: number,
+    outcome: number,
+    from: number,
+  ): void {
     const base = this.textLength;
     this.text.set(source.subarray(start, valueStart), base);
     this.textLength = base + valueStart - start;
@@ -91,7 +98,10 @@ class LineColumns {
 }
 
 /** Throws ScrapeError when the page has more rows than `sample_limit`. */
-export function rebuildTemplate(input: RebuildInput): { template: TargetTemplate; content: Omit<PageContent, "seriesAdded"> } {
+export function rebuildTemplate(input: RebuildInput): {
+  template: TargetTemplate;
+  content: Omit<PageContent, "seriesAdded">;
+} {
   const { edit, scan } = input;
   markRepeats(input);
   const columns = collectLines(input);
@@ -236,9 +246,7 @@ function rebuildLayout(
       labels[row] = oldLabels[source] as number;
       values[row] = scan.values[source] as number;
       if (timestamps !== undefined) timestamps[row] = scan.timestamps?.[source] ?? Number.NaN;
-      families[row] = input.familiesChanged
-        ? familyOf(exposedName(columns, i))
-        : (layout.families[source] as number);
+      families[row] = input.familiesChanged ? familyOf(exposedName(columns, i)) : (layout.families[source] as number);
     } else {
       const line = edit.newLines[-1 - source] as NewLine;
       labels[row] = line.labelSet;

@@ -33,6 +33,7 @@ export interface SampleLabelsOptions {
   /** Set on every series, over labels that exist (the Collector's receiver does so; an agent adds them on egress). */
   readonly externalLabels: readonly Label[];
   readonly isValidMetricName: (name: string) => boolean;
+  readonly isValidLabelName: (name: string) => boolean;
 }
 
 /** Assembles label sets for one target. */
@@ -53,7 +54,7 @@ export class SampleLabels {
    */
   resolve(labels: readonly Label[]): number {
     const builder = this.#builder;
-    const { relabel, externalLabels, isValidMetricName } = this.#options;
+    const { relabel, externalLabels, isValidMetricName, isValidLabelName } = this.#options;
     this.#merge(labels);
     if (relabel !== undefined && !relabel.apply(builder)) return none;
     if (builder.size === 0) return none;
@@ -64,6 +65,11 @@ export class SampleLabels {
       throw new ScrapeError("invalid_series", `invalid metric name ${JSON.stringify(name.slice(0, 200))}`);
     }
     const sorted = builder.sortedEntries();
+    for (const [label] of sorted) {
+      if (!isValidLabelName(label)) {
+        throw new ScrapeError("invalid_series", `invalid label name ${JSON.stringify(label.slice(0, 200))}`);
+      }
+    }
     this.#checkLimits(sorted);
     return this.#identities.internLabels(sorted);
   }
@@ -72,15 +78,14 @@ export class SampleLabels {
   #merge(labels: readonly Label[]): void {
     const builder = this.#builder;
     const { targetLabels, honorLabels } = this.#options;
-    builder.reset([]);
     const exposed = new Set<string>();
-    for (const [name, value] of labels) {
+    for (const [name] of labels) {
       if (exposed.has(name)) {
         throw new ScrapeError("invalid_series", `label name ${JSON.stringify(name)} is not unique in a series`);
       }
       exposed.add(name);
-      builder.set(name, value);
     }
+    builder.reset(labels);
     if (honorLabels) {
       for (const [name, value] of targetLabels) if (!exposed.has(name)) builder.set(name, value);
       return;
@@ -104,7 +109,10 @@ export class SampleLabels {
   #checkLimits(sorted: readonly Label[]): void {
     const { labels, nameLength, valueLength } = this.#options.limits;
     if (labels > 0 && sorted.length > labels) {
-      throw new ScrapeError("label_limit", `label_limit exceeded (number of labels: ${sorted.length}, limit: ${labels})`);
+      throw new ScrapeError(
+        "label_limit",
+        `label_limit exceeded (number of labels: ${sorted.length}, limit: ${labels})`,
+      );
     }
     if (nameLength === 0 && valueLength === 0) return;
     for (const [name, value] of sorted) {

@@ -1,8 +1,8 @@
 /** Scrapes one target at its interval and hands every scrape on as one batch: page, stale markers, report. */
 
-import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
 import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
-import { metricsBatch, type MetricsBatch, type MetricsSegment, type SamplesSegment } from "../../model/batch.ts";
+import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
+import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
 import { toError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
 import { type Origin, SamplesLayout } from "../../model/layout.ts";
@@ -11,7 +11,13 @@ import type { ScrapeProtocol } from "../config/types.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
-import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget, type TargetStatus } from "./scrape-target.ts";
+import {
+  FetchError,
+  type FetchedPage,
+  type PageFetcher,
+  type ScrapeTarget,
+  type TargetStatus,
+} from "./scrape-target.ts";
 import { type PageContent, PageError, type TargetPage } from "./target-page.ts";
 
 /** How a target is scraped; may be replaced while the loop runs. */
@@ -41,6 +47,16 @@ export interface ScrapeLoopParts {
   readonly failed: (target: ScrapeTarget, error: Error) => void;
   /** Hears of a batch that nobody took. */
   readonly refused: (target: ScrapeTarget, error: Error) => void;
+  /** What an earlier loop of the same target knew. */
+  readonly state: ScrapeLoopState | undefined;
+}
+
+/** What outlives a loop when its target goes on under changed settings. */
+export interface ScrapeLoopState {
+  readonly page: TargetPage;
+  readonly tracked: Uint32Array;
+  readonly reported: boolean;
+  readonly status: TargetStatus;
 }
 
 /** Scrapes later than the present plus this are dropped as out of bounds (Prometheus: ten minutes). */
@@ -75,9 +91,18 @@ export class ScrapeLoop {
   constructor(parts: ScrapeLoopParts) {
     this.#parts = parts;
     this.target = parts.target;
-    const { identities, target, settings, origin } = parts;
+    const { identities, target, settings, origin, state } = parts;
+    if (state !== undefined) {
+      this.#tracked = state.tracked;
+      this.#reported = state.reported;
+      this.#status = state.status;
+    }
     const extra = { timeoutSeconds: target.timeoutMs / 1000, sampleLimit: settings.sampleLimit };
     this.#report = new ReportSeries(identities, origin, target.labels, settings.extraScrapeMetrics ? extra : undefined);
+  }
+
+  get state(): ScrapeLoopState {
+    return { page: this.#parts.page, tracked: this.#tracked, reported: this.#reported, status: this.#status };
   }
 
   get status(): TargetStatus {
@@ -106,21 +131,21 @@ export class ScrapeLoop {
     return this.#parts.origin;
   }
 
-  /** Scrapes until the signal aborts; `offsetMs` is where in the interval the target is due. A scrape under way is awaited. */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Scrapes at every due time until `stop` aborts; a scrape under way is finished, unless `kill` aborts it. */
+  async run(stop: AbortSignal, kill: AbortSignal): Promise<void> {
     const { intervalMs, hash } = this.target;
     const offsetMs = hash % intervalMs;
     const start = this.#parts.now();
     let due = start - (start % intervalMs) + offsetMs;
     if (due < start) due += intervalMs;
-    while (!signal.aborted) {
+    while (!stop.aborted) {
       this.#nextDueMs = due;
       const wait = due - this.#parts.now();
-      if (wait > 0) await this.#parts.sleep(wait, signal);
-      if (signal.aborted) return;
+      if (wait > 0) await this.#parts.sleep(wait, stop);
+      if (stop.aborted) return;
       const now = this.#parts.now();
       this.#parts.metrics.intervalLength(intervalMs, due, now);
-      await this.scrape(due, signal);
+      await this.scrape(due, kill);
       // Like a ticker with room for one: of several missed ticks one is made up for.
       due += intervalMs;
       const late = this.#parts.now() - due;
@@ -280,7 +305,17 @@ function pageSegment(content: PageContent, timestampMs: number, settings: Scrape
   if (content.timestamps !== undefined && settings.honorTimestamps) {
     timestampsMs = content.timestamps.map((time) => (Number.isNaN(time) ? timestampMs : time));
   }
-  return { form: "samples", layout, from: 0, to: layout.length, values, stale: false, timestampMs, timestampsMs, exemplars };
+  return {
+    form: "samples",
+    layout,
+    from: 0,
+    to: layout.length,
+    values,
+    stale: false,
+    timestampMs,
+    timestampsMs,
+    exemplars,
+  };
 }
 
 function failedAttempt(error: Error, bodySizeBytes: number): Attempt {

@@ -8,7 +8,8 @@ export interface ScrapeTarget {
   readonly labels: readonly Label[];
   /** All labels before relabeling. */
   readonly discoveredLabels: Readonly<Record<string, string>>;
-  readonly url: URL;
+  /** As Go writes it. */
+  readonly url: string;
   /** Set when the target is reached through a Unix socket. */
   readonly socketPath: string | undefined;
   readonly intervalMs: number;

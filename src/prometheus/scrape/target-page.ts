@@ -1,6 +1,6 @@
 /** Reads the pages of one target: the kernel while a page follows its template, line by line where it does not. */
 
-import type { ExpositionParser } from "../../codec/exposition/parser.ts";
+import type { ExpositionParser, ParserState } from "../../codec/exposition/parser.ts";
 import { type PageScan, scanPage } from "../../kernels/scan-page.ts";
 import type { SampleExemplar } from "../../model/batch.ts";
 import { DecodeError } from "../../model/errors.ts";
@@ -8,9 +8,9 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { type Origin, SamplesLayout } from "../../model/layout.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
+import { emptyTemplate, LineIndex, lineOutcome, type TargetTemplate } from "./page-template.ts";
 import { type NewLine, type PageEdit, rebuildTemplate } from "./rebuild-template.ts";
 import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
-import { emptyTemplate, LineIndex, lineOutcome, type TargetTemplate } from "./page-template.ts";
 import { TargetMetadata } from "./target-metadata.ts";
 
 /** Bounds on one page; all are finite. */
@@ -63,16 +63,14 @@ export class PageError extends Error {
   }
 }
 
-const typeMark = Buffer.from("\n# TYPE ");
-
 /** The page cache of one target. */
 export class TargetPage {
   readonly metadata: TargetMetadata;
   readonly #identities: Identities;
   readonly #labels: SampleLabels;
   readonly #marks: LabelSetMarks;
-  readonly #limits: PageLimits;
-  readonly #origin: Origin;
+  #limits: PageLimits;
+  readonly origin: Origin;
   #template: TargetTemplate = emptyTemplate;
   #layout: SamplesLayout;
   #hasTimestamps = false;
@@ -93,7 +91,7 @@ export class TargetPage {
     this.#labels = parts.labels;
     this.#marks = parts.marks;
     this.#limits = parts.limits;
-    this.#origin = parts.origin;
+    this.origin = parts.origin;
     this.metadata = new TargetMetadata(parts.identities);
     this.#layout = new SamplesLayout(parts.identities, { labels: new Uint32Array(0) }, parts.origin);
   }
@@ -101,6 +99,11 @@ export class TargetPage {
   /** The layout of the last page that was read whole. */
   get layout(): SamplesLayout {
     return this.#layout;
+  }
+
+  /** Changes `sample_limit` for the pages to come. */
+  setSampleLimit(samples: number): void {
+    this.#limits = { ...this.#limits, samples };
   }
 
   /** Bytes that the cache of the page holds. */
@@ -180,17 +183,21 @@ export class TargetPage {
   #readLines(scan: PageScan, parser: ExpositionParser, edit: PageEdit): void {
     const template = this.#template;
     let index: LineIndex | undefined;
-    // Whether the parser has seen the TYPE line in force, which tells how `le` is written.
-    let typeKnown = scan.line === 0;
+    // Lines that the kernel read since the parser last knew the TYPE line in force, which tells how `le` is written.
+    const unread: { from: number; to: number }[] = scan.line > 0 ? [{ from: 0, to: scan.line }] : [];
+    parser.setState("");
     this.metadata.beginPage();
     for (;;) {
       const lineStart = scan.offset;
       parser.seek(lineStart);
       const kind = this.#nextSeries(parser, () => {
-        typeKnown = true;
+        unread.length = 0;
       });
       if (kind === "end") break;
-      if (parser.offset - lineStart > this.#limits.lineBytes && parser.offset - parser.seriesStart > this.#limits.lineBytes) {
+      if (
+        parser.offset - lineStart > this.#limits.lineBytes &&
+        parser.offset - parser.seriesStart > this.#limits.lineBytes
+      ) {
         throw new ScrapeError("own_limit", `line longer than the limit of ${this.#limits.lineBytes} bytes`);
       }
       edit.samples++;
@@ -199,10 +206,8 @@ export class TargetPage {
       if (line >= 0 && scan.seen[line] === 0) {
         this.#takeKnown(scan, parser, edit, line, lineStart);
       } else {
-        if (!typeKnown) {
-          this.#restoreType(scan.page, parser, lineStart);
-          typeKnown = true;
-        }
+        if (unread.length > 0) this.#restoreType(scan, parser, unread, lineStart);
+        unread.length = 0;
         this.#takeNew(parser, edit, line, lineStart);
       }
       scan.offset = parser.offset;
@@ -211,7 +216,7 @@ export class TargetPage {
       if (scan.line > runStart) {
         edit.order.push({ from: runStart, to: scan.line });
         edit.samples += scan.line - runStart;
-        typeKnown = false;
+        unread.push({ from: runStart, to: scan.line });
       }
     }
   }
@@ -227,15 +232,41 @@ export class TargetPage {
     }
   }
 
-  /** Brings the parser back into the state after the last TYPE line before `offset`, then to `offset` again. */
-  #restoreType(page: Buffer, parser: ExpositionParser, offset: number): void {
-    const found = page.lastIndexOf(typeMark, offset - 1);
-    if (found >= 0 || page.subarray(0, typeMark.length - 1).equals(typeMark.subarray(1))) {
-      parser.seek(found >= 0 ? found + 1 : 0);
-      parser.next();
-    }
+  /** Brings the parser into the state after the comments of lines that only the kernel read, then to `offset` again. */
+  #restoreType(
+    scan: PageScan,
+    parser: ExpositionParser,
+    unread: readonly { from: number; to: number }[],
+    offset: number,
+  ): void {
+    const before = parser.state;
+    const state = this.#typeWithin(scan, parser, unread);
     parser.seek(offset);
+    parser.setState(state ?? before);
     this.#nextSeries(parser, () => {});
+  }
+
+  /** The state after the last TYPE line among the comments of these lines, or undefined when they have none. */
+  #typeWithin(
+    scan: PageScan,
+    parser: ExpositionParser,
+    unread: readonly { from: number; to: number }[],
+  ): ParserState | undefined {
+    const { ends, seriesStarts } = this.#template;
+    for (let run = unread.length - 1; run >= 0; run--) {
+      const { from, to } = unread[run] as { from: number; to: number };
+      for (let line = to - 1; line >= from; line--) {
+        const start = line === 0 ? 0 : (ends[line - 1] as number);
+        if ((seriesStarts[line] as number) === start) continue;
+        parser.seek(scan.starts[line] as number);
+        let found = false;
+        for (let kind = parser.next(); kind !== "series" && kind !== "end"; kind = parser.next()) {
+          if (kind === "type") found = true;
+        }
+        if (found) return parser.state;
+      }
+    }
+    return undefined;
   }
 
   #takeKnown(scan: PageScan, parser: ExpositionParser, edit: PageEdit, line: number, lineStart: number): void {
@@ -323,7 +354,7 @@ export class TargetPage {
       identities: this.#identities,
       template: this.#template,
       layout: this.#layout,
-      origin: this.#origin,
+      origin: this.origin,
       marks: this.#marks,
       metadata: this.metadata,
       familiesChanged,

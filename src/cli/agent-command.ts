@@ -1,0 +1,113 @@
+/** `millrace agent`: flags as Prometheus has them, signals, exit codes. */
+
+import type { Command } from "commander";
+import { parseByteSize } from "../codec/yaml/field-types.ts";
+import type { AgentOptions } from "../collector/agent/agent-options.ts";
+import { ConfigError } from "../model/errors.ts";
+import { parsePromDuration } from "../prometheus/config/prom-duration.ts";
+import { runUntilSignal } from "./run-until-signal.ts";
+
+const exitUsage = 2;
+
+/** Flags of a Prometheus agent that are accepted and have nothing to do here. */
+const ignoredFlags = [
+  "--web.config.file <file>",
+  "--web.read-timeout <duration>",
+  "--web.max-connections <number>",
+  "--web.route-prefix <path>",
+  "--web.user-assets <path>",
+  "--web.console.templates <path>",
+  "--web.console.libraries <path>",
+  "--web.page-title <title>",
+  "--web.cors.origin <regex>",
+  "--storage.agent.wal-compression [flag]",
+  "--storage.agent.retention.min-time <duration>",
+  "--storage.agent.retention.max-time <duration>",
+  "--storage.agent.no-lockfile [flag]",
+  "--enable-feature <list>",
+  "--agent",
+];
+
+export function addAgentCommand(program: Command): void {
+  const command = program
+    .command("agent")
+    .description("scrape and remote-write with a prometheus.yml, in the place of a Prometheus agent")
+    .option("--config.file <file>", "Prometheus configuration file", "prometheus.yml")
+    .option("--web.listen-address <address>", "address of the API, health checks and own metrics", "localhost:9090")
+    .option("--web.external-url <url>", "URL under which the agent is reached from outside", "")
+    .option("--web.enable-lifecycle", "allow /-/reload and /-/quit", false)
+    .option(
+      "--storage.agent.path <dir>",
+      "directory of the queue on disk; accepted, the queue is in memory",
+      "data-agent/",
+    )
+    .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "1m")
+    .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
+    .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
+    .option("--scrape.max-series <number>", "most series of one target", "1000000")
+    .option("--log.level <level>", "debug, info, warn or error", "info")
+    .option("--log.format <format>", "logfmt or json", "logfmt");
+  for (const flag of ignoredFlags) command.option(flag, "accepted, without effect");
+  command.action(async (flags: Record<string, string | boolean>) => {
+    process.exitCode = await runAgent(flags);
+  });
+}
+
+async function runAgent(flags: Record<string, string | boolean>): Promise<number> {
+  let options: AgentOptions;
+  try {
+    options = readOptions(flags);
+  } catch (caught) {
+    if (!(caught instanceof ConfigError)) throw caught;
+    process.stderr.write(`Error: ${caught.message}\n`);
+    return exitUsage;
+  }
+  const { createLogger } = await import("../collector/logger.ts");
+  const { Agent } = await import("../collector/agent/agent.ts");
+  const { systemClock } = await import("../collector/clock.ts");
+  const { logger, flush } = createLogger({
+    level: options.logLevel,
+    encoding: options.logFormat,
+    outputPaths: ["stderr"],
+    initialFields: {},
+  });
+  const agent = new Agent(options, logger, systemClock);
+  try {
+    return await runUntilSignal(agent, logger);
+  } finally {
+    flush();
+  }
+}
+
+function readOptions(flags: Record<string, string | boolean>): AgentOptions {
+  const issues: { path: string; message: string }[] = [];
+  // The parser of arguments names `--a.b-c` as `a.bC`.
+  const flag = (name: string) => flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
+  const text = (name: string) => String(flag(name) ?? "");
+  const read = <T>(name: string, expected: string, parse: (value: string) => T | undefined): T => {
+    const value = parse(text(name));
+    if (value === undefined) issues.push({ path: `--${name}`, message: `expected ${expected}, got "${text(name)}"` });
+    return value as T;
+  };
+  const oneOf =
+    <T extends string>(...allowed: T[]) =>
+    (value: string) =>
+      allowed.find((word) => word === value);
+  const options: AgentOptions = {
+    configFile: text("config.file"),
+    listenAddress: text("web.listen-address"),
+    storagePath: text("storage.agent.path"),
+    flushDeadlineMs: read("storage.remote.flush-deadline", "a duration like 1m", parsePromDuration),
+    maxQueuedBytes: read("queue.max-size", "a size like 256MiB", parseByteSize),
+    enableLifecycle: flag("web.enable-lifecycle") === true,
+    logLevel: read("log.level", "debug, info, warn or error", oneOf("debug", "info", "warn", "error")),
+    logFormat: read("log.format", "logfmt or json", oneOf("logfmt", "json")),
+    externalUrl: text("web.external-url"),
+    maxBodyBytes: read("scrape.max-body-size", "a size like 256MiB", parseByteSize),
+    maxSeriesPerTarget: read("scrape.max-series", "a positive number", (value) =>
+      /^[1-9]\d{0,8}$/.test(value) ? Number(value) : undefined,
+    ),
+  };
+  if (issues.length > 0) throw new ConfigError(issues);
+  return options;
+}

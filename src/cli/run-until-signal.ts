@@ -1,0 +1,38 @@
+/** Starts a process, reloads it on SIGHUP, and shuts it down on SIGINT or SIGTERM. */
+
+import type { Logger } from "../component/telemetry.ts";
+import { ConfigError, toError } from "../model/errors.ts";
+
+export interface Runnable {
+  /** Throws ConfigError for what the operator can mend. */
+  start(): Promise<void>;
+  reload(): Promise<boolean>;
+  shutdown(): Promise<void>;
+}
+
+const exitConfig = 1;
+
+/** Resolves with the exit code. Only a signal ends a process that has started. */
+export async function runUntilSignal(runnable: Runnable, log: Logger): Promise<number> {
+  const stopped = Promise.withResolvers<NodeJS.Signals>();
+  const stop = (signal: NodeJS.Signals) => stopped.resolve(signal);
+  process.on("SIGINT", stop);
+  process.on("SIGTERM", stop);
+  process.on("SIGHUP", () => {
+    runnable.reload().catch((error: unknown) => log.error("reload failed", { err: toError(error) }));
+  });
+  process.on("unhandledRejection", (reason) => log.error("unhandled rejection", { err: toError(reason).stack }));
+  process.on("uncaughtException", (error) => log.error("uncaught exception", { err: error.stack }));
+  try {
+    await runnable.start();
+  } catch (caught) {
+    await runnable.shutdown().catch(() => {});
+    if (!(caught instanceof ConfigError)) throw caught;
+    process.stderr.write(`Error: invalid configuration:\n${caught.message}\n`);
+    return exitConfig;
+  }
+  const signal = await stopped.promise;
+  log.info("Received signal, exiting gracefully", { signal });
+  await runnable.shutdown();
+  return 0;
+}

@@ -1,0 +1,19 @@
+/** The flags of `millrace agent`, as Prometheus spells them where it has them. */
+
+export interface AgentOptions {
+  readonly configFile: string;
+  /** `host:port`. */
+  readonly listenAddress: string;
+  readonly storagePath: string;
+  /** How long shutdown and a changed queue try to deliver what is queued. */
+  readonly flushDeadlineMs: number;
+  /** Bytes of samples that an endpoint's queue may hold while the endpoint is down. */
+  readonly maxQueuedBytes: number;
+  readonly enableLifecycle: boolean;
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly logFormat: "logfmt" | "json";
+  readonly externalUrl: string;
+  /** Millrace's own bounds on scraped pages. */
+  readonly maxBodyBytes: number;
+  readonly maxSeriesPerTarget: number;
+}

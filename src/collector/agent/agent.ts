@@ -1,0 +1,253 @@
+/** `millrace agent`: scrapes what a prometheus.yml names and writes it to its remote_write endpoints. */
+
+import { MetricRegistry } from "../../component/metric-registry.ts";
+import type { Clock, Logger } from "../../component/telemetry.ts";
+import type { MetricsBatch } from "../../model/batch.ts";
+import { type ConfigIssue, ConsumeError, formatConfigIssue, toError } from "../../model/errors.ts";
+import { Identities } from "../../model/identities.ts";
+import type { PrometheusConfig, RemoteWriteConfig } from "../../prometheus/config/types.ts";
+import type { MetadataEntry } from "../../prometheus/remote-write/encode-request.ts";
+import { defaultOwnLimits } from "../../prometheus/scrape/scrape-environment.ts";
+import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
+import { createScrapeManager } from "../../prometheus/scrape/scrape-service.ts";
+import { createDiscoveryMetrics } from "../discovery-metrics.ts";
+import { observeProcess } from "../self-metrics.ts";
+import { productVersion, userAgent } from "../version.ts";
+import type { AgentOptions } from "./agent-options.ts";
+import { AgentServer } from "./agent-server.ts";
+import { readAgentConfig } from "./read-agent-config.ts";
+import { RemoteWriteEndpoint } from "./remote-write-endpoint.ts";
+import { createScrapeMetrics, observePools } from "./scrape-observer.ts";
+
+/** Identities that nothing names any more are looked for this often. */
+const sweepIntervalMs = 60_000;
+
+export class Agent {
+  readonly registry = new MetricRegistry();
+  readonly identities = new Identities();
+  readonly startedMs: number;
+  readonly options: AgentOptions;
+  readonly log: Logger;
+  readonly #clock: Clock;
+  readonly #scrapes: ScrapeManager;
+  readonly #server: AgentServer;
+  readonly #noticed = new Set<string>();
+  #endpoints: RemoteWriteEndpoint[] = [];
+  #config: PrometheusConfig | undefined;
+  #configText = "";
+  #state: "starting" | "ready" | "stopping" = "starting";
+  #sweeper: NodeJS.Timeout | undefined;
+  #reloading: Promise<boolean> = Promise.resolve(true);
+  #reloadSuccessful = false;
+  #lastReloadMs = 0;
+
+  constructor(options: AgentOptions, log: Logger, clock: Clock) {
+    this.options = options;
+    this.log = log;
+    this.#clock = clock;
+    this.startedMs = clock.now();
+    const scrapeMetrics = createScrapeMetrics(this.registry);
+    this.#scrapes = createScrapeManager({
+      identities: this.identities,
+      clock,
+      log,
+      metrics: scrapeMetrics,
+      discoveryMetrics: createDiscoveryMetrics(this.registry),
+      ownLimits: { ...defaultOwnLimits, bodyBytes: options.maxBodyBytes, seriesPerTarget: options.maxSeriesPerTarget },
+      userAgent: userAgent(),
+      externalLabels: [],
+      scopeName: "millrace",
+      scopeVersion: productVersion(),
+      trimMetricSuffixes: false,
+      deliver: (batch) => this.#deliver(batch),
+    });
+    this.#server = new AgentServer(this);
+    this.#observeAgent();
+  }
+
+  get scrapes(): ScrapeManager {
+    return this.#scrapes;
+  }
+
+  get state(): "starting" | "ready" | "stopping" {
+    return this.#state;
+  }
+
+  get configText(): string {
+    return this.#configText;
+  }
+
+  get reloadSuccessful(): boolean {
+    return this.#reloadSuccessful;
+  }
+
+  get lastReloadMs(): number {
+    return this.#lastReloadMs;
+  }
+
+  get endpoints(): readonly RemoteWriteEndpoint[] {
+    return this.#endpoints;
+  }
+
+  /** `http://host:port` that the agent listens on, after `start`. */
+  get url(): string {
+    return this.#server.url;
+  }
+
+  /** Throws ConfigError when the configuration is bad or the port cannot be had. */
+  async start(): Promise<void> {
+    const read = readAgentConfig(this.options.configFile);
+    await this.#server.start();
+    await this.#apply(read.config, read.text, read.notices);
+    this.#state = "ready";
+    this.#sweeper = setInterval(() => this.identities.sweep(), sweepIntervalMs);
+    this.log.info("Server is ready to receive web requests.", {
+      url: this.url,
+      jobs: read.config.scrapeConfigs.length,
+    });
+  }
+
+  /** Reads the file again. A bad one is refused with its errors, and the old configuration goes on. */
+  reload(): Promise<boolean> {
+    this.#reloading = this.#reloading.then(() => this.#reload());
+    return this.#reloading;
+  }
+
+  async #reload(): Promise<boolean> {
+    if (this.#state === "stopping") return false;
+    const { configFile } = this.options;
+    try {
+      const read = readAgentConfig(configFile);
+      await this.#apply(read.config, read.text, read.notices);
+      this.log.info("Completed loading of configuration file", { filename: configFile });
+      return true;
+    } catch (caught) {
+      this.#reloadSuccessful = false;
+      this.log.error("Error reloading config", { file: configFile, err: toError(caught).message });
+      return false;
+    }
+  }
+
+  async #apply(config: PrometheusConfig, text: string, notices: readonly ConfigIssue[]): Promise<void> {
+    for (const notice of notices) {
+      const line = formatConfigIssue(notice);
+      if (!this.#noticed.has(line)) this.log.warn(line);
+      this.#noticed.add(line);
+    }
+    await this.#applyRemoteWrite(config);
+    await this.#scrapes.apply(config);
+    this.#config = config;
+    this.#configText = text;
+    this.#reloadSuccessful = true;
+    this.#lastReloadMs = this.#clock.now();
+  }
+
+  /** Unchanged entries go on; changed ones deliver what they have while their successors begin. */
+  async #applyRemoteWrite(config: PrometheusConfig): Promise<void> {
+    const labelsChanged =
+      JSON.stringify(this.#config?.global.externalLabels ?? []) !== JSON.stringify(config.global.externalLabels);
+    const old = [...this.#endpoints];
+    const next: RemoteWriteEndpoint[] = [];
+    for (const entry of config.remoteWrite) {
+      const same = labelsChanged ? -1 : old.findIndex((endpoint) => endpoint.config.fingerprint === entry.fingerprint);
+      const [kept] = same < 0 ? [] : old.splice(same, 1);
+      if (kept !== undefined) {
+        await kept.renewClient(entry);
+        next.push(kept);
+        continue;
+      }
+      const endpoint = this.#createEndpoint(entry, config);
+      endpoint.start();
+      next.push(endpoint);
+    }
+    this.#endpoints = next;
+    for (const endpoint of old) {
+      endpoint
+        .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs))
+        .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }));
+    }
+  }
+
+  #createEndpoint(entry: RemoteWriteConfig, config: PrometheusConfig): RemoteWriteEndpoint {
+    return new RemoteWriteEndpoint({
+      config: entry,
+      externalLabels: config.global.externalLabels,
+      nameScheme: config.global.metricNameValidationScheme,
+      identities: this.identities,
+      clock: this.#clock,
+      log: this.log.child({ component: "remote" }),
+      meter: this.registry,
+      userAgent: userAgent(),
+      maxQueuedBytes: this.options.maxQueuedBytes,
+      metadata: () => this.#metadata(),
+    });
+  }
+
+  /** Offers a batch to every endpoint. One whose queue is full counts its loss; the scrape counts as taken when any took it. */
+  async #deliver(batch: MetricsBatch): Promise<void> {
+    let taken = this.#endpoints.length === 0;
+    let refusal: unknown;
+    for (const endpoint of this.#endpoints) {
+      try {
+        endpoint.offer(batch);
+        taken = true;
+      } catch (caught) {
+        if (!(caught instanceof ConsumeError)) throw caught;
+        refusal = caught;
+      }
+    }
+    if (!taken) throw refusal;
+  }
+
+  *#metadata(): Iterable<MetadataEntry> {
+    for (const pool of this.#scrapes.pools) {
+      for (const loop of pool.loops) {
+        for (const [name, { type, help, unit }] of loop.page.metadata.families) yield { name, type, help, unit };
+      }
+    }
+  }
+
+  /** Finishes scrapes, delivers what is queued until the flush deadline, closes everything. Works twice. */
+  async shutdown(): Promise<void> {
+    if (this.#state === "stopping") return;
+    this.#state = "stopping";
+    clearInterval(this.#sweeper);
+    const deadline = AbortSignal.timeout(this.options.flushDeadlineMs);
+    await this.#reloading;
+    await this.#scrapes.close(deadline);
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint.shutdown(deadline)));
+    await this.#server.close();
+    this.log.info("See you next time!");
+  }
+
+  #observeAgent(): void {
+    observeProcess(this.registry, this.identities, this.startedMs, "prometheus");
+    observePools(this.registry, () => this.#scrapes);
+    const gauge = (name: string, help: string, read: () => number, labels = {}) =>
+      this.registry.observe(name, { help, type: "gauge" }, () => [{ labels, value: read() }]);
+    gauge("prometheus_ready", "Whether startup was completed.", () => (this.#state === "ready" ? 1 : 0));
+    gauge(
+      "prometheus_config_last_reload_successful",
+      "Whether the last configuration reload attempt was successful.",
+      () => (this.#reloadSuccessful ? 1 : 0),
+    );
+    gauge(
+      "prometheus_config_last_reload_success_timestamp_seconds",
+      "Timestamp of the last successful configuration reload.",
+      () => this.#lastReloadMs / 1000,
+    );
+    gauge("millrace_build_info", "Version of Millrace and of its runtime.", () => 1, {
+      version: productVersion(),
+      node: process.versions.node,
+    });
+    gauge(
+      "prometheus_remote_storage_highest_timestamp_in_seconds",
+      "Highest timestamp that has come into the remote storage.",
+      () => {
+        let highest = 0;
+        for (const endpoint of this.#endpoints) highest = Math.max(highest, endpoint.highestQueuedMs);
+        return Math.floor(highest / 1000);
+      },
+    );
+  }
+}

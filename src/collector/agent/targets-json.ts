@@ -1,0 +1,43 @@
+/** The answer of `/api/v1/targets`, as a Prometheus agent gives it. */
+
+import { formatPromDuration } from "../../prometheus/config/prom-duration.ts";
+import type { ScrapeLoop } from "../../prometheus/scrape/scrape-loop.ts";
+import type { Agent } from "./agent.ts";
+
+const neverScraped = "0001-01-01T00:00:00Z";
+
+export function targetsJson(agent: Agent, query: URLSearchParams) {
+  const state = query.get("state") ?? "any";
+  const wantedPool = query.get("scrapePool");
+  const pools = agent.scrapes.pools;
+  const chosen = pools.filter((pool) => wantedPool === null || wantedPool === "" || pool.jobName === wantedPool);
+  const showActive = state === "any" || state === "active" || state === "";
+  const showDropped = state === "any" || state === "dropped" || state === "";
+  return {
+    activeTargets: showActive ? chosen.flatMap((pool) => pool.loops.map((loop) => activeTarget(loop))) : [],
+    droppedTargets: showDropped
+      ? chosen.flatMap((pool) =>
+          pool.dropped.map((labels) => ({ discoveredLabels: Object.fromEntries(labels), scrapePool: pool.jobName })),
+        )
+      : [],
+    droppedTargetCounts: showDropped
+      ? Object.fromEntries(pools.map((pool) => [pool.jobName, pool.droppedCount]))
+      : null,
+  };
+}
+
+function activeTarget({ target, status }: ScrapeLoop) {
+  return {
+    discoveredLabels: target.discoveredLabels,
+    labels: Object.fromEntries(target.labels),
+    scrapePool: target.jobName,
+    scrapeUrl: target.url,
+    globalUrl: target.url,
+    lastError: status.lastError,
+    lastScrape: status.lastScrapeMs === 0 ? neverScraped : new Date(status.lastScrapeMs).toISOString(),
+    lastScrapeDuration: status.lastDurationSeconds,
+    health: status.health,
+    scrapeInterval: formatPromDuration(target.intervalMs),
+    scrapeTimeout: formatPromDuration(target.timeoutMs),
+  };
+}

@@ -1,0 +1,267 @@
+/** The targets of one job: keeps one loop per target as discovery and configuration change. */
+
+import type { Label } from "../../model/identities.ts";
+import { formatPromDuration, parsePromDuration } from "../config/prom-duration.ts";
+import type { ScrapeConfig } from "../config/types.ts";
+import { type ScrapeTarget as ResolvedTarget, resolveTargets, type SortedLabels } from "../discovery/target.ts";
+import type { TargetGroup } from "../discovery/target-group.ts";
+import { LabelsBuilder } from "../relabel/labels-builder.ts";
+import { isValidLabelName, isValidMetricName } from "../relabel/names.ts";
+import { compileRelabel, type RelabelProgram } from "../relabel/relabel.ts";
+import { SampleLabels } from "./sample-labels.ts";
+import type { ScrapeEnvironment } from "./scrape-environment.ts";
+import { ScrapeLoop, type ScrapeLoopState } from "./scrape-loop.ts";
+import type { PageFetcher, ScrapeTarget } from "./scrape-target.ts";
+import { TargetPage } from "./target-page.ts";
+
+interface RunningLoop {
+  readonly loop: ScrapeLoop;
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+}
+
+/** Dropped targets that are kept for the API when the configuration sets no number. */
+const defaultKeptDropped = 1000;
+
+export class ScrapePool {
+  readonly jobName: string;
+  readonly #environment: ScrapeEnvironment;
+  readonly #kill: AbortSignal;
+  #config: ScrapeConfig;
+  #fetcher: PageFetcher;
+  #groups: readonly TargetGroup[] = [];
+  #loops = new Map<string, RunningLoop>();
+  #dropped: readonly SortedLabels[] = [];
+  #droppedCount = 0;
+  #relabel: RelabelProgram;
+  #metricRelabel: RelabelProgram | undefined;
+  /** Loops are stopped and started one change after the other. */
+  #changes: Promise<void> = Promise.resolve();
+  #syncs = 0;
+
+  constructor(config: ScrapeConfig, environment: ScrapeEnvironment, kill: AbortSignal) {
+    this.jobName = config.jobName;
+    this.#config = config;
+    this.#environment = environment;
+    this.#kill = kill;
+    this.#fetcher = environment.createFetcher(config);
+    this.#relabel = compileRelabel(config.relabelConfigs, config.metricNameValidationScheme);
+    this.#metricRelabel = metricProgram(config);
+  }
+
+  get config(): ScrapeConfig {
+    return this.#config;
+  }
+
+  get loops(): readonly ScrapeLoop[] {
+    return [...this.#loops.values()].map(({ loop }) => loop);
+  }
+
+  get dropped(): readonly SortedLabels[] {
+    return this.#dropped;
+  }
+
+  get droppedCount(): number {
+    return this.#droppedCount;
+  }
+
+  get syncs(): number {
+    return this.#syncs;
+  }
+
+  /** Takes what discovery knows of the job now. */
+  sync(groups: readonly TargetGroup[]): Promise<void> {
+    this.#groups = groups;
+    return this.#change(() => this.#apply(false));
+  }
+
+  /** Takes a changed configuration. Caches and staleness survive when only times, `sample_limit` or HTTP settings differ. */
+  reconfigure(config: ScrapeConfig): Promise<void> {
+    return this.#change(async () => {
+      const keep = cacheKey(config) === cacheKey(this.#config);
+      this.#config = config;
+      this.#relabel = compileRelabel(config.relabelConfigs, config.metricNameValidationScheme);
+      this.#metricRelabel = metricProgram(config);
+      const old = this.#fetcher;
+      this.#fetcher = this.#environment.createFetcher(config);
+      await this.#apply(true, keep);
+      await old.close();
+    });
+  }
+
+  /** Stops all loops; scrapes under way are awaited. No stale markers: the job is gone, or the process ends. */
+  stop(): Promise<void> {
+    return this.#change(async () => {
+      const running = [...this.#loops.values()];
+      this.#loops = new Map();
+      for (const { stop } of running) stop.abort();
+      await Promise.all(running.map(({ done }) => done));
+      await this.#fetcher.close();
+    });
+  }
+
+  #change(work: () => Promise<void>): Promise<void> {
+    const next = this.#changes.then(work);
+    this.#changes = next.catch(() => {});
+    return next;
+  }
+
+  /** Brings the loops in line with groups and configuration. */
+  async #apply(restartAll: boolean, keepState = false): Promise<void> {
+    this.#syncs++;
+    const wanted = this.#resolve();
+    const gone: RunningLoop[] = [];
+    for (const [identity, running] of this.#loops) {
+      if (!restartAll && wanted.has(identity)) continue;
+      this.#loops.delete(identity);
+      running.stop.abort();
+      gone.push(running);
+    }
+    await Promise.all(gone.map(({ done }) => done));
+    const states = new Map<string, ScrapeLoopState>();
+    if (keepState) for (const { loop } of gone) states.set(sameTargetKey(loop.target), loop.state);
+    const inherited = new Set<string>();
+    for (const [identity, resolved] of wanted) {
+      if (this.#loops.has(identity)) continue;
+      const target = toScrapeTarget(this.jobName, resolved);
+      const key = sameTargetKey(target);
+      const state = states.get(key);
+      if (state !== undefined) inherited.add(key);
+      this.#loops.set(identity, this.#start(target, resolved, state));
+    }
+    for (const { loop } of gone) {
+      if (!inherited.has(sameTargetKey(loop.target))) this.#environment.ended(loop);
+    }
+    this.#checkTargetLimit();
+    this.#environment.targetsChanged(this.jobName, this.#loops.size);
+  }
+
+  #resolve(): ReadonlyMap<string, ResolvedTarget> {
+    const config = this.#config;
+    const rules = {
+      defaults: {
+        ...config,
+        scrapeIntervalText: formatPromDuration(config.scrapeIntervalMs),
+        scrapeTimeoutText: formatPromDuration(config.scrapeTimeoutMs),
+      },
+      program: this.#relabel,
+      parseDuration: parsePromDuration,
+    };
+    const resolved = resolveTargets(this.#groups, rules, config.keepDroppedTargets || defaultKeptDropped);
+    this.#dropped = resolved.dropped;
+    this.#droppedCount = resolved.droppedCount;
+    for (const failure of resolved.failures) this.#environment.targetFailed(this.jobName, failure);
+    return resolved.targets;
+  }
+
+  #checkTargetLimit(): void {
+    const { targetLimit } = this.#config;
+    const count = this.#loops.size;
+    const exceeded = targetLimit > 0 && count > targetLimit;
+    if (exceeded) this.#environment.metrics.limitExceeded("target_limit");
+    for (const { loop } of this.#loops.values()) {
+      loop.blockedBy = exceeded
+        ? `target_limit exceeded (number of targets: ${count}, limit: ${targetLimit})`
+        : undefined;
+    }
+  }
+
+  #start(target: ScrapeTarget, resolved: ResolvedTarget, state: ScrapeLoopState | undefined): RunningLoop {
+    const { identities, marks, metrics, clock } = this.#environment;
+    const origin = state?.page.origin ?? this.#environment.createOrigin(target, resolved);
+    const page = state?.page ?? this.#createPage(target, origin);
+    page.setSampleLimit(this.#config.sampleLimit);
+    const stop = new AbortController();
+    const loop = new ScrapeLoop({
+      identities,
+      target,
+      settings: {
+        honorTimestamps: this.#config.honorTimestamps,
+        trackTimestampsStaleness: this.#config.trackTimestampsStaleness,
+        fallbackProtocol: this.#config.fallbackScrapeProtocol,
+        sampleLimit: this.#config.sampleLimit,
+        extraScrapeMetrics: this.#config.extraScrapeMetrics,
+      },
+      fetcher: this.#fetcher,
+      page,
+      origin,
+      marks,
+      metrics,
+      now: () => clock.now(),
+      monotonic: () => clock.monotonic(),
+      sleep: (ms, signal) => clock.sleep(ms, signal),
+      deliver: (batch) => this.#environment.deliver(batch),
+      failed: this.#environment.scrapeFailed,
+      refused: this.#environment.batchRefused,
+      state,
+    });
+    const done = loop.run(stop.signal, this.#kill).catch((error: unknown) => {
+      this.#environment.loopBroken(target, error);
+    });
+    return { loop, stop, done };
+  }
+
+  #createPage(target: ScrapeTarget, origin: ScrapeLoop["origin"]): TargetPage {
+    const { identities, marks, ownLimits, externalLabels } = this.#environment;
+    const config = this.#config;
+    const labels = new SampleLabels(identities, new LabelsBuilder(), {
+      targetLabels: target.labels as readonly Label[],
+      honorLabels: config.honorLabels,
+      relabel: this.#metricRelabel,
+      limits: {
+        labels: config.labelLimit,
+        nameLength: config.labelNameLengthLimit,
+        valueLength: config.labelValueLengthLimit,
+      },
+      externalLabels,
+      isValidMetricName: (name) => isValidMetricName(name, config.metricNameValidationScheme),
+      isValidLabelName: (name) => isValidLabelName(name, config.metricNameValidationScheme),
+    });
+    return new TargetPage({
+      identities,
+      labels,
+      marks,
+      origin,
+      limits: {
+        lineBytes: ownLimits.lineBytes,
+        series: ownLimits.seriesPerTarget,
+        labels: ownLimits.labelsPerSeries,
+        samples: config.sampleLimit,
+      },
+    });
+  }
+}
+
+function metricProgram(config: ScrapeConfig): RelabelProgram | undefined {
+  if (config.metricRelabelConfigs.length === 0) return undefined;
+  return compileRelabel(config.metricRelabelConfigs, config.metricNameValidationScheme);
+}
+
+/** What must be equal for caches and staleness to survive a reload (Prometheus: all but times, sample_limit, HTTP settings). */
+function cacheKey(config: ScrapeConfig): string {
+  const { scrapeIntervalMs, scrapeTimeoutMs, sampleLimit, http, fingerprint, at, sdConfigs, ...rest } = config;
+  return JSON.stringify(rest, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
+}
+
+function sameTargetKey(target: ScrapeTarget): string {
+  return JSON.stringify([target.url, target.labels]);
+}
+
+/** The first four bytes of the identity, which is a hash. */
+function hashOf(identity: string): number {
+  return Buffer.from(identity, "base64url").readUInt32LE(0);
+}
+
+function toScrapeTarget(jobName: string, resolved: ResolvedTarget): ScrapeTarget {
+  return {
+    jobName,
+    labels: resolved.labels,
+    discoveredLabels: Object.fromEntries(resolved.discoveredLabels),
+    url: resolved.url.href,
+    socketPath: resolved.unixSocketPath,
+    intervalMs: resolved.scrapeIntervalMs,
+    timeoutMs: resolved.scrapeTimeoutMs,
+    identity: resolved.identity,
+    hash: hashOf(resolved.identity),
+  };
+}

@@ -1,0 +1,144 @@
+/** Puts a scrape manager together: fetchers, origins, discovery clients, and what is logged of failures. */
+
+import type { MetricsBatch } from "../../model/batch.ts";
+import type { Identities, Label } from "../../model/identities.ts";
+import { collectBody } from "../../transport/collect-body.ts";
+import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
+import type { DiscoveryMetrics } from "../discovery/provider.ts";
+import { createScrapeOrigin } from "../translation/scrape-origin.ts";
+import { LabelSetMarks } from "./label-set-marks.ts";
+import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
+import type { OwnLimits, ScrapeClock } from "./scrape-environment.ts";
+import { ScrapeManager } from "./scrape-manager.ts";
+import type { ScrapeMetrics } from "./scrape-metrics.ts";
+import type { ScrapeTarget } from "./scrape-target.ts";
+import { PageError } from "./target-page.ts";
+
+/** Log of the process, as far as scraping uses it. */
+export interface ScrapeLog {
+  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
+  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
+}
+
+export interface ScrapeServiceParts {
+  readonly identities: Identities;
+  readonly clock: ScrapeClock;
+  readonly log: ScrapeLog;
+  readonly metrics: ScrapeMetrics;
+  readonly discoveryMetrics?: DiscoveryMetrics | undefined;
+  readonly ownLimits: OwnLimits;
+  readonly userAgent: string;
+  /** Set on every series over its own labels; empty in an agent. */
+  readonly externalLabels: readonly Label[];
+  /** Scope of series that name none. */
+  readonly scopeName: string;
+  readonly scopeVersion: string;
+  readonly trimMetricSuffixes: boolean;
+  readonly deliver: (batch: MetricsBatch) => Promise<void>;
+}
+
+/** A failing target is logged again after this time, or when its error changes. */
+const failureLogIntervalMs = 300_000;
+
+export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
+  const { identities, clock, log, metrics, userAgent } = parts;
+  const buffers = new PageBuffers();
+  const failures = new FailureLog(log, clock);
+  return new ScrapeManager(
+    {
+      identities,
+      marks: new LabelSetMarks(),
+      metrics,
+      clock,
+      ownLimits: parts.ownLimits,
+      externalLabels: parts.externalLabels,
+      createFetcher: (config) =>
+        new HttpPageFetcher({
+          config,
+          client: createHttpClient(config.http, { userAgent }),
+          buffers,
+          ownBodyBytes: parts.ownLimits.bodyBytes,
+        }),
+      createOrigin: (target) =>
+        createScrapeOrigin({
+          identities,
+          lane: target.hash,
+          targetLabels: target.labels,
+          discoveredLabels: Object.entries(target.discoveredLabels),
+          scopeName: parts.scopeName,
+          scopeVersion: parts.scopeVersion,
+          trimMetricSuffixes: parts.trimMetricSuffixes,
+        }),
+      deliver: parts.deliver,
+      scrapeFailed: (target, error) => failures.scrapeFailed(target, error),
+      batchRefused: (target, error) => {
+        metrics.samplesDropped("refused", 0);
+        failures.batchRefused(target, error);
+      },
+      targetFailed: (jobName, failure) =>
+        log.error("Creating target failed", {
+          job: jobName,
+          source: failure.source,
+          index: failure.index,
+          err: failure.message,
+        }),
+      targetsChanged: () => {},
+      loopBroken: (target, error) => log.error("scrape loop ended", { target: target.url, err: error }),
+    },
+    {
+      createHttpClient: (config) => discoveryClient(createHttpClient(config, { userAgent })),
+      log,
+      metrics: parts.discoveryMetrics,
+    },
+  );
+}
+
+function discoveryClient(client: HttpClient) {
+  return {
+    get: async (url: string, headers: Readonly<Record<string, string>>, signal: AbortSignal, maxBytes: number) => {
+      const response = await client.request({ method: "GET", url: new URL(url), headers, signal });
+      const body = await collectBody(response, { maxBytes });
+      if (body === "too-large") throw new Error(`the answer is larger than ${maxBytes} bytes`);
+      return { status: response.status, headers: response.headers, body };
+    },
+    close: () => client.close(),
+  };
+}
+
+/** Logs a failing target when it begins to fail, when its error changes, and now and then. */
+class FailureLog {
+  readonly #log: ScrapeLog;
+  readonly #clock: ScrapeClock;
+  readonly #last = new Map<string, { message: string; atMs: number }>();
+
+  constructor(log: ScrapeLog, clock: ScrapeClock) {
+    this.#log = log;
+    this.#clock = clock;
+  }
+
+  scrapeFailed(target: ScrapeTarget, error: Error): void {
+    if (!this.#isNews(`scrape ${target.identity}`, error.message)) return;
+    const place = error instanceof PageError ? { reason: error.reason, offset: error.offset } : {};
+    this.#log.warn("Failed to scrape Prometheus endpoint", {
+      job: target.jobName,
+      target: target.url,
+      ...place,
+      err: error.message,
+    });
+  }
+
+  batchRefused(target: ScrapeTarget, error: Error): void {
+    if (!this.#isNews(`refused ${target.jobName}`, error.message.replace(/\d+/g, "n"))) return;
+    this.#log.error("Scraped samples were not taken", { job: target.jobName, target: target.url, err: error.message });
+  }
+
+  #isNews(key: string, message: string): boolean {
+    const now = this.#clock.monotonic();
+    const last = this.#last.get(key);
+    if (last !== undefined && last.message === message && now - last.atMs < failureLogIntervalMs) return false;
+    if (this.#last.size > 10_000) this.#last.clear();
+    this.#last.set(key, { message, atMs: now });
+    return true;
+  }
+}
