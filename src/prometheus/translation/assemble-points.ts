@@ -268,11 +268,15 @@ function assembleHistograms(
     const bucketAt = bucketOffsets[i] as number;
     for (const [j, member] of members.entries()) bounds[boundAt + j] = plan.memberBounds[member] as number;
     if (!stale) {
-      const cumulative = members.map((member) => BigInt(Math.trunc(rows.value(plan.memberRows[member] as number))));
-      const count = BigInt(Math.trunc(rows.value(plan.counts[group] as number)));
-      for (const [j, value] of [...cumulative, count].entries())
-        bucketCounts[bucketAt + j] = value - (cumulative[j - 1] ?? 0n);
-      counts[i] = count;
+      const count = rows.value(plan.counts[group] as number);
+      let previous = 0;
+      for (const [j, member] of members.entries()) {
+        const value = rows.value(plan.memberRows[member] as number);
+        bucketCounts[bucketAt + j] = BigInt(Math.trunc(value - previous));
+        previous = value;
+      }
+      bucketCounts[bucketAt + members.length] = BigInt(Math.trunc(count - previous));
+      counts[i] = BigInt(Math.trunc(count));
       if (withSum) {
         sums[i] = rows.value(plan.sums[group] as number);
         hasSum[i] = 1;

@@ -98,7 +98,11 @@ export function describeRows(segments: readonly SamplesSegment[]): string[] {
       const time = segment.timestampsMs?.[row] ?? segment.timestampMs;
       const value = segment.values[row] as number;
       const shown = stale ? "stale" : Object.is(value, -0) ? "-0" : String(value);
-      return `${name}{${rest.join(",")}} ${shown}${time === testTimeMs ? "" : `@${time}`}`;
+      const exemplars = (segment.exemplars ?? []).filter((exemplar) => exemplar.row === row);
+      const shownExemplars = exemplars
+        .map((exemplar) => ` # ${JSON.stringify({ ...exemplar, row: undefined })}`)
+        .join("");
+      return `${name}{${rest.join(",")}} ${shown}${time === testTimeMs ? "" : `@${time}`}${shownExemplars}`;
     }),
   );
 }

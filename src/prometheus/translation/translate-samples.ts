@@ -206,13 +206,18 @@ class GroupCheck {
     const isHere = (row: number) => (live === undefined ? this.#plain || this.#has(row) : live.has(row));
     const end = plan.memberOffsets[group + 1] as number;
     let previous = 0;
+    let running: bigint | undefined;
     for (let i = plan.memberOffsets[group] as number; isHistogram && i < end; i++) {
       const row = plan.memberRows[i] as number;
       if (!isHere(row)) continue;
       const value = values[row - from] as number;
       if (!(value >= previous) || !isUint64(value)) return "invalid_histogram";
+      // A bucket of OTLP is a whole number, so what is left of broken counts is the sum of whole differences.
+      if (running !== undefined || !Number.isSafeInteger(value)) {
+        running = (running ?? BigInt(previous)) + BigInt(Math.trunc(value - previous));
+        this.#set(this.#outRows[row] as number, Number(running));
+      } else if (value === 0) this.#set(this.#outRows[row] as number, 0);
       previous = value;
-      if (!Number.isInteger(value) || value === 0) this.#set(this.#outRows[row] as number, Math.trunc(value) + 0);
     }
     if (!isHere(count)) return undefined;
     const total = values[count - from] as number;

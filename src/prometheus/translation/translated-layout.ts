@@ -101,7 +101,7 @@ class LayoutTranslator {
     const planned = planRows(this.#plan, this.#source.length, groups);
     for (let row = 0; row < planned.length; row++) {
       const step = planned[row];
-      if (step === "number") this.#addRow(row, "", undefined);
+      if (step === "number") this.#outRows[row] = this.#addRow(row, "", undefined);
       else if (step !== undefined) this.#addGroupRow(row, step.group, step.of);
     }
     for (const [reason, rows] of [
