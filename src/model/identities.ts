@@ -6,12 +6,17 @@ import { createHashKey, type HashKey } from "../kernels/hash-bytes.ts";
 import { type Attributes, decodeKeyValue, encodeKeyValue } from "./attributes.ts";
 import { ByteTable } from "./byte-table.ts";
 import { none } from "./intern-table.ts";
+import type { Layout } from "./layout.ts";
 import { ListTable } from "./list-table.ts";
 import { ObjectTable } from "./object-table.ts";
 import { type Family, familyKey, type Metric, metricKey, type Series } from "./series.ts";
+import { sweepTables } from "./sweep.ts";
 
 /** Numbers that a table may hand out: enough for 64 million series, and a bound all the same. */
 export const maxIdentities = 1 << 26;
+
+/** Growth below which a sweep is not worth its time. */
+const sweepSlack = 4096;
 
 /** A resource or a scope: attributes by number, and what else names it. */
 export interface ResourceEntry {
@@ -49,6 +54,11 @@ export class Identities {
   /** Metric families in the Prometheus reading: name, type, help, unit. */
   readonly families = new ObjectTable<Family>("metric family", maxIdentities);
   readonly #writer = new ByteWriter();
+  /** Layouts that may still be alive: whoever holds a layout keeps its numbers. One weak reference per layout, none per series. */
+  readonly #layouts = new Set<WeakRef<Layout>>();
+  readonly #roots = new Set<() => Iterable<Uint32Array>>();
+  readonly #sweepListeners = new Set<() => void>();
+  #sizeAfterSweep = 0;
   #list = new Uint32Array(64);
 
   /** Bytes held by all tables but the object tables. */
@@ -61,6 +71,40 @@ export class Identities {
       this.texts.byteLength +
       this.series.byteLength
     );
+  }
+
+  /** Every layout registers itself here when it is made. */
+  register(layout: Layout): void {
+    this.#layouts.add(new WeakRef(layout));
+  }
+
+  /** Names label sets that live outside layouts; asked at every sweep. Returns a function that takes it away. */
+  addRoots(roots: () => Iterable<Uint32Array>): () => void {
+    this.#roots.add(roots);
+    return () => this.#roots.delete(roots);
+  }
+
+  /** Called after numbers were given back: whoever remembers something by number forgets it. */
+  onSweep(listener: () => void): () => void {
+    this.#sweepListeners.add(listener);
+    return () => this.#sweepListeners.delete(listener);
+  }
+
+  /** Sweeps when the tables have grown by a quarter since the last sweep, or when forced. Returns how many identities were freed. */
+  sweep(force = false): number {
+    const size = this.labelSets.size + this.series.size;
+    if (!force && size < this.#sizeAfterSweep * 1.25 + sweepSlack) return 0;
+    const layouts: Layout[] = [];
+    for (const reference of this.#layouts) {
+      const layout = reference.deref();
+      if (layout === undefined) this.#layouts.delete(reference);
+      else layouts.push(layout);
+    }
+    const roots = [...this.#roots].flatMap((read) => [...read()]);
+    const freed = sweepTables(this, layouts, roots);
+    this.#sizeAfterSweep = this.labelSets.size + this.series.size;
+    if (freed > 0) for (const listener of this.#sweepListeners) listener();
+    return freed;
   }
 
   internText(text: string): number {

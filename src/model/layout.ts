@@ -47,8 +47,6 @@ export class SamplesLayout {
   /** Metric families, one per row (`none` when nothing was declared). */
   readonly families: Uint32Array;
   readonly origin: Origin;
-  /** The epoch in which the layout was used last; the sweep of the tables looks at it. */
-  epoch = 0;
   #reading: OtlpReading | undefined;
 
   constructor(
@@ -62,6 +60,7 @@ export class SamplesLayout {
     this.origin = origin;
     this.length = (rows.labels ?? rows.reading?.series ?? new Uint32Array()).length;
     this.families = rows.families ?? new Uint32Array(this.length).fill(none);
+    identities.register(this);
   }
 
   /** The OTLP reading, worked out at the first call and remembered. */
@@ -82,12 +81,12 @@ export class PointsLayout {
   readonly identities: Identities;
   readonly series: Uint32Array;
   readonly lane: number;
-  epoch = 0;
 
   constructor(identities: Identities, series: Uint32Array, lane: number) {
     this.identities = identities;
     this.series = series;
     this.lane = lane;
+    identities.register(this);
   }
 
   get length(): number {

@@ -138,7 +138,10 @@ export class AgentServer {
   }
 
   #quit(response: ServerResponse): void {
-    if (!this.#agent.options.enableLifecycle) return sendText(response, 403, "Lifecycle API is not enabled.");
+    if (!this.#agent.options.enableLifecycle) {
+      sendText(response, 403, "Lifecycle API is not enabled.");
+      return;
+    }
     sendText(response, 200, "Requesting termination... Goodbye!");
     process.kill(process.pid, "SIGTERM");
   }
