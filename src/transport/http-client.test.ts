@@ -1,0 +1,424 @@
+import { once } from "node:events";
+import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { createServer, type IncomingHttpHeaders } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { expect, onTestFinished, test, vi } from "vitest";
+import { serveHttp, serveTcp } from "../../test/support/http-servers.ts";
+import { GrowableBuffer } from "./growable-buffer.ts";
+import { createHttpClient, type HttpClient, type HttpClientOptions, type HttpResponse } from "./http-client.ts";
+import type { HttpClientConfig } from "./http-client-config.ts";
+import { HttpError } from "./http-error.ts";
+
+const noLimit = new AbortController().signal;
+
+function client(config: HttpClientConfig = {}, options: Partial<HttpClientOptions> = {}): HttpClient {
+  const created = createHttpClient(config, { userAgent: "test/1", ...options });
+  onTestFinished(() => created.close());
+  return created;
+}
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), "transport-"));
+  onTestFinished(() => rmSync(path, { recursive: true }));
+  return path;
+}
+
+async function text(response: HttpResponse): Promise<string> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of response.body) {
+    chunks.push(chunk);
+  }
+  return Buffer.concat(chunks).toString();
+}
+
+async function get(by: HttpClient, url: string, signal: AbortSignal = noLimit): Promise<string> {
+  return text(await by.request({ method: "GET", url: new URL(url), signal }));
+}
+
+/** undici offers a connection again one turn of the event loop after the response's end. */
+function released(): Promise<void> {
+  return new Promise(setImmediate);
+}
+
+async function failure(work: Promise<unknown>): Promise<HttpError> {
+  const caught = await work.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(caught).toBeInstanceOf(HttpError);
+  return caught as HttpError;
+}
+
+test("sends method, path, query, body and headers as given", async () => {
+  const seen: unknown[] = [];
+  const server = await serveHttp(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) {
+      chunks.push(chunk);
+    }
+    seen.push([request.method, request.url, Buffer.concat(chunks).toString(), request.headers["x-a"]]);
+    response.writeHead(204, "Nothing here").end();
+  });
+  const response = await client().request({
+    method: "POST",
+    url: new URL(`${server.url}/write?a=b%20c`),
+    headers: { "X-A": "1" },
+    body: Buffer.from("payload"),
+    signal: noLimit,
+  });
+  await response.body.dump();
+  expect([response.status, response.statusText]).toEqual([204, "Nothing here"]);
+  expect(seen).toEqual([["POST", "/write?a=b%20c", "payload", "1"]]);
+});
+
+test("uses one connection for requests that follow each other", async () => {
+  const server = await serveHttp((_request, response) => response.end("x".repeat(100_000)));
+  const by = client();
+  for (let i = 0; i < 5; i += 1) {
+    expect((await get(by, server.url)).length).toBe(100_000);
+    await released();
+  }
+  expect(server.connections()).toBe(1);
+});
+
+test("opens a connection for each request when keep-alive is off", async () => {
+  const server = await serveHttp((_request, response) => response.end("x"));
+  const by = client({ disableKeepAlives: true });
+  await get(by, server.url);
+  await get(by, server.url);
+  expect(server.connections()).toBe(2);
+});
+
+test("opens no more connections to a host than allowed", async () => {
+  const server = await serveHttp((_request, response) => setImmediate(() => response.end("x")));
+  const by = client({ maxConnectionsPerHost: 2 });
+  await Promise.all(Array.from({ length: 10 }, () => get(by, server.url)));
+  expect(server.connections()).toBe(2);
+});
+
+test("does not keep idle connections beyond the limit", async () => {
+  const servers = await Promise.all([1, 2, 3, 4].map(() => serveHttp((_request, response) => response.end("x"))));
+  const by = client({ maxIdleConnections: 1 });
+  for (let round = 0; round < 2; round += 1) {
+    for (const server of servers) {
+      await get(by, server.url);
+    }
+  }
+  await vi.waitFor(() => expect(servers.reduce((sum, server) => sum + server.open(), 0)).toBeLessThanOrEqual(2));
+});
+
+test("closes idle connections after the idle time", async () => {
+  const server = await serveHttp((_request, response) => response.end("x"));
+  const by = client({ idleConnectionTimeoutMs: 50 });
+  await get(by, server.url);
+  await vi.waitFor(() => expect(server.open()).toBe(0), { timeout: 5000 });
+});
+
+test("repeats a GET whose kept connection the server had closed", async () => {
+  let requests = 0;
+  const server = await serveTcp((socket) => {
+    let answered = false;
+    socket.on("data", () => {
+      requests += 1;
+      if (answered) {
+        socket.destroy();
+      } else {
+        answered = true;
+        socket.write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+      }
+    });
+  });
+  const by = client();
+  expect(await get(by, server.url)).toBe("ok");
+  await released();
+  expect(await get(by, server.url)).toBe("ok");
+  expect([requests, server.connections()]).toEqual([3, 2]);
+});
+
+test("does not repeat a POST", async () => {
+  let requests = 0;
+  const server = await serveTcp((socket) => {
+    socket.on("data", () => {
+      requests += 1;
+      socket.destroy();
+    });
+  });
+  const url = new URL(server.url);
+  await failure(client().request({ method: "POST", url, body: Buffer.from("x"), signal: noLimit }));
+  expect(requests).toBe(1);
+});
+
+test("reaches a unix socket", async () => {
+  const socketPath = join(folder(), "s");
+  const server = createServer((request, response) => response.end(`${request.headers.host}${request.url}`));
+  server.listen(socketPath);
+  await once(server, "listening");
+  onTestFinished(() => void server.close());
+  const url = new URL("http://target/metrics");
+  const response = await client().request({ method: "GET", url, signal: noLimit, socketPath });
+  expect(await text(response)).toBe("target/metrics");
+});
+
+test("collects a body into a buffer that is used again", async () => {
+  const server = await serveHttp((request, response) => response.end(request.url === "/a" ? "first page" : "second"));
+  const into = new GrowableBuffer(4);
+  const by = client();
+  const ask = (path: string) =>
+    by.collect({ method: "GET", url: new URL(path, server.url), signal: noLimit }, into, 100);
+  const first = await ask("/a");
+  expect([first.status, String(first.body)]).toEqual([200, "first page"]);
+  expect(String((await ask("/b")).body)).toBe("second");
+});
+
+test.each([
+  { title: "announced", chunked: false },
+  { title: "chunked", chunked: true },
+])("gives up a body beyond the limit: $title", async ({ chunked }) => {
+  const server = await serveHttp((_request, response) => {
+    if (!chunked) {
+      response.setHeader("content-length", 1_000_000_000);
+    }
+    const more = (): void => {
+      while (response.write("x".repeat(65_536)) && !response.destroyed);
+    };
+    response.on("drain", more);
+    more();
+  });
+  const into = new GrowableBuffer();
+  const request = { method: "GET", url: new URL(server.url), signal: noLimit } as const;
+  expect((await client().collect(request, into, 200_000)).body).toBe("too-large");
+  expect(into.capacity).toBeLessThan(500_000);
+  await vi.waitFor(() => expect(server.open()).toBe(0));
+});
+
+test("accepts a body of exactly the limit", async () => {
+  const server = await serveHttp((_request, response) => response.end("12345"));
+  const request = { method: "GET", url: new URL(server.url), signal: noLimit } as const;
+  expect(String((await client().collect(request, new GrowableBuffer(), 5)).body)).toBe("12345");
+  expect((await client().collect(request, new GrowableBuffer(), 4)).body).toBe("too-large");
+});
+
+test("stops reading from the server while nobody reads the body", async () => {
+  let written = 0;
+  const server = await serveHttp((_request, response) => {
+    const more = (): void => {
+      while (response.write("x".repeat(65_536))) {
+        written += 65_536;
+      }
+    };
+    response.on("drain", more);
+    more();
+  });
+  const by = client();
+  const response = await by.request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  let before = -1;
+  await vi.waitFor(() => {
+    const stuck = written === before;
+    before = written;
+    expect(stuck).toBe(true);
+  });
+  expect(written).toBeLessThan(64 * 1024 * 1024);
+  await response.body.dump();
+  await vi.waitFor(() => expect(server.open()).toBe(0));
+});
+
+test("yields every byte to a slow reader", async () => {
+  const page = "0123456789".repeat(100_000);
+  const server = await serveHttp((_request, response) => response.end(page));
+  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  let read = "";
+  for await (const chunk of response.body) {
+    await new Promise(setImmediate);
+    read += chunk.toString();
+  }
+  expect(read === page).toBe(true);
+});
+
+test("ends a slow drip when the signal says so, and its connection", async () => {
+  const server = await serveHttp((_request, response) => {
+    response.write("a");
+    const timer = setInterval(() => response.write("a"), 5);
+    response.on("close", () => clearInterval(timer));
+  });
+  const error = await failure(get(client(), server.url, AbortSignal.timeout(100)));
+  expect([error.code, error.message]).toEqual([
+    "TIMEOUT",
+    `GET ${server.url}/: time limit reached while reading the body (TIMEOUT)`,
+  ]);
+  await vi.waitFor(() => expect(server.open()).toBe(0));
+});
+
+test("ends a request that gets no answer", async () => {
+  const server = await serveTcp((socket) => socket.resume());
+  const error = await failure(get(client(), server.url, AbortSignal.timeout(50)));
+  expect(error.message).toContain("while waiting for the response");
+  await vi.waitFor(() => expect(server.open()).toBe(0));
+});
+
+test("ends a request that waits for a connection of the pool", async () => {
+  const server = await serveTcp((socket) => socket.resume());
+  const by = client({ maxConnectionsPerHost: 1 });
+  const stop = new AbortController();
+  const first = failure(get(by, server.url, stop.signal));
+  const error = await failure(get(by, server.url, AbortSignal.timeout(50)));
+  expect(error.message).toContain("while connecting");
+  stop.abort();
+  expect((await first).code).toBe("ABORTED");
+});
+
+test("sends nothing for a signal that has ended before", async () => {
+  const server = await serveHttp((_request, response) => response.end());
+  expect((await failure(get(client(), server.url, AbortSignal.abort()))).code).toBe("ABORTED");
+  expect(server.connections()).toBe(0);
+});
+
+test.each([
+  {
+    title: "reset in the middle",
+    answer: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart",
+    reset: true,
+    code: /ECONNRESET|UND_ERR_SOCKET/,
+  },
+  {
+    title: "closed before the announced end",
+    answer: "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart",
+    reset: false,
+    code: /UND_ERR_SOCKET|UND_ERR_RES_CONTENT_LENGTH_MISMATCH/,
+  },
+  {
+    title: "closed within chunks",
+    answer: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\npart\r\n",
+    reset: false,
+    code: /UND_ERR_SOCKET|HPE_/,
+  },
+  { title: "no HTTP", answer: "SSH-2.0-OpenSSH_9.2\r\n", reset: false, code: /HPE_INVALID/ },
+])("reports a body that is not whole: $title", async ({ answer, reset, code }) => {
+  const server = await serveTcp((socket) => {
+    socket.once("data", () => {
+      socket.write(answer, () => (reset ? socket.resetAndDestroy() : socket.end()));
+    });
+  });
+  expect((await failure(get(client(), server.url))).code).toMatch(code);
+});
+
+test("says in plain words that nobody listens, without the password of the URL", async () => {
+  const server = await serveHttp(() => {});
+  await server.stop();
+  const error = await failure(get(client(), `http://me:hunter2@127.0.0.1:${server.port}/m?token=t0p&x=1`));
+  expect(error.code).toBe("ECONNREFUSED");
+  expect(error.message).toBe(
+    `GET http://xxxxx@127.0.0.1:${server.port}/m?token=xxxxx&x=1: connection refused: 127.0.0.1:${server.port} (ECONNREFUSED)`,
+  );
+});
+
+test("says that a host name does not exist", async () => {
+  const error = await failure(get(client(), "http://nowhere.invalid/"));
+  expect(error.code).toMatch(/ENOTFOUND|EAI_AGAIN/);
+  expect(error.message).toContain("nowhere.invalid");
+});
+
+test("refuses other schemes than http and https", async () => {
+  expect((await failure(get(client(), "ftp://h/"))).code).toBe("URL_INVALID");
+});
+
+test("ends requests under way and refuses new ones when closed", async () => {
+  const server = await serveTcp((socket) => socket.resume());
+  const by = client();
+  const under = failure(get(by, server.url));
+  await vi.waitFor(() => expect(server.open()).toBe(1));
+  await by.close();
+  await by.close();
+  await under;
+  expect((await failure(get(by, server.url))).code).toBe("CLIENT_CLOSED");
+  await vi.waitFor(() => expect(server.open()).toBe(0));
+});
+
+test("lets requests under way finish within the grace of close", async () => {
+  const server = await serveHttp((_request, response) => setTimeout(() => response.end("done"), 30));
+  const by = client();
+  const under = get(by, server.url);
+  await vi.waitFor(() => expect(server.open()).toBe(1));
+  await by.close(5000);
+  expect(await under).toBe("done");
+});
+
+test.each<{ title: string; config: HttpClientConfig; expected: string | undefined; headers?: Record<string, string> }>([
+  { title: "none", config: {}, expected: undefined },
+  {
+    title: "basic",
+    config: { basicAuth: { username: "u", password: "p:\u00e9" } },
+    expected: `Basic ${Buffer.from("u:p:\u00e9").toString("base64")}`,
+  },
+  {
+    title: "authorization",
+    config: { authorization: { type: "Token", credentials: "abc" } },
+    expected: "Token abc",
+  },
+  {
+    title: "one given with the request wins",
+    config: { authorization: { type: "Bearer", credentials: "abc" } },
+    headers: { Authorization: "Mine x" },
+    expected: "Mine x",
+  },
+])("authorises: $title", async ({ config, expected, headers }) => {
+  let seen: IncomingHttpHeaders = {};
+  const server = await serveHttp((request, response) => {
+    seen = request.headers;
+    response.end();
+  });
+  const request = { method: "GET", url: new URL(server.url), headers, signal: noLimit } as const;
+  await (await client(config).request(request)).body.dump();
+  expect([seen.authorization, seen["user-agent"]]).toEqual([expected, "test/1"]);
+});
+
+test("takes Basic credentials from the URL and keeps them out of the request line", async () => {
+  const seen: unknown[] = [];
+  const server = await serveHttp((request, response) => {
+    seen.push(request.url, request.headers.authorization, request.headers.host);
+    response.end();
+  });
+  await get(client(), `http://u:p%40@127.0.0.1:${server.port}/x`);
+  expect(seen).toEqual(["/x", `Basic ${Buffer.from("u:p@").toString("base64")}`, `127.0.0.1:${server.port}`]);
+});
+
+test("reads credentials from files again when they change", async () => {
+  const file = join(folder(), "token");
+  const seen: (string | undefined)[] = [];
+  const server = await serveHttp((request, response) => {
+    seen.push(request.headers.authorization);
+    response.end();
+  });
+  const by = client({ authorization: { type: "Bearer", credentialsFile: file } });
+  const error = await failure(get(by, server.url));
+  expect(error.message).toBe(`authorization.credentials_file: ${file}: file not found`);
+  writeFileSync(file, " one\n");
+  await get(by, server.url);
+  const { atime, mtime } = statSync(file);
+  writeFileSync(file, " two\n");
+  utimesSync(file, atime, mtime);
+  await get(by, server.url);
+  expect(seen).toEqual(["Bearer one", "Bearer two"]);
+});
+
+test("never shows a secret that is no valid header", async () => {
+  const server = await serveHttp((_request, response) => response.end());
+  const by = client({ authorization: { type: "Bearer", credentials: "s3cret\nX: y" } });
+  const error = await failure(get(by, server.url));
+  expect(error.message).not.toContain("s3cret");
+});
+
+test("adds all http_headers, from values, secrets and files", async () => {
+  const file = join(folder(), "h");
+  writeFileSync(file, "from-file\n");
+  let seen: string[] = [];
+  const server = await serveHttp((request, response) => {
+    seen = request.rawHeaders;
+    response.end();
+  });
+  const httpHeaders = [{ name: "X-Scope", values: ["a", "b"], secrets: ["s"], files: [file] }];
+  const request = { method: "GET", url: new URL(server.url), headers: { "X-Scope": "own" }, signal: noLimit } as const;
+  await (await client({ httpHeaders }).request(request)).body.dump();
+  const values = seen.filter((_, index) => index % 2 === 1 && seen[index - 1] === "X-Scope");
+  expect(values).toEqual(["own", "a", "b", "s", "from-file"]);
+});
