@@ -59,6 +59,7 @@ export class Agent {
       scopeName: "millrace",
       scopeVersion: productVersion(),
       trimMetricSuffixes: false,
+      readsOtlp: false,
       deliver: (batch) => this.#deliver(batch),
     });
     this.#server = new AgentServer(this);

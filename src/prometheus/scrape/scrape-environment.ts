@@ -2,9 +2,9 @@
 
 import type { MetricsBatch } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
-import type { Origin } from "../../model/layout.ts";
 import type { ScrapeConfig } from "../config/types.ts";
 import type { ScrapeTarget as ResolvedTarget, TargetFailure } from "../discovery/target.ts";
+import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import type { ScrapeLoop } from "./scrape-loop.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
@@ -43,7 +43,9 @@ export interface ScrapeEnvironment {
   /** Set on every series over its own labels (the Collector's receiver); empty in an agent, which adds them on egress. */
   readonly externalLabels: readonly Label[];
   createFetcher(config: ScrapeConfig): PageFetcher;
-  createOrigin(target: ScrapeTarget, resolved: ResolvedTarget): Origin;
+  createOrigin(target: ScrapeTarget, resolved: ResolvedTarget): ScrapeOrigin;
+  /** Whether somebody downstream reads series the OTLP way, so that every row needs a job and an instance. */
+  readonly readsOtlp: boolean;
   deliver(batch: MetricsBatch): Promise<void>;
   scrapeFailed(target: ScrapeTarget, error: Error): void;
   batchRefused(target: ScrapeTarget, error: Error): void;

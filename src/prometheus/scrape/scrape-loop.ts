@@ -5,9 +5,10 @@ import { createOpenMetricsParser, createTextParser, type ExpositionParser } from
 import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
 import { toError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
-import { type Origin, SamplesLayout } from "../../model/layout.ts";
+import { SamplesLayout } from "../../model/layout.ts";
 import { selectSamples } from "../../model/select-rows.ts";
 import type { ScrapeProtocol } from "../config/types.ts";
+import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
@@ -35,7 +36,9 @@ export interface ScrapeLoopParts {
   readonly settings: ScrapeSettings;
   readonly fetcher: PageFetcher;
   readonly page: TargetPage;
-  readonly origin: Origin;
+  readonly origin: ScrapeOrigin;
+  /** Whether rows are read the OTLP way downstream. */
+  readonly readsOtlp: boolean;
   readonly marks: LabelSetMarks;
   readonly metrics: ScrapeMetrics;
   readonly now: () => number;
@@ -77,7 +80,8 @@ const nothing = new Uint32Array(0);
 export class ScrapeLoop {
   readonly target: ScrapeTarget;
   readonly #parts: ScrapeLoopParts;
-  readonly #report: ReportSeries;
+  #report: ReportSeries;
+  #learnt: SamplesLayout | undefined;
   readonly #textParser: ExpositionParser = createTextParser(Buffer.alloc(0), 0);
   readonly #openMetricsParser: ExpositionParser = createOpenMetricsParser(Buffer.alloc(0), 0);
   /** Label sets that a marker is owed to when they are not seen again. */
@@ -91,14 +95,19 @@ export class ScrapeLoop {
   constructor(parts: ScrapeLoopParts) {
     this.#parts = parts;
     this.target = parts.target;
-    const { identities, target, settings, origin, state } = parts;
+    const { state } = parts;
     if (state !== undefined) {
       this.#tracked = state.tracked;
       this.#reported = state.reported;
       this.#status = state.status;
     }
+    this.#report = this.#createReport();
+  }
+
+  #createReport(): ReportSeries {
+    const { identities, target, settings, origin } = this.#parts;
     const extra = { timeoutSeconds: target.timeoutMs / 1000, sampleLimit: settings.sampleLimit };
-    this.#report = new ReportSeries(identities, origin, target.labels, settings.extraScrapeMetrics ? extra : undefined);
+    return new ReportSeries(identities, origin, target.labels, settings.extraScrapeMetrics ? extra : undefined);
   }
 
   get state(): ScrapeLoopState {
@@ -127,7 +136,7 @@ export class ScrapeLoop {
     return this.#nextDueMs;
   }
 
-  get origin(): Origin {
+  get origin(): ScrapeOrigin {
     return this.#parts.origin;
   }
 
@@ -208,6 +217,8 @@ export class ScrapeLoop {
     parser.reset(page, length);
     try {
       const content = this.#parts.page.read(page, length, parser, isOpenMetrics);
+      const problem = this.#learn(content.layout);
+      if (problem !== undefined) return failedAttempt(new Error(problem), length);
       if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
       return {
         content,
@@ -225,6 +236,17 @@ export class ScrapeLoop {
     } finally {
       parser.reset(Buffer.alloc(0), 0);
     }
+  }
+
+  /** Teaches the origin a new layout; returns why its rows cannot be read the OTLP way. */
+  #learn(layout: SamplesLayout): string | undefined {
+    const { origin, readsOtlp } = this.#parts;
+    if (!readsOtlp) return undefined;
+    if (layout !== this.#learnt) {
+      if (origin.learn(layout)) this.#report = this.#createReport();
+      this.#learnt = layout;
+    }
+    return origin.problem(layout);
   }
 
   #failedPage(caught: unknown, length: number): Attempt {

@@ -8,6 +8,7 @@ import type { TargetGroup } from "../discovery/target-group.ts";
 import { LabelsBuilder } from "../relabel/labels-builder.ts";
 import { isValidLabelName, isValidMetricName } from "../relabel/names.ts";
 import { compileRelabel, type RelabelProgram } from "../relabel/relabel.ts";
+import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import { SampleLabels } from "./sample-labels.ts";
 import type { ScrapeEnvironment } from "./scrape-environment.ts";
 import { ScrapeLoop, type ScrapeLoopState } from "./scrape-loop.ts";
@@ -167,7 +168,7 @@ export class ScrapePool {
   }
 
   #start(target: ScrapeTarget, resolved: ResolvedTarget, state: ScrapeLoopState | undefined): RunningLoop {
-    const { identities, marks, metrics, clock } = this.#environment;
+    const { identities, marks, metrics, clock, readsOtlp } = this.#environment;
     const origin = state?.page.origin ?? this.#environment.createOrigin(target, resolved);
     const page = state?.page ?? this.#createPage(target, origin);
     page.setSampleLimit(this.#config.sampleLimit);
@@ -185,6 +186,7 @@ export class ScrapePool {
       fetcher: this.#fetcher,
       page,
       origin,
+      readsOtlp,
       marks,
       metrics,
       now: () => clock.now(),
@@ -201,7 +203,7 @@ export class ScrapePool {
     return { loop, stop, done };
   }
 
-  #createPage(target: ScrapeTarget, origin: ScrapeLoop["origin"]): TargetPage {
+  #createPage(target: ScrapeTarget, origin: ScrapeOrigin): TargetPage {
     const { identities, marks, ownLimits, externalLabels } = this.#environment;
     const config = this.#config;
     const labels = new SampleLabels(identities, new LabelsBuilder(), {

@@ -35,6 +35,8 @@ export interface ScrapeServiceParts {
   readonly scopeName: string;
   readonly scopeVersion: string;
   readonly trimMetricSuffixes: boolean;
+  /** Whether series are read the OTLP way downstream. */
+  readonly readsOtlp: boolean;
   readonly deliver: (batch: MetricsBatch) => Promise<void>;
 }
 
@@ -52,6 +54,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       metrics,
       clock,
       ownLimits: parts.ownLimits,
+      readsOtlp: parts.readsOtlp,
       externalLabels: parts.externalLabels,
       createFetcher: (config) =>
         new HttpPageFetcher({

@@ -6,7 +6,8 @@ import type { SampleExemplar } from "../../model/batch.ts";
 import { DecodeError } from "../../model/errors.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
-import { type Origin, SamplesLayout } from "../../model/layout.ts";
+import { SamplesLayout } from "../../model/layout.ts";
+import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { emptyTemplate, LineIndex, lineOutcome, type TargetTemplate } from "./page-template.ts";
 import { type NewLine, type PageEdit, rebuildTemplate } from "./rebuild-template.ts";
@@ -70,7 +71,7 @@ export class TargetPage {
   readonly #labels: SampleLabels;
   readonly #marks: LabelSetMarks;
   #limits: PageLimits;
-  readonly origin: Origin;
+  readonly origin: ScrapeOrigin;
   #template: TargetTemplate = emptyTemplate;
   #layout: SamplesLayout;
   #hasTimestamps = false;
@@ -85,7 +86,7 @@ export class TargetPage {
     labels: SampleLabels;
     marks: LabelSetMarks;
     limits: PageLimits;
-    origin: Origin;
+    origin: ScrapeOrigin;
   }) {
     this.#identities = parts.identities;
     this.#labels = parts.labels;

@@ -1,0 +1,117 @@
+/** Sends metrics to a Prometheus remote-write receiver. */
+
+import { defineExporter } from "../../component/define.ts";
+import { encodeMetadataRequest } from "../../prometheus/remote-write/encode-request.ts";
+import { createPost } from "../../prometheus/remote-write/http-post.ts";
+import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
+import { RemoteWriteSender } from "../../prometheus/remote-write/sender.ts";
+import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
+import { createHttpClient } from "../../transport/http-client.ts";
+import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, remoteWriteSchema } from "./config.ts";
+import { createExporterMetrics } from "./exporter-metrics.ts";
+
+/** A request is bounded in bytes; this many samples are far beyond what the default bytes hold. */
+const maxSamplesPerSend = 100_000;
+const defaultMaxBytes = 3_000_000;
+const defaultTimeoutMs = 30_000;
+const unbounded = Number.MAX_SAFE_INTEGER;
+
+export default defineExporter<RemoteWriteExporterConfig>({
+  type: "prometheus_remote_write",
+  aliases: ["prometheusremotewrite"],
+  description: "Sends metrics by Prometheus remote write 1.0.",
+  stability: { metrics: "beta" },
+  config: remoteWriteSchema,
+  complete: completeRemoteWrite,
+
+  create({ id, config, identities, log, meter, clock, host }) {
+    const metrics = createExporterMetrics(meter, log, clock, id);
+    const translator = createRemoteWriteTranslator(translation(config), identities);
+    const client = createHttpClient(httpClientConfig(config), { userAgent: `Millrace/${host.version}`, tlsKey: "tls" });
+    const headers = Object.fromEntries((config.headers ?? []).map(({ name, value }) => [name, value.reveal()]));
+    const post = createPost(() => client, new URL(config.endpoint), headers);
+    const queue = config.remote_write_queue;
+    const retry = retryPolicy(config);
+    const timeoutMs = config.timeout === 0 ? defaultTimeoutMs : config.timeout;
+    const sender = new RemoteWriteSender({
+      identities,
+      post,
+      observer: metrics.observer,
+      now: clock.now,
+      sleep: clock.sleep,
+      random: Math.random,
+      options: {
+        maxInFlight: config.max_batch_request_parallelism ?? queue.num_consumers,
+        maxSamplesPerSend,
+        maxBytesPerSend: config.max_batch_size_bytes || defaultMaxBytes,
+        lingerMs: 0,
+        maxQueuedBatches: queue.enabled ? queue.queue_size : unbounded,
+        maxQueuedBytes: queue.enabled ? queue.max_bytes : unbounded,
+        timeoutMs,
+        retry,
+        sampleAgeLimitMs: 0,
+        sendExemplars: true,
+        skipRepeatedExemplars: false,
+      },
+    });
+    const removeListener = identities.onSweep(() => sender.forget());
+    const removeGauges = metrics.observeQueue(sender, queue.queue_size);
+    const stopping = new AbortController();
+    let metadata: Promise<unknown> = Promise.resolve();
+    return {
+      start: async () => client.checkFiles(),
+      async metrics(batch) {
+        const translated = translator.translate(batch);
+        metrics.untranslated(translated.dropped);
+        const { segments } = translated.batch;
+        if (segments.length === 0) return;
+        const delivery = sender.offer(segments);
+        if (config.send_metadata) {
+          const body = encodeMetadataRequest(translator.metadata(batch));
+          const parts = { post, policy: retry, timeoutMs, now: clock.now, sleep: clock.sleep, random: Math.random };
+          metadata = metadata.then(() =>
+            postUntilDone({ ...parts, retrying: () => {}, stillWanted: () => true }, body, stopping.signal),
+          );
+        }
+        // With a queue the batch is answered when it is queued; what becomes of it is counted by the observer.
+        if (queue.enabled) delivery.catch(() => {});
+        else await delivery;
+      },
+      async shutdown(deadline) {
+        await sender.shutdown(deadline);
+        stopping.abort();
+        await metadata;
+        removeListener();
+        removeGauges();
+        await client.close();
+      },
+    };
+  },
+});
+
+function translation(config: RemoteWriteExporterConfig) {
+  return {
+    namespace: config.namespace,
+    externalLabels: config.external_labels,
+    translationStrategy: config.translation_strategy,
+    addMetricSuffixes: config.add_metric_suffixes,
+    disableScopeInfo: config.disable_scope_info,
+    resourceToTelemetry: {
+      enabled: config.resource_to_telemetry_conversion.enabled,
+      excludeServiceAttributes: config.resource_to_telemetry_conversion.exclude_service_attributes,
+    },
+    targetInfo: config.target_info.enabled,
+  };
+}
+
+function retryPolicy({ retry_on_failure: retry }: RemoteWriteExporterConfig): RetryPolicy {
+  return {
+    enabled: retry.enabled,
+    initialMs: Math.max(1, retry.initial_interval),
+    maxMs: Math.max(1, retry.max_interval),
+    multiplier: retry.multiplier,
+    randomization: retry.randomization_factor,
+    maxElapsedMs: retry.max_elapsed_time,
+    retryOn429: true,
+  };
+}

@@ -1,0 +1,81 @@
+/** Scrapes Prometheus targets with the `scrape_configs` that people have. */
+
+import type { MetricsConsumer } from "../../component/consumer.ts";
+import { type CreateContext, defineReceiver } from "../../component/define.ts";
+import { countRows } from "../../model/batch.ts";
+import { defaultOwnLimits } from "../../prometheus/scrape/scrape-environment.ts";
+import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
+import { createScrapeManager } from "../../prometheus/scrape/scrape-service.ts";
+import { contribScopeName } from "../../prometheus/translation/scrape-origin.ts";
+import { completePrometheus, type PrometheusReceiverConfig, prometheusSchema, scrapeConfiguration } from "./config.ts";
+import { createReceiverMetrics } from "./receiver-metrics.ts";
+
+export default defineReceiver<PrometheusReceiverConfig>({
+  type: "prometheus",
+  description: "Scrapes Prometheus targets.",
+  stability: { metrics: "beta" },
+  config: prometheusSchema,
+  complete: completePrometheus,
+
+  create(context) {
+    let config = context.config;
+    let manager = createManager(context, config);
+    return {
+      start: () => manager.apply(scrapeConfiguration(config)),
+      reconfigure: async (wanted) => {
+        // Jobs change without a stop; what concerns all series needs new caches.
+        if (sharedSettings(wanted) !== sharedSettings(config)) {
+          await manager.close(new AbortController().signal);
+          manager = createManager(context, wanted);
+        }
+        config = wanted;
+        await manager.apply(scrapeConfiguration(wanted));
+      },
+      shutdown: (deadline) => manager.close(deadline),
+    };
+  },
+});
+
+function sharedSettings(config: PrometheusReceiverConfig): string {
+  return JSON.stringify([
+    scrapeConfiguration(config).global.externalLabels,
+    config.limits,
+    config.trim_metric_suffixes,
+  ]);
+}
+
+function createManager(
+  context: CreateContext<PrometheusReceiverConfig> & { readonly next: MetricsConsumer },
+  config: PrometheusReceiverConfig,
+): ScrapeManager {
+  const { id, identities, log, meter, clock, host, next } = context;
+  const metrics = createReceiverMetrics(meter, id);
+  return createScrapeManager({
+    identities,
+    clock,
+    log,
+    metrics,
+    ownLimits: {
+      bodyBytes: config.limits.page_size ?? defaultOwnLimits.bodyBytes,
+      lineBytes: config.limits.line_size ?? defaultOwnLimits.lineBytes,
+      seriesPerTarget: config.limits.series_per_target,
+      labelsPerSeries: config.limits.labels_per_series,
+    },
+    userAgent: `Millrace/${host.version}`,
+    externalLabels: scrapeConfiguration(config).global.externalLabels,
+    scopeName: contribScopeName,
+    scopeVersion: host.version,
+    trimMetricSuffixes: config.trim_metric_suffixes,
+    readsOtlp: true,
+    deliver: async (batch) => {
+      const rows = countRows(batch);
+      try {
+        await next.metrics(batch);
+        metrics.accepted(rows);
+      } catch (error) {
+        metrics.refused(rows);
+        throw error;
+      }
+    },
+  });
+}
