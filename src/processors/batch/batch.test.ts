@@ -11,6 +11,7 @@ import {
   buildNumbers,
   buildSummaries,
 } from "../../testing/build-points.ts";
+import { buildSamples } from "../../testing/build-samples.ts";
 import { createMetricsSink } from "../../testing/metrics-sink.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
@@ -239,3 +240,27 @@ describe("properties", () => {
 function valuesOf({ segments }: MetricsBatch): number[] {
   return segments.flatMap((segment) => ("doubles" in segment ? Array.from(segment.doubles) : []));
 }
+
+describe("samples", () => {
+  const histogram = (name: string) =>
+    ["_bucket", "_bucket", "_sum", "_count"].map((suffix, i) => ({
+      name: name + suffix,
+      type: "histogram" as const,
+      value: i,
+      labels: i < 2 ? { le: String(i) } : {},
+    }));
+  const gauge = { name: "g", type: "gauge" as const, value: 1 };
+
+  test.each([
+    ["between families", [...histogram("a"), ...histogram("b"), ...histogram("c")], 5, [4, 4, 4]],
+    ["two families together where they fit", [...histogram("a"), ...histogram("b"), ...histogram("c")], 9, [8, 4]],
+    ["not within a family larger than the maximum", [gauge, ...histogram("a"), gauge], 2, [1, 4, 1]],
+    ["between the rows of a gauge", [gauge, gauge, gauge, gauge, gauge], 2, [2, 2, 1]],
+    ["between rows without a family", [1, 2, 3].map((value) => ({ name: "x", value })), 2, [2, 1]],
+  ])("are cut %s", async (_title, rows, max, expected) => {
+    const data = buildSamples(rows);
+    const out = await runProcessor(batch, { send_batch_size: 1, send_batch_max_size: max }, data);
+    expect(out.map(countRows)).toEqual(expected);
+    expect(out.every((one) => one.segments[0]?.layout === data.segments[0]?.layout)).toBe(true);
+  });
+});

@@ -1,0 +1,57 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { childNode, plainValue } from "../../src/codec/yaml/config-node.ts";
+import { parseYaml } from "../../src/codec/yaml/parse-yaml.ts";
+import type { AnyDefinition } from "../../src/component/define.ts";
+import { decodeWithSchema } from "../../src/config/zod-issues.ts";
+import { type ContractOptions, contractTests } from "../../src/testing/contract.ts";
+import { allDefinitions } from "./definitions.ts";
+
+const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What some components need to run here: loopback, free ports, temporary files. */
+const special: Readonly<Record<string, (options: ContractOptions) => ContractOptions>> = {
+  "extension health_check": (options) => ({ ...options, config: { endpoint: "127.0.0.1:0" } }),
+  "exporter file": (options) => {
+    const path = join(folder, "contract.json");
+    const delivered = () => {
+      const text = readFileSync(path, "utf8");
+      return [...text.matchAll(/"asDouble":([0-9]+)/g)].map((match) => Number(match[1]));
+    };
+    return { ...options, config: { path }, delivered };
+  },
+};
+
+/** The section of the example beside the component, where every example is a piece of a whole configuration. */
+function exampleNode(definition: AnyDefinition) {
+  const { kind, type } = definition;
+  const url = new URL(`../../src/${kind}s/${type}/example.yaml`, import.meta.url);
+  if (!existsSync(url)) throw new Error(`src/${kind}s/${type}/example.yaml is missing`);
+  const { root, issues } = parseYaml(readFileSync(url, "utf8"), "example.yaml");
+  if (issues.length > 0) throw new Error(JSON.stringify(issues));
+  const sections = childNode(root, `${kind}s`);
+  const section = childNode(sections, type);
+  if (section === undefined) throw new Error(`the example has no section ${kind}s::${type}`);
+  return section;
+}
+
+const definitions = await allDefinitions();
+
+describe.each(definitions.map((definition) => [`${definition.kind} ${definition.type}`, definition] as const))(
+  "%s",
+  (name, definition) => {
+    const node = exampleNode(definition);
+    const example = plainValue(node);
+    const options = special[name]?.({ example }) ?? { example };
+
+    test.each(contractTests(definition, options))("$title", ({ run }) => run());
+
+    test("its example is taken by the loader of configurations", () => {
+      const { issues } = decodeWithSchema(definition.config, node, [`${definition.kind}s`, definition.type]);
+      expect(issues).toEqual([]);
+    });
+  },
+);
