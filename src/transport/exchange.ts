@@ -24,10 +24,21 @@ export interface ExchangeRequest {
   readonly serverName: string | undefined;
 }
 
+/** Told of a response before any of its body arrives, so that a reader begun here gets every chunk without a queue. */
+export type EarlyReader = (response: HttpResponse) => void;
+
 /** Sends the request; rejects with HttpError when no response came or the signal ended it. */
-export function exchange(dispatcher: Dispatcher, request: ExchangeRequest): Promise<HttpResponse> {
+export function exchange(
+  dispatcher: Dispatcher,
+  request: ExchangeRequest,
+  readEarly?: EarlyReader | undefined,
+): Promise<HttpResponse> {
   return new Promise((resolve, reject) => {
-    const handler = new ExchangeHandler(request, resolve, reject);
+    const settle = (response: HttpResponse): void => {
+      readEarly?.(response);
+      resolve(response);
+    };
+    const handler = new ExchangeHandler(request, settle, reject);
     if (!handler.listen()) {
       return;
     }

@@ -1,10 +1,11 @@
-import { once } from "node:events";
-import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
-import { createServer, type IncomingHttpHeaders } from "node:http";
+import { getEventListeners, once } from "node:events";
+import { mkdtempSync, rmSync } from "node:fs";
+import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { serveHttp, serveTcp } from "../../test/support/http-servers.ts";
+import { readBody } from "./collect-body.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
 import { createHttpClient, type HttpClient, type HttpClientOptions, type HttpResponse } from "./http-client.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
@@ -343,82 +344,51 @@ test("lets requests under way finish within the grace of close", async () => {
   expect(await under).toBe("done");
 });
 
-test.each<{ title: string; config: HttpClientConfig; expected: string | undefined; headers?: Record<string, string> }>([
-  { title: "none", config: {}, expected: undefined },
-  {
-    title: "basic",
-    config: { basicAuth: { username: "u", password: "p:\u00e9" } },
-    expected: `Basic ${Buffer.from("u:p:\u00e9").toString("base64")}`,
-  },
-  {
-    title: "authorization",
-    config: { authorization: { type: "Token", credentials: "abc" } },
-    expected: "Token abc",
-  },
-  {
-    title: "one given with the request wins",
-    config: { authorization: { type: "Bearer", credentials: "abc" } },
-    headers: { Authorization: "Mine x" },
-    expected: "Mine x",
-  },
-])("authorises: $title", async ({ config, expected, headers }) => {
-  let seen: IncomingHttpHeaders = {};
-  const server = await serveHttp((request, response) => {
-    seen = request.headers;
-    response.end();
-  });
-  const request = { method: "GET", url: new URL(server.url), headers, signal: noLimit } as const;
-  await (await client(config).request(request)).body.dump();
-  expect([seen.authorization, seen["user-agent"]]).toEqual([expected, "test/1"]);
+test("leaves no listener on the signal, whatever became of the request", async () => {
+  const page = await serveHttp((_request, response) => response.end("x".repeat(1000)));
+  const broken = await serveTcp((socket) => socket.destroy());
+  const { signal } = new AbortController();
+  const by = client();
+  await get(by, page.url, signal);
+  await failure(get(by, broken.url, signal));
+  await by.collect({ method: "GET", url: new URL(page.url), signal }, new GrowableBuffer(), 10);
+  expect(getEventListeners(signal, "abort")).toEqual([]);
 });
 
-test("takes Basic credentials from the URL and keeps them out of the request line", async () => {
-  const seen: unknown[] = [];
-  const server = await serveHttp((request, response) => {
-    seen.push(request.url, request.headers.authorization, request.headers.host);
-    response.end();
+test("reports a reset while a body is collected", async () => {
+  const server = await serveTcp((socket) => {
+    socket.once("data", () => {
+      socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", () => socket.resetAndDestroy());
+    });
   });
-  await get(client(), `http://u:p%40@127.0.0.1:${server.port}/x`);
-  expect(seen).toEqual(["/x", `Basic ${Buffer.from("u:p@").toString("base64")}`, `127.0.0.1:${server.port}`]);
+  const work = client().collect(
+    { method: "GET", url: new URL(server.url), signal: noLimit },
+    new GrowableBuffer(),
+    1000,
+  );
+  const error = await failure(work);
+  expect(error.phase).toBe("reading the body");
 });
 
-test("reads credentials from files again when they change", async () => {
-  const file = join(folder(), "token");
-  const seen: (string | undefined)[] = [];
-  const server = await serveHttp((request, response) => {
-    seen.push(request.headers.authorization);
-    response.end();
+test.each<{ title: string; write: () => boolean; maxBytes: number; expected: string }>([
+  { title: "complete", write: () => true, maxBytes: 5, expected: "complete" },
+  { title: "too large", write: () => true, maxBytes: 4, expected: "too-large" },
+  { title: "stopped by the sink", write: () => false, maxBytes: 5, expected: "stopped" },
+])("feeds a body to a sink: $title", async ({ write, maxBytes, expected }) => {
+  const server = await serveHttp((_request, response) => {
+    response.write("123");
+    response.end("45");
   });
-  const by = client({ authorization: { type: "Bearer", credentialsFile: file } });
-  const error = await failure(get(by, server.url));
-  expect(error.message).toBe(`authorization.credentials_file: ${file}: file not found`);
-  writeFileSync(file, " one\n");
-  await get(by, server.url);
-  const { atime, mtime } = statSync(file);
-  writeFileSync(file, " two\n");
-  utimesSync(file, atime, mtime);
-  await get(by, server.url);
-  expect(seen).toEqual(["Bearer one", "Bearer two"]);
+  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  expect(await readBody(response, { write }, maxBytes)).toBe(expected);
 });
 
-test("never shows a secret that is no valid header", async () => {
-  const server = await serveHttp((_request, response) => response.end());
-  const by = client({ authorization: { type: "Bearer", credentials: "s3cret\nX: y" } });
-  const error = await failure(get(by, server.url));
-  expect(error.message).not.toContain("s3cret");
-});
-
-test("adds all http_headers, from values, secrets and files", async () => {
-  const file = join(folder(), "h");
-  writeFileSync(file, "from-file\n");
-  let seen: string[] = [];
-  const server = await serveHttp((request, response) => {
-    seen = request.rawHeaders;
-    response.end();
-  });
-  const httpHeaders = [{ name: "X-Scope", values: ["a", "b"], secrets: ["s"], files: [file] }];
-  const request = { method: "GET", url: new URL(server.url), headers: { "X-Scope": "own" }, signal: noLimit } as const;
-  await (await client({ httpHeaders }).request(request)).body.dump();
-  const values = seen.filter((_, index) => index % 2 === 1 && seen[index - 1] === "X-Scope");
-  expect(values).toEqual(["own", "a", "b", "s", "from-file"]);
+test("passes on what a sink throws and closes the connection", async () => {
+  const server = await serveHttp((_request, response) => void response.write("123"));
+  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  const write = (): boolean => {
+    throw new Error("no room");
+  };
+  await expect(readBody(response, { write }, 100)).rejects.toThrow("no room");
+  await vi.waitFor(() => expect(server.open()).toBe(0));
 });

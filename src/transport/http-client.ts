@@ -2,7 +2,7 @@
 
 import { collectBody } from "./collect-body.ts";
 import { Dispatchers, type Route } from "./dispatchers.ts";
-import { exchange } from "./exchange.ts";
+import { type EarlyReader, exchange } from "./exchange.ts";
 import type { GrowableBuffer } from "./growable-buffer.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
 import { HttpError } from "./http-error.ts";
@@ -90,7 +90,11 @@ class UndiciHttpClient implements HttpClient {
     }
   }
 
-  async request(request: HttpRequest): Promise<HttpResponse> {
+  request(request: HttpRequest): Promise<HttpResponse> {
+    return this.#follow(request, undefined);
+  }
+
+  async #follow(request: HttpRequest, readEarly: EarlyReader | undefined): Promise<HttpResponse> {
     let hop: Hop = {
       method: request.method,
       url: request.url,
@@ -99,7 +103,7 @@ class UndiciHttpClient implements HttpClient {
       trusted: true,
     };
     for (let redirects = 0; ; redirects += 1) {
-      const response = await this.#sendAuthorized(hop, request);
+      const response = await this.#sendAuthorized(hop, request, readEarly);
       const next =
         this.#config.followRedirects === false ? undefined : this.#next(hop, response, response.headers["location"]);
       if (next === undefined) {
@@ -115,8 +119,15 @@ class UndiciHttpClient implements HttpClient {
   }
 
   async collect(request: HttpRequest, into: GrowableBuffer, maxBytes: number): Promise<CollectedResponse> {
-    const response = await this.request(request);
-    const body = await collectBody(response, { maxBytes, into });
+    // A queue of chunks, held until the promise of the headers is handled, costs 75 us more for 500 kB.
+    let early: Promise<Uint8Array | "too-large"> | undefined;
+    const response = await this.#follow(request, (answer) => {
+      if (answer.status === 200) {
+        early = collectBody(answer, { maxBytes, into });
+        early.catch(() => {});
+      }
+    });
+    const body = await (early ?? collectBody(response, { maxBytes, into }));
     return { status: response.status, statusText: response.statusText, headers: response.headers, body };
   }
 
@@ -140,40 +151,51 @@ class UndiciHttpClient implements HttpClient {
     }
   }
 
-  async #sendAuthorized(hop: Hop, request: HttpRequest): Promise<HttpResponse> {
+  async #sendAuthorized(hop: Hop, request: HttpRequest, readEarly: EarlyReader | undefined): Promise<HttpResponse> {
+    const send = (value: string | undefined): Promise<HttpResponse> => this.#sendFresh(hop, request, value, readEarly);
     if (hasHeader(hop.headers, "authorization")) {
-      return this.#sendFresh(hop, request, undefined);
+      return send(undefined);
     }
     const ofUrl = basicAuthorization(hop.url);
     if (ofUrl !== undefined || !hop.trusted) {
-      return this.#sendFresh(hop, request, ofUrl);
+      return send(ofUrl);
     }
     if (this.#tokens === undefined) {
-      return this.#sendFresh(hop, request, this.#authorize());
+      return send(this.#authorize());
     }
     const token = await this.#tokens.authorization(request.signal);
-    const response = await this.#sendFresh(hop, request, token);
+    const response = await send(token);
     if (response.status !== 401) {
       return response;
     }
     await response.body.dump();
     this.#tokens.invalidate(token);
-    return this.#sendFresh(hop, request, await this.#tokens.authorization(request.signal));
+    return send(await this.#tokens.authorization(request.signal));
   }
 
   /** Sends again once when a kept connection turns out to be closed: the server may do that at any time. */
-  async #sendFresh(hop: Hop, request: HttpRequest, authorization: string | undefined): Promise<HttpResponse> {
+  async #sendFresh(
+    hop: Hop,
+    request: HttpRequest,
+    authorization: string | undefined,
+    readEarly: EarlyReader | undefined,
+  ): Promise<HttpResponse> {
     try {
-      return await this.#send(hop, request, authorization);
+      return await this.#send(hop, request, authorization, readEarly);
     } catch (caught) {
       if (hop.method !== "GET" || !isStaleConnection(caught) || request.signal.aborted) {
         throw caught;
       }
-      return this.#send(hop, request, authorization);
+      return this.#send(hop, request, authorization, readEarly);
     }
   }
 
-  #send(hop: Hop, request: HttpRequest, authorization: string | undefined): Promise<HttpResponse> {
+  #send(
+    hop: Hop,
+    request: HttpRequest,
+    authorization: string | undefined,
+    readEarly: EarlyReader | undefined,
+  ): Promise<HttpResponse> {
     if (this.#closed) {
       throw new HttpError("CLIENT_CLOSED", `${hop.method} ${redactUrl(hop.url)}: client is closed`);
     }
@@ -192,7 +214,7 @@ class UndiciHttpClient implements HttpClient {
         headers.push("proxy-authorization", forward.authorization);
       }
     }
-    return exchange(this.#dispatchers.get(route, secure), {
+    const sent = {
       method: hop.method,
       url: hop.url,
       origin: forward === undefined ? hop.url.origin : forward.url.origin,
@@ -202,7 +224,8 @@ class UndiciHttpClient implements HttpClient {
       signal: request.signal,
       closeAfter: this.#closesAfter(),
       serverName: forward !== undefined && secure ? forward.url.hostname : undefined,
-    });
+    };
+    return exchange(this.#dispatchers.get(route, secure), sent, readEarly);
   }
 
   #routeFor(url: URL, socketPath: string | undefined): Route {
