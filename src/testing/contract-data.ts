@@ -13,6 +13,8 @@ import { createMetricsSink, type MetricsSink, type SinkMode } from "./metrics-si
 
 const callCount = 12;
 const rowsPerCall = 3;
+/** Above 0 and 1, which exporters write of their own accord (target_info, up). */
+const firstValue = 1001;
 
 /** Batches of both forms; every row has a value of its own, by which it is known again. */
 function testBatches(): MetricsBatch[] {
@@ -21,7 +23,7 @@ function testBatches(): MetricsBatch[] {
     const rows = Array.from({ length: rowsPerCall }, (_, row) => ({
       name: `metric_${row}`,
       type: "gauge" as const,
-      value: 1 + call * rowsPerCall + row,
+      value: firstValue + call * rowsPerCall + row,
     }));
     return call % 2 === 0 ? buildNumbers(rows, { identities }) : buildSamples(rows, { identities });
   });

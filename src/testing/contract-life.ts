@@ -94,13 +94,17 @@ async function expectNothingOpen(before: ReadonlyMap<string, number>): Promise<v
   throw new Error(`left open after shutdown: ${left.join(", ")}`);
 }
 
-const metricName = /^(?:otelcol|prometheus|millrace|net|scrape|go|process)_[a-z0-9_]+$/;
+const metricName = /^[a-z][a-z0-9_]*$/;
+/** Names that people know from the Collector and from Prometheus. */
+const knownPrefixes = ["otelcol_", "prometheus_"];
 
 export async function checkMetricNames(definition: AnyDefinition, options: ContractOptions): Promise<void> {
   const { component, test } = createSubject(definition, options);
   await component.shutdown?.(noDeadline());
+  const prefixes = [...knownPrefixes, `${definition.kind}_${definition.type}_`];
   for (const { name, help } of test.meter.collect()) {
-    if (!metricName.test(name)) throw new Error(`the metric ${name} has no known prefix`);
+    const isKnown = metricName.test(name) && prefixes.some((prefix) => name.startsWith(prefix));
+    if (!isKnown) throw new Error(`the metric ${name} begins with none of ${prefixes.join(", ")}`);
     if (help === "") throw new Error(`the metric ${name} has no help text`);
   }
 }

@@ -1,5 +1,6 @@
 /** The surroundings of a component in a test: recorded logs, a registry, a fake clock and loops under control. */
 
+import { nodeFromValue } from "../codec/yaml/parse-yaml.ts";
 import type { AnyDefinition, ComponentStatus, CreateContext, Host } from "../component/define.ts";
 import { MetricRegistry } from "../component/metric-registry.ts";
 import type { LogFields, Logger } from "../component/telemetry.ts";
@@ -132,7 +133,7 @@ export function parseConfig(definition: AnyDefinition, section: unknown): unknow
   if (definition.complete === undefined) return parsed;
   const issues: string[] = [];
   const completed: unknown = definition.complete(parsed, {
-    node: undefined,
+    node: nodeFromValue(section ?? {}),
     path: [`${definition.kind}s`, definition.type],
     env: {},
     issue: (issue) => void issues.push(`${issue.path}: ${issue.message}`),

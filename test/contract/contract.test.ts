@@ -6,15 +6,24 @@ import { childNode, plainValue } from "../../src/codec/yaml/config-node.ts";
 import { parseYaml } from "../../src/codec/yaml/parse-yaml.ts";
 import type { AnyDefinition } from "../../src/component/define.ts";
 import { decodeWithSchema } from "../../src/config/zod-issues.ts";
+import { Registry } from "../../src/registry.ts";
 import { type ContractOptions, contractTests } from "../../src/testing/contract.ts";
-import { allDefinitions } from "./definitions.ts";
+import { startRemoteWriteSink } from "./remote-write-sink.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+const remoteWrite = await startRemoteWriteSink();
+afterAll(() => remoteWrite.close());
+
 /** What some components need to run here: loopback, free ports, temporary files. */
 const special: Readonly<Record<string, (options: ContractOptions) => ContractOptions>> = {
   "extension health_check": (options) => ({ ...options, config: { endpoint: "127.0.0.1:0" } }),
+  "exporter prometheus_remote_write": (options) => ({
+    ...options,
+    config: { endpoint: remoteWrite.url },
+    delivered: () => remoteWrite.takeValues(),
+  }),
   "exporter file": (options) => {
     const path = join(folder, "contract.json");
     const delivered = () => {
@@ -25,20 +34,19 @@ const special: Readonly<Record<string, (options: ContractOptions) => ContractOpt
   },
 };
 
-/** The section of the example beside the component, where every example is a piece of a whole configuration. */
+/** The section of the example beside the component, which is the section itself or a piece of a whole configuration. */
 function exampleNode(definition: AnyDefinition) {
   const { kind, type } = definition;
   const url = new URL(`../../src/${kind}s/${type}/example.yaml`, import.meta.url);
   if (!existsSync(url)) throw new Error(`src/${kind}s/${type}/example.yaml is missing`);
   const { root, issues } = parseYaml(readFileSync(url, "utf8"), "example.yaml");
   if (issues.length > 0) throw new Error(JSON.stringify(issues));
-  const sections = childNode(root, `${kind}s`);
-  const section = childNode(sections, type);
-  if (section === undefined) throw new Error(`the example has no section ${kind}s::${type}`);
+  const section = childNode(childNode(root, `${kind}s`), type) ?? root;
+  if (section === undefined) throw new Error(`src/${kind}s/${type}/example.yaml is empty`);
   return section;
 }
 
-const definitions = await allDefinitions();
+const definitions = await Promise.all(new Registry().all.map((entry) => entry.load()));
 
 describe.each(definitions.map((definition) => [`${definition.kind} ${definition.type}`, definition] as const))(
   "%s",
