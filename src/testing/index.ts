@@ -1,5 +1,7 @@
 /** millrace/testing: sinks, builders and the contract that every component keeps. Needs no test runner. */
 
+/** Batches that meet must share their identity tables. */
+export { Identities } from "../model/identities.ts";
 // Data that reads like data.
 export {
   type AttributeRecord,
@@ -20,7 +22,6 @@ export {
 export { type BuildSamplesOptions, buildSamples, type SampleRow } from "./build-samples.ts";
 // The contract, see docs/component-spec.md.
 export { type ContractOptions, type ContractTest, contractTests } from "./contract.ts";
-
 // Surroundings of a component.
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
 export { createMetricsSink, type MetricsSink, type SinkMode } from "./metrics-sink.ts";

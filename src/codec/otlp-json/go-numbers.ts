@@ -14,8 +14,10 @@ const infinity = /^([-+]?)(?:inf|infinity)$/i;
 const hexadecimal = /^([-+]?)0[xX]([0-9a-fA-F]*)\.?([0-9a-fA-F]*)[pP]([-+]?[0-9]{1,6})$/;
 
 /** A float64 as Go's strconv reads it; undefined when the text is none or beyond the largest float. */
-export function parseGoFloat(text: string): number | undefined {
-  if (text.length > 1024) return undefined;
+export function parseGoFloat(written: string): number | undefined {
+  if (written.length > 1024) return undefined;
+  const text = withoutSeparators(written);
+  if (text === undefined) return undefined;
   if (decimal.test(text)) {
     const value = Number(text);
     return Number.isFinite(value) ? value : undefined;
@@ -24,6 +26,14 @@ export function parseGoFloat(text: string): number | undefined {
   const infinite = infinity.exec(text);
   if (infinite !== null) return infinite[1] === "-" ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
   return parseHexFloat(text);
+}
+
+/** Go lets single underscores stand between digits, and behind `0x`. */
+function withoutSeparators(text: string): string | undefined {
+  if (!text.includes("_")) return text;
+  const isHexadecimal = /^[-+]?0[xX]/.test(text);
+  const misplaced = isHexadecimal ? /(?<![0-9a-fA-FxX])_|_(?![0-9a-fA-F])/ : /(?<![0-9])_|_(?![0-9])/;
+  return misplaced.test(text) ? undefined : text.replaceAll("_", "");
 }
 
 function parseHexFloat(text: string): number | undefined {
