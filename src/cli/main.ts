@@ -2,9 +2,13 @@
 
 import { Command, CommanderError } from "commander";
 import { productVersion } from "../collector/version.ts";
+import { toError } from "../model/errors.ts";
 import { addAgentCommand } from "./agent-command.ts";
-
-const exitUsage = 2;
+import { addComponentsCommand } from "./components-command.ts";
+import { exitConfig, exitUsage } from "./exit-codes.ts";
+import { addPrintConfigCommand } from "./print-config-command.ts";
+import { addRunCommand } from "./run-command.ts";
+import { addValidateCommand } from "./validate-command.ts";
 
 async function main(): Promise<void> {
   const program = new Command("millrace");
@@ -13,12 +17,19 @@ async function main(): Promise<void> {
     .version(`millrace ${productVersion()}`, "-v, --version", "print the version")
     .showHelpAfterError("(millrace --help lists the commands)")
     .exitOverride();
+  addRunCommand(program);
   addAgentCommand(program);
+  addValidateCommand(program);
+  addComponentsCommand(program);
+  addPrintConfigCommand(program);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {
-    if (!(error instanceof CommanderError)) throw error;
-    process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+    if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? 0 : exitUsage;
+    else {
+      process.stderr.write(`Error: ${toError(error).stack ?? String(error)}\n`);
+      process.exitCode = exitConfig;
+    }
   }
 }
 

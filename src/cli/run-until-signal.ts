@@ -2,6 +2,7 @@
 
 import type { Logger } from "../component/telemetry.ts";
 import { ConfigError, toError } from "../model/errors.ts";
+import { exitConfig, printConfigError } from "./exit-codes.ts";
 
 export interface Runnable {
   /** Throws ConfigError for what the operator can mend. */
@@ -10,12 +11,18 @@ export interface Runnable {
   shutdown(): Promise<void>;
 }
 
-const exitConfig = 1;
-
-/** Resolves with the exit code. Only a signal ends a process that has started. */
+/** Resolves with the exit code. Only a signal ends a process that has started; a second one ends it at once, with code 1. */
 export async function runUntilSignal(runnable: Runnable, log: Logger): Promise<number> {
   const stopped = Promise.withResolvers<NodeJS.Signals>();
-  const stop = (signal: NodeJS.Signals) => stopped.resolve(signal);
+  let isStopping = false;
+  const stop = (signal: NodeJS.Signals) => {
+    if (isStopping) {
+      log.warn("Received a second signal, exiting at once", { signal });
+      process.exit(exitConfig);
+    }
+    isStopping = true;
+    stopped.resolve(signal);
+  };
   process.on("SIGINT", stop);
   process.on("SIGTERM", stop);
   process.on("SIGHUP", () => {
@@ -27,8 +34,8 @@ export async function runUntilSignal(runnable: Runnable, log: Logger): Promise<n
     await runnable.start();
   } catch (caught) {
     await runnable.shutdown().catch(() => {});
-    if (!(caught instanceof ConfigError)) throw caught;
-    process.stderr.write(`Error: invalid configuration:\n${caught.message}\n`);
+    if (caught instanceof ConfigError) printConfigError(caught);
+    else process.stderr.write(`Error: cannot start: ${toError(caught).stack ?? ""}\n`);
     return exitConfig;
   }
   const signal = await stopped.promise;

@@ -1,6 +1,6 @@
 /** The process' log: pino, with the Collector's keys and encodings. */
 
-import { type DestinationStream, multistream, pino } from "pino";
+import { type DestinationStream, pino } from "pino";
 import type { LogFields, Logger } from "../component/telemetry.ts";
 
 export interface LoggerOptions {
@@ -13,9 +13,13 @@ export interface LoggerOptions {
 
 /** A logger, and how to flush it before the process ends. */
 export function createLogger(options: LoggerOptions): { logger: Logger; flush: () => void } {
-  const streams = options.outputPaths.map((path) => ({ stream: destination(path), level: options.level }));
-  const stream: DestinationStream =
-    options.encoding === "json" ? multistream(streams) : formatted(options.encoding, multistream(streams));
+  const targets = options.outputPaths.map(destination);
+  const all: DestinationStream = {
+    write(line: string) {
+      for (const target of targets) target.write(line);
+    },
+  };
+  const stream = options.encoding === "json" ? all : formatted(options.encoding, all);
   const root = pino(
     {
       level: options.level,
@@ -29,7 +33,7 @@ export function createLogger(options: LoggerOptions): { logger: Logger; flush: (
   return {
     logger: wrap(root),
     flush: () => {
-      for (const { stream: target } of streams) target.flushSync();
+      for (const target of targets) target.flushSync();
     },
   };
 }

@@ -12,11 +12,29 @@ export type MetricsLevel = "none" | "basic" | "normal" | "detailed";
 
 const levels: readonly MetricsLevel[] = ["none", "basic", "normal", "detailed"];
 
-/** The page in the format that the request prefers; families above the level are left out. */
+export interface MetricsPageOptions {
+  /** Families above it are left out. */
+  readonly level: MetricsLevel;
+  readonly constantLabels: Readonly<Record<string, string>>;
+  /** Writes the names of counters with `_total`, which those of the Collector do not have by themselves. */
+  readonly totalSuffix: boolean;
+}
+
+/** Answers with the page of all families of a level, under their own names. */
 export function serveMetrics(
   registry: MetricRegistry,
   level: MetricsLevel,
   constantLabels: Readonly<Record<string, string>>,
+  request: IncomingMessage,
+  response: ServerResponse,
+): void {
+  servePage(registry, { level, constantLabels, totalSuffix: false }, request, response);
+}
+
+/** Answers with the page in the format that the request prefers. */
+export function servePage(
+  registry: MetricRegistry,
+  { level, constantLabels, totalSuffix }: MetricsPageOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
@@ -26,11 +44,16 @@ export function serveMetrics(
     .filter((family) => levels.indexOf(family.level) <= levels.indexOf(level))
     .map((family) => ({
       ...family,
+      name: totalSuffix && family.type === "counter" ? withTotal(family.name) : family.name,
       samples: family.samples.map((sample) => ({ ...sample, labels: { ...constantLabels, ...sample.labels } })),
     }));
   const page = Buffer.from(writeExposition(families, format));
   response.writeHead(200, { "Content-Type": contentTypes[format], "Content-Length": page.length });
   response.end(request.method === "HEAD" ? undefined : page);
+}
+
+function withTotal(name: string): string {
+  return name.endsWith("_total") ? name : `${name}_total`;
 }
 
 /** Registers process metrics under the Collector's and under the client libraries' names. */
