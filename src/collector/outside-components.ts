@@ -41,7 +41,9 @@ async function loadOne({ specifier, at }: OutsideComponent): Promise<{ readonly 
     return await import(isFile ? fileUrl(resolve(folder, specifier)) : packageUrl(specifier, folder));
   } catch (caught) {
     const file = isFile ? resolve(folder, specifier) : `the package ${JSON.stringify(specifier)}`;
-    return `cannot load ${file}: ${toError(caught).message}`;
+    const error = toError(caught);
+    const isMissing = isFile && "code" in error && error.code === "ENOENT";
+    return `cannot load ${file}: ${isMissing ? "no such file" : error.message}`;
   }
 }
 

@@ -127,7 +127,8 @@ function pageOptions(
     (name) => included.some((pattern) => matches(pattern, name)) && !excluded.some((pattern) => matches(pattern, name)),
   );
   const labels = Object.fromEntries(names.map((name) => [labelName(name), resource[name] ?? ""]));
-  return { level, constantLabels: labels, totalSuffix: !settings.without_type_suffix };
+  // Always text: OpenMetrics would add _total, and whoever scrapes the Collector knows the names without.
+  return { level, constantLabels: labels, totalSuffix: !settings.without_type_suffix, format: "text" };
 }
 
 /** `*` and `?`, in time linear in the name for each star. */

@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { getHeapStatistics } from "node:v8";
-import { formatOfAccept } from "../codec/exposition/negotiate.ts";
+import { type ExpositionFormat, formatOfAccept } from "../codec/exposition/negotiate.ts";
 import { contentTypes, writeExposition } from "../codec/exposition/write-text.ts";
 import type { MetricRegistry } from "../component/metric-registry.ts";
 import type { Meter } from "../component/telemetry.ts";
@@ -18,9 +18,10 @@ export interface MetricsPageOptions {
   readonly constantLabels: Readonly<Record<string, string>>;
   /** Writes the names of counters with `_total`, which those of the Collector do not have by themselves. */
   readonly totalSuffix: boolean;
+  readonly format: ExpositionFormat;
 }
 
-/** Answers with the page of all families of a level, under their own names. */
+/** Answers with the page of all families of a level, under their own names, in the format that the request prefers. */
 export function serveMetrics(
   registry: MetricRegistry,
   level: MetricsLevel,
@@ -28,17 +29,17 @@ export function serveMetrics(
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  servePage(registry, { level, constantLabels, totalSuffix: false }, request, response);
+  const format = formatOfAccept(request.headers.accept);
+  servePage(registry, { level, constantLabels, totalSuffix: false, format }, request, response);
 }
 
-/** Answers with the page in the format that the request prefers. */
+/** Answers with a page. */
 export function servePage(
   registry: MetricRegistry,
-  { level, constantLabels, totalSuffix }: MetricsPageOptions,
+  { level, constantLabels, totalSuffix, format }: MetricsPageOptions,
   request: IncomingMessage,
   response: ServerResponse,
 ): void {
-  const format = formatOfAccept(request.headers.accept);
   const families = registry
     .collect()
     .filter((family) => levels.indexOf(family.level) <= levels.indexOf(level))
