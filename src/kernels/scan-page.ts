@@ -94,8 +94,11 @@ export function scanPage(template: PageTemplate, scan: PageScan): boolean {
     let t = from;
     let p = offset;
     const wide = to - 8;
-    // Eight bytes at a time as doubles: text has no NaN patterns but in some UTF-8, and there the bytes decide.
-    while (t <= wide && view.getFloat64(p, true) === expected.getFloat64(t, true)) {
+    // Eight bytes at a time as doubles. Where they do not tell bytes apart, the bytes decide: NaN patterns, which only
+    // some UTF-8 has, and eight NULs, which equal minus zero.
+    while (t <= wide) {
+      const word = expected.getFloat64(t, true);
+      if (word === 0 || word !== view.getFloat64(p, true)) break;
       t += 8;
       p += 8;
     }

@@ -1,0 +1,183 @@
+/** A reader of scraped pages without any cleverness: parses every page from scratch and keeps what it knows in plain maps. */
+
+import { createOpenMetricsParser, createTextParser } from "../../src/codec/exposition/parser.ts";
+
+export interface NaiveRow {
+  readonly labels: string;
+  readonly value: number;
+  readonly timestampMs: number | undefined;
+  readonly family: string;
+  readonly exemplars: readonly string[];
+}
+
+export interface NaiveContent {
+  readonly rows: NaiveRow[];
+  readonly samples: number;
+  readonly samplesAfterRelabel: number;
+  readonly seriesAdded: number;
+  readonly duplicates: number;
+}
+
+/** What is known of a page that failed. */
+export interface NaiveFailure {
+  readonly failed: true;
+  readonly samples: number;
+  readonly samplesAfterRelabel: number;
+  readonly seriesAdded: number;
+  readonly seen: string[];
+}
+
+interface Metadata {
+  type: string;
+  help: string;
+  unit: string;
+}
+
+interface Line {
+  readonly series: string;
+  readonly labels: string | undefined;
+  readonly exposedName: string;
+  readonly value: number;
+  readonly timestampMs: number | undefined;
+  readonly exemplar: string | undefined;
+}
+
+const suffixes = ["_bucket", "_count", "_sum", "_total", "_info", "_created", "_gcount", "_gsum"];
+/** Metrics that the relabel rule of the tests drops. */
+export const droppedName = /^drop_/;
+
+/** Labels of a line with those of the target (honor_labels: false); undefined when relabeling drops the series. Throws when it is invalid. */
+function resolve(labels: readonly [string, string][], target: readonly (readonly [string, string])[]) {
+  const all = new Map<string, string>();
+  for (const [name, value] of labels) {
+    if (all.has(name)) throw new Error("label twice");
+    all.set(name, value);
+  }
+  for (const [name, value] of target) {
+    const old = all.get(name) ?? "";
+    if (old !== "") {
+      let exported = `exported_${name}`;
+      while ((all.get(exported) ?? "") !== "") exported = `exported_${exported}`;
+      all.set(exported, old);
+    }
+    all.set(name, value);
+  }
+  if (droppedName.test(all.get("__name__") ?? "")) return undefined;
+  if ((all.get("__name__") ?? "") === "") throw new Error("no name");
+  return labelKey([...all]);
+}
+
+/** One text for a label set. */
+export function labelKey(labels: readonly (readonly [string, string])[]): string {
+  const kept = labels.filter(([, value]) => value !== "");
+  return JSON.stringify(kept.sort(([a], [b]) => Buffer.compare(Buffer.from(a), Buffer.from(b))));
+}
+
+export class NaiveTarget {
+  /** Labels by the text of the series, of the last page that was read whole. */
+  #cache = new Map<string, string | undefined>();
+  #families = new Map<string, Metadata>();
+  /** What the last page, when it failed, had added. */
+  #addedByFailed = new Set<string>();
+  readonly #target: readonly (readonly [string, string])[];
+
+  constructor(target: readonly (readonly [string, string])[]) {
+    this.#target = target;
+  }
+
+  read(page: Buffer, isOpenMetrics: boolean): NaiveContent | NaiveFailure {
+    const lines: Line[] = [];
+    const families = new Map([...this.#families].map(([name, entry]) => [name, { ...entry }]));
+    let samples = 0;
+    let isWhole = false;
+    try {
+      const parser = isOpenMetrics ? createOpenMetricsParser(page) : createTextParser(page);
+      for (let kind = parser.next(); kind !== "end"; kind = parser.next()) {
+        if (kind === "comment") continue;
+        if (kind !== "series") {
+          const entry = families.get(parser.metricName) ?? { type: "unknown", help: "", unit: "" };
+          entry[kind] = kind === "type" && parser.text === "untyped" ? "unknown" : parser.text;
+          families.set(parser.metricName, entry);
+          continue;
+        }
+        samples++;
+        const series = page.toString("latin1", parser.seriesStart, parser.seriesEnd);
+        const own = parser.labels();
+        const labels = this.#cache.has(series) ? this.#cache.get(series) : resolve(own, this.#target);
+        lines.push({
+          series,
+          labels,
+          exposedName: own[0]?.[1] ?? "",
+          value: parser.value,
+          timestampMs: parser.timestampMs,
+          exemplar: parser.exemplar === undefined ? undefined : JSON.stringify(parser.exemplar),
+        });
+      }
+      isWhole = true;
+    } catch {
+      // What was read so far is reported below.
+    }
+    return isWhole ? this.#whole(lines, families) : this.#failed(lines, samples);
+  }
+
+  #whole(lines: readonly Line[], families: Map<string, Metadata>): NaiveContent {
+    const rows: NaiveRow[] = [];
+    const present = new Set<string>();
+    let after = 0;
+    let duplicates = 0;
+    let seriesAdded = 0;
+    const texts = new Set<string>();
+    for (const line of lines) {
+      if (line.labels === undefined) continue;
+      after++;
+      if (present.has(line.labels) && line.timestampMs === undefined) {
+        duplicates++;
+        continue;
+      }
+      present.add(line.labels);
+      if (!this.#cache.has(line.series) && !texts.has(line.series) && !this.#addedByFailed.has(line.labels))
+        seriesAdded++;
+      texts.add(line.series);
+      rows.push({
+        labels: line.labels,
+        value: line.value,
+        timestampMs: line.timestampMs,
+        family: familyOf(families, line.exposedName),
+        exemplars: line.exemplar === undefined ? [] : [line.exemplar],
+      });
+    }
+    this.#cache = new Map(lines.map(({ series, labels }) => [series, labels]));
+    this.#families = families;
+    this.#addedByFailed.clear();
+    return { rows, samples: lines.length, samplesAfterRelabel: after, seriesAdded, duplicates };
+  }
+
+  #failed(lines: readonly Line[], samples: number): NaiveFailure {
+    const kept = lines.filter(({ labels }) => labels !== undefined);
+    const added = new Set<string>();
+    const texts = new Set<string>();
+    let seriesAdded = 0;
+    for (const { series, labels = "" } of kept) {
+      if (this.#cache.has(series) || texts.has(series)) continue;
+      texts.add(series);
+      if (!added.has(labels) && !this.#addedByFailed.has(labels)) seriesAdded++;
+      added.add(labels);
+    }
+    this.#addedByFailed = added;
+    const seen = [...new Set(kept.map(({ labels = "" }) => labels))];
+    return { failed: true, samples, samplesAfterRelabel: kept.length, seriesAdded, seen };
+  }
+}
+
+function familyOf(families: ReadonlyMap<string, Metadata>, exposedName: string): string {
+  let name = exposedName;
+  let family = families.get(name);
+  if (family === undefined) {
+    const suffix = suffixes.find((end) => exposedName.endsWith(end));
+    if (suffix === undefined) return "";
+    name = exposedName.slice(0, -suffix.length);
+    family = families.get(name);
+    if (family === undefined) return "";
+  }
+  return JSON.stringify({ name, exposedName, ...family });
+}
