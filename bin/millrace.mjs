@@ -49,7 +49,10 @@ if (!existsSync(main)) {
 }
 // Half of the memory for V8's heap: columns, tables and buffers live outside it.
 const heapMb = Math.max(64, Math.min(8192, Math.floor(availableMemory() / 2 / 1048576)));
-const flags = [`--max-old-space-size=${heapMb}`, "--max-semi-space-size=16"];
+// Millrace's heap is small and its buffers are large: by default V8 collects the whole heap for every 8 MB of buffers,
+// which took 0.6 of 1.4 CPU seconds per million samples at 50,000 samples a second; a small young generation keeps
+// what the first scrapes leave behind small.
+const flags = [`--max-old-space-size=${heapMb}`, "--max-semi-space-size=4", "--heap-growing-percent=200"];
 const isSetUp =
   process.env[marker] !== undefined || process.execArgv.some((flag) => flag.startsWith("--max-old-space-size"));
 if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {

@@ -94,6 +94,7 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     (value: string) =>
       allowed.find((word) => word === value);
   const options: AgentOptions = {
+    env: process.env,
     configFile: text("config.file"),
     listenAddress: text("web.listen-address"),
     storagePath: text("storage.agent.path"),

@@ -29,7 +29,7 @@ export function addValidateCommand(program: Command): void {
 async function validate(flags: ConfigFlags, prometheusFile: string | undefined): Promise<number> {
   try {
     if (prometheusFile === undefined) await validateCollector(flags);
-    else (await import("../collector/agent/read-agent-config.ts")).readAgentConfig(prometheusFile, true);
+    else (await import("../collector/agent/read-agent-config.ts")).readAgentConfig(prometheusFile, process.env, true);
     return 0;
   } catch (caught) {
     if (!(caught instanceof ConfigError)) throw caught;

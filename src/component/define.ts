@@ -24,6 +24,8 @@ export interface ComponentStatus {
 export interface Host {
   /** Product name and version, for User-Agent headers and scopes. */
   readonly version: string;
+  /** The environment of the process, for proxies. */
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
   /** The started extension with this id, or undefined. */
   extension(id: string): unknown;
   /** Reports a change of the component's state. */

@@ -101,6 +101,7 @@ class UndiciHttpClient implements HttpClient {
       headers: request.headers ?? {},
       body: request.body,
       trusted: true,
+      keepMethod: request.keepMethod === true,
     };
     for (let redirects = 0; ; redirects += 1) {
       const response = await this.#sendAuthorized(hop, request, readEarly);

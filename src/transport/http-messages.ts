@@ -11,6 +11,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | undefined;
   /** The only time limit: from the connection to the last byte of the body. */
   readonly signal: AbortSignal;
+  /** Repeat a POST with its body after 301 and 302, where Go's client makes a GET of it; a 303 is then the answer. */
+  readonly keepMethod?: boolean | undefined;
   /** Connect to this unix socket instead of the URL's host; no proxy is used. */
   readonly socketPath?: string | undefined;
 }

@@ -11,6 +11,8 @@ export interface Hop {
   readonly body: Uint8Array | undefined;
   /** Credentials and configured headers may be sent; once lost on the way they do not come back. */
   readonly trusted: boolean;
+  /** The method and the body stay on 301 and 302 too. */
+  readonly keepMethod: boolean;
 }
 
 /** Go's limit. */
@@ -41,8 +43,9 @@ export function nextHop(hop: Hop, status: number, location: string | string[] | 
   if (!redirectStatuses.has(status) || typeof location !== "string" || location === "") {
     return undefined;
   }
+  if (hop.keepMethod && status === 303) return undefined;
   const url = resolveLocation(hop, location);
-  const keepsBody = status === 307 || status === 308;
+  const keepsBody = status === 307 || status === 308 || hop.keepMethod;
   const trusted = hop.trusted && url.hostname === hop.url.hostname && !(isSecure(hop.url) && !isSecure(url));
   const kept = Object.entries(hop.headers).filter(([name]) => {
     const lower = name.toLowerCase();
@@ -54,6 +57,7 @@ export function nextHop(hop: Hop, status: number, location: string | string[] | 
     headers: Object.fromEntries(kept),
     body: keepsBody ? hop.body : undefined,
     trusted,
+    keepMethod: hop.keepMethod,
   };
 }
 

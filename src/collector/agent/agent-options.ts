@@ -1,6 +1,8 @@
 /** The flags of `millrace agent`, as Prometheus spells them where it has them. */
 
 export interface AgentOptions {
+  /** The environment of the process. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly configFile: string;
   /** `host:port`. */
   readonly listenAddress: string;

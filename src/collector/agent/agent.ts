@@ -55,6 +55,7 @@ export class Agent {
       discoveryMetrics: createDiscoveryMetrics(this.registry),
       ownLimits: { ...defaultOwnLimits, bodyBytes: options.maxBodyBytes, seriesPerTarget: options.maxSeriesPerTarget },
       userAgent: userAgent(),
+      env: options.env,
       externalLabels: [],
       scopeName: "millrace",
       scopeVersion: productVersion(),
@@ -97,7 +98,7 @@ export class Agent {
 
   /** Throws ConfigError when the configuration is bad or the port cannot be had. */
   async start(): Promise<void> {
-    const read = readAgentConfig(this.options.configFile);
+    const read = readAgentConfig(this.options.configFile, this.options.env);
     await this.#server.start();
     await this.#apply(read.config, read.text, read.notices);
     this.#state = "ready";
@@ -118,7 +119,7 @@ export class Agent {
     if (this.#state === "stopping") return false;
     const { configFile } = this.options;
     try {
-      const read = readAgentConfig(configFile);
+      const read = readAgentConfig(configFile, this.options.env);
       await this.#apply(read.config, read.text, read.notices);
       this.log.info("Completed loading of configuration file", { filename: configFile });
       return true;
@@ -179,6 +180,7 @@ export class Agent {
       log: this.log.child({ component: "remote" }),
       meter: this.registry,
       userAgent: userAgent(),
+      env: this.options.env,
       maxQueuedBytes: this.options.maxQueuedBytes,
       metadata: () => this.#metadata(),
     });

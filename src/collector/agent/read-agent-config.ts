@@ -15,7 +15,11 @@ export interface ReadAgentConfig {
 }
 
 /** Throws ConfigError with every issue of the file. `syntaxOnly` checks what `promtool check config --syntax-only` does. */
-export function readAgentConfig(file: string, syntaxOnly = false): ReadAgentConfig {
+export function readAgentConfig(
+  file: string,
+  env: Readonly<Record<string, string | undefined>>,
+  syntaxOnly = false,
+): ReadAgentConfig {
   let text: string;
   try {
     text = readFileSync(file, "utf8");
@@ -31,6 +35,7 @@ export function readAgentConfig(file: string, syntaxOnly = false): ReadAgentConf
     mode: "agent",
     basePath: [],
     baseDir: dirname(resolve(file)),
+    env: (name) => env[name],
     notice: (notice) => notices.push(notice),
     syntaxOnly,
   });

@@ -22,6 +22,7 @@ export interface EndpointParts {
   readonly log: Logger;
   readonly meter: Meter;
   readonly userAgent: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxQueuedBytes: number;
   /** Metric families that active targets declare. */
   readonly metadata: () => Iterable<MetadataEntry>;
@@ -56,7 +57,7 @@ export class RemoteWriteEndpoint {
     this.config = config;
     this.#parts = parts;
     this.#labels = { remote_name: config.name, url: redactUrl(config.url) };
-    this.#client = createHttpClient(config.http, { userAgent: parts.userAgent });
+    this.#client = createHttpClient(config.http, { userAgent: parts.userAgent, env: parts.env });
     const rules = config.writeRelabelConfigs;
     const program = rules.length === 0 ? undefined : compileRelabel(rules, parts.nameScheme);
     this.#mapper = new LayoutMapper(identities, parts.externalLabels, program);
@@ -122,7 +123,7 @@ export class RemoteWriteEndpoint {
   /** Makes a new HTTP client, so that changed secrets and certificates take effect. */
   async renewClient(config: RemoteWriteConfig): Promise<void> {
     const old = this.#client;
-    this.#client = createHttpClient(config.http, { userAgent: this.#parts.userAgent });
+    this.#client = createHttpClient(config.http, { userAgent: this.#parts.userAgent, env: this.#parts.env });
     await old.close();
   }
 

@@ -27,7 +27,11 @@ export default defineExporter<RemoteWriteExporterConfig>({
   create({ id, config, identities, log, meter, clock, host }) {
     const metrics = createExporterMetrics(meter, log, clock, id);
     const translator = createRemoteWriteTranslator(translation(config), identities);
-    const client = createHttpClient(httpClientConfig(config), { userAgent: `Millrace/${host.version}`, tlsKey: "tls" });
+    const client = createHttpClient(httpClientConfig(config), {
+      userAgent: `Millrace/${host.version}`,
+      tlsKey: "tls",
+      env: host.env,
+    });
     const headers = Object.fromEntries((config.headers ?? []).map(({ name, value }) => [name, value.reveal()]));
     const post = createPost(() => client, new URL(config.endpoint), headers);
     const queue = config.remote_write_queue;

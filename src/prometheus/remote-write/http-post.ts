@@ -21,6 +21,7 @@ export function createPost(client: () => HttpClient, url: URL, headers: Readonly
       url,
       headers: { ...remoteWriteHeaders, ...headers, ...extra },
       body,
+      keepMethod: true,
       signal,
     });
     const retryAfter = response.headers["retry-after"];

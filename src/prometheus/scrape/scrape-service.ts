@@ -29,6 +29,8 @@ export interface ScrapeServiceParts {
   readonly discoveryMetrics?: DiscoveryMetrics | undefined;
   readonly ownLimits: OwnLimits;
   readonly userAgent: string;
+  /** The environment, for `proxy_from_environment`. */
+  readonly env: Readonly<Record<string, string | undefined>>;
   /** Set on every series over its own labels; empty in an agent. */
   readonly externalLabels: readonly Label[];
   /** Scope of series that name none. */
@@ -59,7 +61,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       createFetcher: (config) =>
         new HttpPageFetcher({
           config,
-          client: createHttpClient(config.http, { userAgent }),
+          client: createHttpClient(config.http, { userAgent, env: parts.env }),
           buffers,
           ownBodyBytes: parts.ownLimits.bodyBytes,
         }),
@@ -90,7 +92,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       loopBroken: (target, error) => log.error("scrape loop ended", { target: target.url, err: error }),
     },
     {
-      createHttpClient: (config) => discoveryClient(createHttpClient(config, { userAgent })),
+      createHttpClient: (config) => discoveryClient(createHttpClient(config, { userAgent, env: parts.env })),
       log,
       metrics: parts.discoveryMetrics,
     },

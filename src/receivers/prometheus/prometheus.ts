@@ -62,6 +62,7 @@ function createManager(
       labelsPerSeries: config.limits.labels_per_series,
     },
     userAgent: `Millrace/${host.version}`,
+    env: host.env ?? {},
     externalLabels: scrapeConfiguration(config).global.externalLabels,
     scopeName: contribScopeName,
     scopeVersion: host.version,
