@@ -11,16 +11,20 @@ export interface Runnable {
   shutdown(): Promise<void>;
 }
 
+/** A terminal signals the whole group, and the launcher passes the signal on: what comes this soon again is the same one. */
+const sameSignalMs = 500;
+
 /** Resolves with the exit code. Only a signal ends a process that has started; a second one ends it at once, with code 1. */
 export async function runUntilSignal(runnable: Runnable, log: Logger): Promise<number> {
   const stopped = Promise.withResolvers<NodeJS.Signals>();
-  let isStopping = false;
+  let stoppingSinceMs: number | undefined;
   const stop = (signal: NodeJS.Signals) => {
-    if (isStopping) {
+    if (stoppingSinceMs !== undefined) {
+      if (performance.now() - stoppingSinceMs < sameSignalMs) return;
       log.warn("Received a second signal, exiting at once", { signal });
       process.exit(exitConfig);
     }
-    isStopping = true;
+    stoppingSinceMs = performance.now();
     stopped.resolve(signal);
   };
   process.on("SIGINT", stop);
