@@ -12,6 +12,7 @@ import { ConfigError, type ConfigIssue, toError } from "../model/errors.ts";
 import { type ComponentSetup, type GraphSetup, setupKey } from "../pipeline/graph-setup.ts";
 import { Registry } from "../registry.ts";
 import { loadOutsideComponents } from "./outside-components.ts";
+import { telemetryNotices } from "./telemetry-notices.ts";
 
 export interface ConfigSources {
   /** The `--config` values, merged in order. */
@@ -42,7 +43,7 @@ export async function loadConfig(sources: ConfigSources): Promise<LoadedConfig> 
   const registry = new Registry(outside.definitions);
   const planned = planCollector(resolved.root, registry);
   issues.push(...planned.issues);
-  notices.push(...planned.warnings);
+  notices.push(...planned.warnings, ...telemetryNotices(resolved.root));
   const { plan } = planned;
   const all = [plan.receivers, plan.processors, plan.exporters, plan.connectors, plan.extensions];
   const decoder = new Decoder(registry, sources.env, issues, notices);
