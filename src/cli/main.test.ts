@@ -147,7 +147,7 @@ describe("signals", () => {
     const { child, exit, logged } = await started(["--shutdown-timeout", "10m"], "hanging.yaml");
     child.kill("SIGTERM");
     await logged("Starting shutdown");
-    // Sent again until it ends: one that arrives while another is being handled may be merged with it.
+    // Sent again until it ends: one that follows at once is taken for the same signal.
     const again = setInterval(() => child.kill("SIGINT"), 50);
     expect(await exit.finally(() => clearInterval(again))).toBe(1);
   });

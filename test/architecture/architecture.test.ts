@@ -31,7 +31,7 @@ const environmentDefaults: readonly string[] = ["prometheus/config/decode-promet
 const longFiles: readonly string[] = ["prometheus/scrape/target-page.ts"];
 
 const top = (path: string) => path.split("/")[0] ?? "";
-const layerOf = (path: string) => layers.findIndex((layer) => layer.includes(top(path)));
+const layerOf = (path: string) => layers.findIndex((layer) => layer.includes(top(path).replace(".test.", ".")));
 /** `processors/batch` for everything in that folder. */
 const componentOf = (path: string) => path.split("/").slice(0, 2).join("/");
 
