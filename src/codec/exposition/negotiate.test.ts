@@ -11,23 +11,23 @@ const textProtocols: ScrapeProtocol[] = [
 
 test("asks for the default protocols with their weights", () => {
   expect(acceptHeader(textProtocols, "allow-utf-8")).toBe(
-    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6," +
-      "application/openmetrics-text;version=0.0.1;q=0.5," +
-      "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,text/plain;version=0.0.4;q=0.3,*/*;q=0.2",
+    "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.7," +
+      "application/openmetrics-text;version=0.0.1;q=0.6," +
+      "text/plain;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.3",
   );
 });
 
 test("asks in the order of the configuration, with the escaping scheme", () => {
   expect(acceptHeader(["PrometheusText0.0.4", "PrometheusText1.0.0"], "underscores")).toBe(
-    "text/plain;version=0.0.4;q=0.6,text/plain;version=1.0.0;escaping=underscores;q=0.5,*/*;q=0.4",
+    "text/plain;version=0.0.4;q=0.7,text/plain;version=1.0.0;escaping=underscores;q=0.6,*/*;q=0.5",
   );
 });
 
 test("does not ask for what is not read", () => {
   expect(acceptHeader(["PrometheusProto", "OpenMetricsText2.0.0", "PrometheusText0.0.4"], "dots")).toBe(
-    "text/plain;version=0.0.4;q=0.6,*/*;q=0.5",
+    "text/plain;version=0.0.4;q=0.7,*/*;q=0.6",
   );
-  expect(acceptHeader([], "dots")).toBe("*/*;q=0.6");
+  expect(acceptHeader([], "dots")).toBe("*/*;q=0.7");
 });
 
 const formats: [contentType: string | undefined, fallback: ScrapeProtocol | undefined, format: string][] = [
@@ -90,12 +90,12 @@ const accepts: [accept: string | undefined, format: string][] = [
   ["application/openmetrics-text", "openmetrics"],
   ["text/html, application/json", "text"],
   [
-    "application/openmetrics-text;version=1.0.0;q=0.5,application/openmetrics-text;version=0.0.1;q=0.4,text/plain;q=0.3",
+    "application/openmetrics-text;version=1.0.0;q=0.6,application/openmetrics-text;version=0.0.1;q=0.5,text/plain;q=0.4",
     "openmetrics",
   ],
-  ["application/openmetrics-text;q=0.2,text/plain;version=0.0.4;q=0.3", "text"],
-  ["application/openmetrics-text;version=2.0.0,text/plain;q=0.1", "text"],
-  ["application/openmetrics-text;q=x,*/*;q=0.1", "text"],
+  ["application/openmetrics-text;q=0.3,text/plain;version=0.0.4;q=0.4", "text"],
+  ["application/openmetrics-text;version=2.0.0,text/plain;q=0.2", "text"],
+  ["application/openmetrics-text;q=x,*/*;q=0.2", "text"],
 ];
 test.each(accepts)("answers a request that accepts %j with %s", (accept, format) => {
   expect(formatOfAccept(accept)).toBe(format);

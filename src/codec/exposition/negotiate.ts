@@ -41,7 +41,7 @@ const protocols: Readonly<Record<ScrapeProtocol, ProtocolRules>> = {
 };
 
 /** In tenths; as Prometheus counts, one more than the protocols it knows. */
-const firstWeight = 6;
+const firstWeight = 7;
 
 /** The Accept header of a scrape. Protocols that are not read yet (protobuf, OpenMetrics 2.0) are not asked for. */
 export function acceptHeader(wanted: readonly ScrapeProtocol[], escaping: EscapingScheme): string {

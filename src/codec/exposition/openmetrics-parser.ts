@@ -103,6 +103,8 @@ export class OpenMetricsParser extends LineParser {
     this.value = this.readFloat(this.valueStart, this.valueEnd);
     this.timestampMs = undefined;
     this.offset = this.valueEnd;
+    // Prometheus yields the sample and finds the fault at the next entry, which begins with this blank.
+    if (this.peek() === space && this.#isNothingNext()) return;
     if (this.peek() === space && !this.#isExemplarNext()) this.timestampMs = this.#readTimestamp();
     if (this.peek() === space) this.#readExemplar();
     this.#endLine();
@@ -125,6 +127,12 @@ export class OpenMetricsParser extends LineParser {
     if (this.offset >= this.length) throw this.fault(this.length, "the page does not end with # EOF");
     if (this.peek() !== newline) throw this.expected("the end of the line");
     this.offset++;
+  }
+
+  /** Whether the blank at the cursor is followed by no timestamp and no exemplar. */
+  #isNothingNext(): boolean {
+    const byte = this.offset + 1 < this.length ? this.bytes[this.offset + 1] : undefined;
+    return byte === space || byte === newline || (byte === hash && !this.#isExemplarNext());
   }
 
   #isExemplarNext(): boolean {
