@@ -126,7 +126,6 @@ export class NaiveTarget {
     let after = 0;
     let duplicates = 0;
     let seriesAdded = 0;
-    const texts = new Set<string>();
     for (const line of lines) {
       if (line.labels === undefined) continue;
       after++;
@@ -134,10 +133,9 @@ export class NaiveTarget {
         duplicates++;
         continue;
       }
+      const isFirst = !present.has(line.labels);
       present.add(line.labels);
-      if (!this.#cache.has(line.series) && !texts.has(line.series) && !this.#addedByFailed.has(line.labels))
-        seriesAdded++;
-      texts.add(line.series);
+      if (isFirst && !this.#cache.has(line.series) && !this.#addedByFailed.has(line.labels)) seriesAdded++;
       rows.push({
         labels: line.labels,
         value: line.value,
@@ -155,13 +153,13 @@ export class NaiveTarget {
   #failed(lines: readonly Line[], samples: number): NaiveFailure {
     const kept = lines.filter(({ labels }) => labels !== undefined);
     const added = new Set<string>();
-    const texts = new Set<string>();
+    const present = new Set<string>();
     let seriesAdded = 0;
     for (const { series, labels = "" } of kept) {
-      if (this.#cache.has(series) || texts.has(series)) continue;
-      texts.add(series);
-      if (!added.has(labels) && !this.#addedByFailed.has(labels)) seriesAdded++;
-      added.add(labels);
+      const isNew = !this.#cache.has(series);
+      if (isNew && !present.has(labels) && !this.#addedByFailed.has(labels)) seriesAdded++;
+      if (isNew) added.add(labels);
+      present.add(labels);
     }
     this.#addedByFailed = added;
     const seen = [...new Set(kept.map(({ labels = "" }) => labels))];

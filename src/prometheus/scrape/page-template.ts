@@ -2,16 +2,30 @@
 
 import { type HashKey, hashBytes } from "../../kernels/hash-bytes.ts";
 import type { PageTemplate } from "../../kernels/scan-page.ts";
+import { none } from "../../model/intern-table.ts";
+import type { SamplesLayout } from "../../model/layout.ts";
 
 /** What became of a line of the page, in `outcomes`. */
 export const lineOutcome = {
   /** The line is a row of the layout. */
   row: 0,
+  /** A row too: the page had the series before, and this line has a time of its own. */
+  repeat: 1,
   /** Metric relabeling dropped the series. */
-  dropped: 1,
+  dropped: 2,
   /** The page had the series before. */
-  duplicate: 2,
+  duplicate: 3,
 } as const;
+
+/** Whether a line with this outcome is a row of the layout. */
+export function isRow(outcome: number): boolean {
+  return outcome <= lineOutcome.repeat;
+}
+
+/** Whether the outcome of a line depends on the lines before it. */
+function isRepeat(outcome: number): boolean {
+  return outcome === lineOutcome.duplicate || outcome === lineOutcome.repeat;
+}
 
 /** A page template with what the slow path needs beside the kernel. Immutable. */
 export interface TargetTemplate extends PageTemplate {
@@ -19,6 +33,8 @@ export interface TargetTemplate extends PageTemplate {
   readonly seriesStarts: Uint32Array;
   /** One of `lineOutcome` per line, or undefined when every line is a row. */
   readonly outcomes: Uint8Array | undefined;
+  /** Whether a line repeats the series of another. */
+  readonly hasRepeats: boolean;
   /** What follows the last line. */
   readonly tail: Uint8Array;
 }
@@ -41,7 +57,22 @@ export function createTemplate(parts: {
   tail: Uint8Array;
 }): TargetTemplate {
   const view = new DataView(parts.text.buffer, parts.text.byteOffset, parts.text.byteLength);
-  return { ...parts, view, lines: parts.ends.length };
+  return { ...parts, view, lines: parts.ends.length, hasRepeats: parts.outcomes?.some(isRepeat) ?? false };
+}
+
+/** The label set that a line of the template has; undefined where none is kept, and for the line -1. */
+export function templateLabelSet(template: TargetTemplate, layout: SamplesLayout, line: number): number | undefined {
+  if (line < 0) return undefined;
+  const outcome = template.outcomes?.[line] ?? lineOutcome.row;
+  if (isRow(outcome)) return layout.labels?.[template.rows?.[line] ?? line];
+  return outcome === lineOutcome.dropped ? none : undefined;
+}
+
+/** Marks the lines that repeat others as seen, so that the kernel leaves them alone. */
+export function blockRepeats(template: TargetTemplate, seen: Uint8Array): void {
+  const { outcomes } = template;
+  if (outcomes === undefined) return;
+  for (const [line, outcome] of outcomes.entries()) if (isRepeat(outcome)) seen[line] = 1;
 }
 
 const space = 0x20;
@@ -71,9 +102,11 @@ export class LineIndex {
 
   #add(line: number): void {
     const template = this.#template;
-    // A duplicate is found as its first line: that is how it is known as a duplicate.
-    if (template.outcomes?.[line] === lineOutcome.duplicate) return;
-    const hash = hashBytes(this.#key, template.text, template.seriesStarts[line] as number, seriesEnd(template, line));
+    const start = template.seriesStarts[line] as number;
+    const end = seriesEnd(template, line);
+    // Of lines with one text the first is found: that is how the others are known to repeat it.
+    if (template.hasRepeats && this.find(template.text, start, end) >= 0) return;
+    const hash = hashBytes(this.#key, template.text, start, end);
     const mask = this.#slots.length - 1;
     let slot = hash & mask;
     while (this.#slots[slot] !== 0) slot = (slot + 1) & mask;

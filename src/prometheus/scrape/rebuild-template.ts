@@ -7,10 +7,10 @@ import type { Identities } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { type Origin, SamplesLayout } from "../../model/layout.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
-import { createTemplate, lineOutcome, type TargetTemplate } from "./page-template.ts";
+import type { PageContent } from "./page-content.ts";
+import { createTemplate, isRow, lineOutcome, type TargetTemplate } from "./page-template.ts";
 import { ScrapeError } from "./sample-labels.ts";
 import type { TargetMetadata } from "./target-metadata.ts";
-import type { PageContent } from "./target-page.ts";
 
 /** A line that the template does not have. Offsets are in the page. */
 export interface NewLine {
@@ -21,6 +21,8 @@ export interface NewLine {
   readonly value: number;
   readonly timestampMs: number | undefined;
   readonly exposedName: string;
+  /** The template has a line with the same text. */
+  readonly isKnown: boolean;
   outcome: number;
 }
 
@@ -36,10 +38,7 @@ export interface PageEdit {
   readonly newLines: NewLine[];
   readonly exemplars: { readonly line?: number; readonly newLine?: number; readonly exemplar: Exemplar }[];
   samples: number;
-  duplicates: number;
   moved: boolean;
-  /** A line may repeat a series of the same page. */
-  mayRepeat?: boolean;
 }
 
 interface RebuildInput {
@@ -53,6 +52,8 @@ interface RebuildInput {
   readonly scan: PageScan;
   readonly edit: PageEdit;
   readonly sampleLimit: number;
+  /** Times of the page do not make a repeated series another sample. */
+  readonly ignoresTimestamps: boolean;
 }
 
 /** The lines of the new template, in page order, as growing columns. */
@@ -66,6 +67,7 @@ class LineColumns {
   lines = 0;
   textLength = 0;
   duplicates = 0;
+  repeats = 0;
   dropped = 0;
 
   constructor(lines: number, textLength: number) {
@@ -94,6 +96,7 @@ class LineColumns {
     this.lines++;
     if (outcome === lineOutcome.dropped) this.dropped++;
     else if (outcome === lineOutcome.duplicate) this.duplicates++;
+    else if (outcome === lineOutcome.repeat) this.repeats++;
   }
 }
 
@@ -103,22 +106,20 @@ export function rebuildTemplate(input: RebuildInput): {
   content: Omit<PageContent, "seriesAdded">;
 } {
   const { edit, scan } = input;
-  markRepeats(input);
-  const columns = collectLines(input);
+  const columns = collectLines(input, markRepeats(input));
   const after = columns.lines - columns.dropped;
-  if (input.sampleLimit > 0 && after > input.sampleLimit) {
+  const rowCount = after - columns.duplicates;
+  if (input.sampleLimit > 0 && rowCount > input.sampleLimit) {
     throw new ScrapeError("sample_limit", `sample_limit exceeded (samples: ${after}, limit: ${input.sampleLimit})`);
   }
-  const rowCount = after - columns.duplicates;
   const sameRows =
-    !input.familiesChanged &&
-    rowCount === input.layout.length &&
-    edit.newLines.every((line) => line.outcome !== lineOutcome.row);
+    !input.familiesChanged && rowCount === input.layout.length && edit.newLines.every((line) => !isRow(line.outcome));
   const rows = assignRows(columns, rowCount, sameRows);
   const content = sameRows
     ? { layout: input.layout, values: scan.values, timestamps: scan.timestamps }
     : rebuildLayout(input, columns, rowCount);
-  const tail = scan.page.slice(scan.offset, scan.length);
+  // A copy: the page lives in a buffer that is used again.
+  const tail = Uint8Array.from(scan.page.subarray(scan.offset, scan.length));
   const allRows = columns.dropped + columns.duplicates === 0;
   const isIdentity = allRows && (rows === undefined || rows.every((row, line) => row === line));
   const text = columns.text.length === columns.textLength ? columns.text : columns.text.slice(0, columns.textLength);
@@ -128,7 +129,7 @@ export function rebuildTemplate(input: RebuildInput): {
       ends: columns.ends,
       seriesStarts: columns.seriesStarts,
       rows: isIdentity ? undefined : rows,
-      outcomes: allRows ? undefined : columns.outcomes,
+      outcomes: allRows && columns.repeats === 0 ? undefined : columns.outcomes,
       tail,
     }),
     content: {
@@ -143,30 +144,38 @@ export function rebuildTemplate(input: RebuildInput): {
   };
 }
 
-/** Finds new lines whose series the page had before. With a timestamp of its own a repeated series is another sample. */
-function markRepeats(input: RebuildInput): void {
-  const { edit, marks, template, layout } = input;
-  if (edit.mayRepeat !== true && template.lines === 0) return;
-  if (edit.newLines.length === 0) return;
+/**
+ * Finds lines whose series the page had before: of new lines notes it as their outcome, of lines of the template returns it.
+ * With a timestamp of its own a repeated series is another sample.
+ */
+function markRepeats(input: RebuildInput): ReadonlyMap<number, number> | undefined {
+  const { edit, marks, template, layout, scan } = input;
+  // Lines of the template that repeat others are read as new ones, so that the rest names every series once.
+  if (edit.newLines.length === 0) return undefined;
   marks.clear();
   const labels = layout.labels ?? new Uint32Array(0);
+  const changed = new Map<number, number>();
+  const repeated = (isTimed: boolean) =>
+    isTimed && !input.ignoresTimestamps ? lineOutcome.repeat : lineOutcome.duplicate;
   const markLine = (line: number) => {
-    if (template.outcomes === undefined || template.outcomes[line] === lineOutcome.row) {
-      marks.add(labels[template.rows === undefined ? line : (template.rows[line] as number)] as number);
-    }
+    if (template.outcomes !== undefined && !isRow(template.outcomes[line] as number)) return;
+    const row = template.rows === undefined ? line : (template.rows[line] as number);
+    if (marks.add(labels[row] as number)) return;
+    changed.set(line, repeated(!Number.isNaN(scan.timestamps?.[row] ?? Number.NaN)));
   };
   for (const entry of edit.order) {
     if ("from" in entry) for (let line = entry.from; line < entry.to; line++) markLine(line);
     else if ("line" in entry) markLine(entry.line);
     else {
       const line = edit.newLines[entry.newLine] as NewLine;
-      if (line.labelSet === none) continue;
-      if (!marks.add(line.labelSet) && line.timestampMs === undefined) line.outcome = lineOutcome.duplicate;
+      if (line.labelSet !== none && !marks.add(line.labelSet)) line.outcome = repeated(line.timestampMs !== undefined);
     }
   }
+  return changed.size === 0 ? undefined : changed;
 }
 
-function collectLines(input: RebuildInput): LineColumns {
+/** `changed` holds the outcomes of lines of the template that are not as they were. */
+function collectLines(input: RebuildInput, changed: ReadonlyMap<number, number> | undefined): LineColumns {
   const { edit, template, scan } = input;
   let lines = 0;
   let textLength = 0;
@@ -184,7 +193,7 @@ function collectLines(input: RebuildInput): LineColumns {
   }
   const columns = new LineColumns(lines, textLength);
   const rowOf = (line: number) => (template.rows === undefined ? line : (template.rows[line] as number));
-  const outcomeOf = (line: number) => template.outcomes?.[line] ?? lineOutcome.row;
+  const outcomeOf = (line: number) => changed?.get(line) ?? template.outcomes?.[line] ?? lineOutcome.row;
   for (const entry of edit.order) {
     if ("from" in entry) {
       let start = entry.from === 0 ? 0 : (template.ends[entry.from - 1] as number);
@@ -209,7 +218,7 @@ function assignRows(columns: LineColumns, rowCount: number, sameRows: boolean): 
   const rows = new Uint32Array(columns.lines);
   let next = 0;
   for (let line = 0; line < columns.lines; line++) {
-    if (columns.outcomes[line] !== lineOutcome.row) rows[line] = rowCount;
+    if (!isRow(columns.outcomes[line] as number)) rows[line] = rowCount;
     else rows[line] = sameRows ? (columns.sources[line] as number) : next++;
   }
   return rows;
@@ -240,7 +249,7 @@ function rebuildLayout(
   };
   let row = 0;
   for (let i = 0; i < columns.lines; i++) {
-    if (columns.outcomes[i] !== lineOutcome.row) continue;
+    if (!isRow(columns.outcomes[i] as number)) continue;
     const source = columns.sources[i] as number;
     if (source >= 0) {
       labels[row] = oldLabels[source] as number;
@@ -256,7 +265,18 @@ function rebuildLayout(
     }
     row++;
   }
-  return { layout: new SamplesLayout(identities, { labels, families }, input.origin), values, timestamps };
+  const isSame = areEqual(labels, oldLabels) && areEqual(families, layout.families);
+  return {
+    layout: isSame ? layout : new SamplesLayout(identities, { labels, families }, input.origin),
+    values,
+    timestamps,
+  };
+}
+
+function areEqual(a: Uint32Array, b: Uint32Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }
 
 const openBrace = 0x7b;
@@ -285,7 +305,7 @@ function placeExemplars(input: RebuildInput, columns: LineColumns, rows: Uint32A
   if (edit.exemplars.length === 0) return [];
   const rowOfSource = new Map<number, number>();
   for (let line = 0; line < columns.lines; line++) {
-    if (columns.outcomes[line] === lineOutcome.row) {
+    if (isRow(columns.outcomes[line] as number)) {
       rowOfSource.set(columns.sources[line] as number, rows[line] as number);
     }
   }

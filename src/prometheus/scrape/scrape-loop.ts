@@ -10,6 +10,7 @@ import { selectSamples } from "../../model/select-rows.ts";
 import type { ScrapeProtocol } from "../config/types.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
+import { type PageContent, PageError } from "./page-content.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 import {
@@ -19,7 +20,7 @@ import {
   type ScrapeTarget,
   type TargetStatus,
 } from "./scrape-target.ts";
-import { type PageContent, PageError, type TargetPage } from "./target-page.ts";
+import type { TargetPage } from "./target-page.ts";
 
 /** How a target is scraped; may be replaced while the loop runs. */
 export interface ScrapeSettings {
@@ -255,7 +256,7 @@ export class ScrapeLoop {
     return {
       content: undefined,
       error: caught,
-      seen: caught.seen,
+      seen: this.#tracksTimedSeries ? caught.seen : caught.seenWithoutTime,
       report: {
         samplesScraped: caught.samples,
         samplesPostMetricRelabeling: caught.samplesAfterRelabel,
@@ -288,11 +289,16 @@ export class ScrapeLoop {
     }
   }
 
+  /** Whether series with a timestamp of their own go stale too. */
+  get #tracksTimedSeries(): boolean {
+    const { honorTimestamps, trackTimestampsStaleness } = this.#parts.settings;
+    return !honorTimestamps || trackTimestampsStaleness;
+  }
+
   #trackedOf(content: PageContent): Uint32Array {
     const labels = content.layout.labels ?? nothing;
     const { timestamps } = content;
-    const { honorTimestamps, trackTimestampsStaleness } = this.#parts.settings;
-    if (timestamps === undefined || !honorTimestamps || trackTimestampsStaleness) return labels;
+    if (timestamps === undefined || this.#tracksTimedSeries) return labels;
     return labels.filter((_, row) => Number.isNaN(timestamps[row]));
   }
 

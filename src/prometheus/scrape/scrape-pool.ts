@@ -230,6 +230,7 @@ export class ScrapePool {
         labels: ownLimits.labelsPerSeries,
         samples: config.sampleLimit,
       },
+      ignoresTimestamps: !config.honorTimestamps,
     });
   }
 }

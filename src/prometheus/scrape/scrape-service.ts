@@ -7,12 +7,12 @@ import { createHttpClient, type HttpClient } from "../../transport/http-client.t
 import type { DiscoveryMetrics } from "../discovery/provider.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
 import { LabelSetMarks } from "./label-set-marks.ts";
+import { PageError } from "./page-content.ts";
 import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
 import type { OwnLimits, ScrapeClock } from "./scrape-environment.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 import type { ScrapeTarget } from "./scrape-target.ts";
-import { PageError } from "./target-page.ts";
 
 /** Log of the process, as far as scraping uses it. */
 export interface ScrapeLog {

@@ -5,24 +5,31 @@ import { none } from "../../model/intern-table.ts";
 import type { FamilyType } from "../../model/series.ts";
 
 export interface FamilyMetadata {
-  type: FamilyType;
-  help: string;
-  unit: string;
-  /** The scrape that mentioned the family last. */
-  lastSeen: number;
+  readonly type: FamilyType;
+  readonly help: string;
+  readonly unit: string;
 }
 
-/** Scrapes that metadata outlives its last mention (Prometheus keeps ten). */
-const keptScrapes = 10;
+/** Families beyond twice those of the last whole reading are kept up to this number before all are read again. */
+const spareFamilies = 1000;
 /** Family suffixes, in the order in which the first that matches is cut (Prometheus receiver, "Family and type resolution"). */
 const suffixes = ["_bucket", "_count", "_sum", "_total", "_info", "_created", "_gcount", "_gsum"];
 
+const unset: FamilyMetadata = { type: "unknown", help: "", unit: "" };
+
 export class TargetMetadata {
   readonly #identities: Identities;
-  readonly #families = new Map<string, FamilyMetadata>();
+  #families = new Map<string, FamilyMetadata>();
   /** Grows whenever something that a Family holds has changed. */
   version = 0;
-  #scrape = 0;
+  /** Families after the last page that was read from its first line to its last. */
+  #declared = 0;
+  /** How to take back what the page under way has changed. */
+  #before = { version: 0, families: this.#families, isContradictory: false };
+  #isContradictory = false;
+  /** Families that the page under way is the first to mention. */
+  readonly #created = new Set<string>();
+  readonly #undo: { name: string; family: FamilyMetadata | undefined }[] = [];
 
   constructor(identities: Identities) {
     this.#identities = identities;
@@ -32,31 +39,58 @@ export class TargetMetadata {
     return this.#families;
   }
 
-  /** Begins a page whose comments will be read (at least in part). */
-  beginPage(): void {
-    this.#scrape++;
+  /** Many families are kept that pages may no longer mention: the next page should be read from its first line to its last. */
+  get wantsWholePage(): boolean {
+    return this.#families.size > 2 * this.#declared + spareFamilies;
   }
 
-  set(name: string, part: "type" | "help" | "unit", text: string): void {
-    let family = this.#families.get(name);
-    if (family === undefined) {
-      family = { type: "unknown", help: "", unit: "", lastSeen: this.#scrape };
-      this.#families.set(name, family);
-      this.version++;
-    }
-    family.lastSeen = this.#scrape;
-    const value = part === "type" ? familyType(text) : text;
-    if (family[part] === value) return;
-    if (part === "type") family.type = familyType(text);
-    else family[part] = text;
+  /**
+   * What was known of a family has changed: an earlier or later line of the same page may declare it otherwise, and
+   * the last one counts. Until a page is read in which nothing changes, only whole readings are right.
+   */
+  get isContradictory(): boolean {
+    return this.#isContradictory;
+  }
+
+  /** Begins a page. */
+  beginPage(): void {
+    const { version, wantsWholePage } = this;
+    this.#before = { version, families: this.#families, isContradictory: this.#isContradictory };
+    this.#isContradictory = false;
+    this.#created.clear();
+    this.#undo.length = 0;
+    if (!wantsWholePage) return;
+    this.#families = new Map();
     this.version++;
   }
 
-  /** Called when a page was read from its first line to its last: forgets what no page has mentioned for long. */
-  forgetOld(): void {
-    for (const [name, family] of this.#families) {
-      if (this.#scrape - family.lastSeen > keptScrapes) this.#families.delete(name);
+  /** The page was accepted. */
+  endPage(): void {
+    if (this.#families !== this.#before.families) this.#declared = this.#families.size;
+    this.#undo.length = 0;
+  }
+
+  /** Nothing of the page stays. */
+  rollback(): void {
+    this.#families = this.#before.families;
+    this.version = this.#before.version;
+    this.#isContradictory = this.#before.isContradictory;
+    for (const { name, family } of this.#undo.reverse()) {
+      if (family === undefined) this.#families.delete(name);
+      else this.#families.set(name, family);
     }
+    this.#undo.length = 0;
+  }
+
+  set(name: string, part: "type" | "help" | "unit", text: string): void {
+    const old = this.#families.get(name);
+    const value = part === "type" ? familyType(text) : text;
+    if (old !== undefined && old[part] === value) return;
+    if (old === undefined) this.#created.add(name);
+    else if (!this.#created.has(name) || old[part] !== unset[part]) this.#isContradictory = true;
+    if (this.#families === this.#before.families) this.#undo.push({ name, family: old });
+    this.#families.set(name, { ...unset, ...old, [part]: value });
+    this.version++;
   }
 
   /** The number of the Family of an exposed metric name, or `none` when nothing was declared for it. */

@@ -1,6 +1,6 @@
 /** Reads the pages of one target: the kernel while a page follows its template, line by line where it does not. */
 
-import type { ExpositionParser, ParserState } from "../../codec/exposition/parser.ts";
+import type { ExpositionParser } from "../../codec/exposition/parser.ts";
 import { type PageScan, scanPage } from "../../kernels/scan-page.ts";
 import type { SampleExemplar } from "../../model/batch.ts";
 import { DecodeError } from "../../model/errors.ts";
@@ -8,61 +8,24 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
+import { failPage } from "./fail-page.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
-import { emptyTemplate, LineIndex, lineOutcome, type TargetTemplate } from "./page-template.ts";
+import type { PageContent, PageLimits } from "./page-content.ts";
+import {
+  blockRepeats,
+  emptyTemplate,
+  isRow,
+  LineIndex,
+  lineOutcome,
+  type TargetTemplate,
+  templateLabelSet,
+} from "./page-template.ts";
 import { type NewLine, type PageEdit, rebuildTemplate } from "./rebuild-template.ts";
+import { type LineRun, typeWithin } from "./restore-type.ts";
 import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
 import { TargetMetadata } from "./target-metadata.ts";
 
-/** Bounds on one page; all are finite. */
-export interface PageLimits {
-  /** Bytes of one line. */
-  readonly lineBytes: number;
-  /** Series of one page. */
-  readonly series: number;
-  /** Labels of one series. */
-  readonly labels: number;
-  /** Series after metric relabeling (`sample_limit`); 0 means none. */
-  readonly samples: number;
-}
-
-/** What a page held. Columns have one element per row of the layout. */
-export interface PageContent {
-  readonly layout: SamplesLayout;
-  readonly values: Float64Array;
-  /** Milliseconds by row, NaN where the page gave none; undefined when it gave none at all. */
-  readonly timestamps: Float64Array | undefined;
-  readonly exemplars: readonly SampleExemplar[];
-  /** Lines with a sample. */
-  readonly samples: number;
-  /** Of these, how many metric relabeling left (duplicates included). */
-  readonly samplesAfterRelabel: number;
-  readonly seriesAdded: number;
-  readonly duplicates: number;
-}
-
-/** A page that failed, and what had been read before the fault. */
-export class PageError extends Error {
-  readonly reason: ScrapeError["reason"];
-  readonly samples: number;
-  readonly samplesAfterRelabel: number;
-  readonly seriesAdded: number;
-  /** Label sets read before the fault. */
-  readonly seen: Uint32Array;
-  /** Byte of the page where the fault is. */
-  readonly offset: number;
-
-  constructor(cause: Error, reason: ScrapeError["reason"], read: Omit<PageError, keyof Error | "reason">) {
-    super(cause.message, { cause });
-    this.name = "PageError";
-    this.reason = reason;
-    this.samples = read.samples;
-    this.samplesAfterRelabel = read.samplesAfterRelabel;
-    this.seriesAdded = read.seriesAdded;
-    this.seen = read.seen;
-    this.offset = read.offset;
-  }
-}
+const newline = 0x0a;
 
 /** The page cache of one target. */
 export class TargetPage {
@@ -74,12 +37,14 @@ export class TargetPage {
   readonly origin: ScrapeOrigin;
   #template: TargetTemplate = emptyTemplate;
   #layout: SamplesLayout;
+  #isOpenMetrics = false;
   #hasTimestamps = false;
+  readonly #ignoresTimestamps: boolean;
   #metadataVersion = 0;
   #starts = new Uint32Array(0);
   #seen = new Uint8Array(0);
-  /** Series that pages which failed had added: they do not count as added again. */
-  #addedByFailed = new Set<number>();
+  /** Series that the last page had added when it failed: they do not count as added again. */
+  #addedByFailed: ReadonlySet<number> = new Set();
 
   constructor(parts: {
     identities: Identities;
@@ -87,12 +52,15 @@ export class TargetPage {
     marks: LabelSetMarks;
     limits: PageLimits;
     origin: ScrapeOrigin;
+    /** `honor_timestamps: false`. */
+    ignoresTimestamps?: boolean;
   }) {
     this.#identities = parts.identities;
     this.#labels = parts.labels;
     this.#marks = parts.marks;
     this.#limits = parts.limits;
     this.origin = parts.origin;
+    this.#ignoresTimestamps = parts.ignoresTimestamps ?? false;
     this.metadata = new TargetMetadata(parts.identities);
     this.#layout = new SamplesLayout(parts.identities, { labels: new Uint32Array(0) }, parts.origin);
   }
@@ -119,19 +87,59 @@ export class TargetPage {
    * cache then stays as it was.
    */
   read(page: Buffer, length: number, parser: ExpositionParser, isOpenMetrics: boolean): PageContent {
-    const scan = this.#beginScan(page, length, isOpenMetrics);
+    const { metadata } = this;
     const template = this.#template;
-    if (scanPage(template, scan) && template.lines > 0 && this.#isTail(page, scan.offset, length)) {
-      return this.#unchanged(scan);
-    }
-    const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, duplicates: 0, moved: false };
+    const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
+    const scan = this.#beginScan(page, length, isOpenMetrics);
+    const isWhole = followsFormat && scanPage(template, scan) && template.lines > 0;
+    if (isWhole && this.#mayFollow(scan) && this.#isTail(page, scan.offset, length)) return this.#unchanged(scan);
+    const usesKernel = followsFormat && !metadata.isContradictory;
+    const begin = () => this.#beginScan(page, length, isOpenMetrics);
+    // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
+    const isClean = usesKernel && !template.hasRepeats;
+    const content = this.#readChanged(isClean ? scan : begin(), parser, usesKernel, isClean);
+    return content ?? (this.#readChanged(begin(), parser, false, false) as PageContent);
+  }
+
+  /** Reads a page that differs; undefined when the comments that the kernel passed over matter. Throws PageError. */
+  #readChanged(
+    scan: PageScan,
+    parser: ExpositionParser,
+    usesKernel: boolean,
+    isBegun: boolean,
+  ): PageContent | undefined {
+    const { metadata } = this;
+    const template = this.#template;
+    if (!isBegun) blockRepeats(template, scan.seen);
+    if (usesKernel && !isBegun) scanPage(template, scan);
+    const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, moved: false };
     if (scan.line > 0) edit.order.push({ from: 0, to: scan.line });
+    metadata.beginPage();
     try {
-      this.#readLines(scan, parser, edit);
-      return this.#changed(scan, edit);
+      this.#readLines(scan, parser, edit, usesKernel);
+      if (usesKernel && metadata.isContradictory) {
+        metadata.rollback();
+        return undefined;
+      }
+      const content = this.#changed(scan, edit);
+      this.#isOpenMetrics = scan.timestampScale !== 1;
+      metadata.endPage();
+      return content;
     } catch (error) {
+      metadata.rollback();
       throw this.#failure(error, scan, edit);
     }
+  }
+
+  /** Whether a page that follows the template has the content of the template. */
+  #mayFollow(scan: PageScan): boolean {
+    if (this.#template.hasRepeats && scan.timestamps !== undefined && !this.#ignoresTimestamps) return false;
+    return this.#isWithinLimit();
+  }
+
+  /** The limit may have been lowered since the layout was made. */
+  #isWithinLimit(): boolean {
+    return this.#limits.samples === 0 || this.#layout.length <= this.#limits.samples;
   }
 
   #beginScan(page: Buffer, length: number, isOpenMetrics: boolean): PageScan {
@@ -171,7 +179,7 @@ export class TargetPage {
     return {
       layout: this.#layout,
       values: scan.values.subarray(0, rows),
-      timestamps: scan.timestamps?.subarray(0, rows),
+      timestamps: this.#ignoresTimestamps ? undefined : scan.timestamps?.subarray(0, rows),
       exemplars: [],
       samples: lines,
       samplesAfterRelabel: rows + duplicates,
@@ -181,17 +189,16 @@ export class TargetPage {
   }
 
   /** Line by line from where the kernel stopped, with the kernel tried again after each line. */
-  #readLines(scan: PageScan, parser: ExpositionParser, edit: PageEdit): void {
+  #readLines(scan: PageScan, parser: ExpositionParser, edit: PageEdit, usesKernel: boolean): void {
     const template = this.#template;
     let index: LineIndex | undefined;
     // Lines that the kernel read since the parser last knew the TYPE line in force, which tells how `le` is written.
-    const unread: { from: number; to: number }[] = scan.line > 0 ? [{ from: 0, to: scan.line }] : [];
+    const unread: LineRun[] = scan.line > 0 ? [{ from: 0, to: scan.line }] : [];
     parser.setState("");
-    this.metadata.beginPage();
     for (;;) {
       const lineStart = scan.offset;
       parser.seek(lineStart);
-      const kind = this.#nextSeries(parser, () => {
+      const kind = this.#nextSeries(scan, parser, () => {
         unread.length = 0;
       });
       if (kind === "end") break;
@@ -212,6 +219,7 @@ export class TargetPage {
         this.#takeNew(parser, edit, line, lineStart);
       }
       scan.offset = parser.offset;
+      if (!usesKernel) continue;
       const runStart = scan.line;
       scanPage(template, scan);
       if (scan.line > runStart) {
@@ -223,10 +231,16 @@ export class TargetPage {
   }
 
   /** Feeds comments to the metadata until a sample or the end. */
-  #nextSeries(parser: ExpositionParser, typeSeen: () => void): "series" | "end" {
+  #nextSeries(scan: PageScan, parser: ExpositionParser, typeSeen: () => void): "series" | "end" {
+    const { lineBytes } = this.#limits;
     for (;;) {
+      const start = parser.offset;
       const kind = parser.next();
       if (kind === "series" || kind === "end") return kind;
+      const end = parser.offset;
+      if (end - start > lineBytes && end - scan.page.lastIndexOf(newline, end - 2) - 1 > lineBytes) {
+        throw new ScrapeError("own_limit", `comment longer than the limit of ${lineBytes} bytes`);
+      }
       if (kind === "comment") continue;
       this.metadata.set(parser.metricName, kind, parser.text);
       if (kind === "type") typeSeen();
@@ -234,40 +248,12 @@ export class TargetPage {
   }
 
   /** Brings the parser into the state after the comments of lines that only the kernel read, then to `offset` again. */
-  #restoreType(
-    scan: PageScan,
-    parser: ExpositionParser,
-    unread: readonly { from: number; to: number }[],
-    offset: number,
-  ): void {
+  #restoreType(scan: PageScan, parser: ExpositionParser, unread: readonly LineRun[], offset: number): void {
     const before = parser.state;
-    const state = this.#typeWithin(scan, parser, unread);
+    const state = typeWithin(this.#template, scan, parser, unread);
     parser.seek(offset);
     parser.setState(state ?? before);
-    this.#nextSeries(parser, () => {});
-  }
-
-  /** The state after the last TYPE line among the comments of these lines, or undefined when they have none. */
-  #typeWithin(
-    scan: PageScan,
-    parser: ExpositionParser,
-    unread: readonly { from: number; to: number }[],
-  ): ParserState | undefined {
-    const { ends, seriesStarts } = this.#template;
-    for (let run = unread.length - 1; run >= 0; run--) {
-      const { from, to } = unread[run] as { from: number; to: number };
-      for (let line = to - 1; line >= from; line--) {
-        const start = line === 0 ? 0 : (ends[line - 1] as number);
-        if ((seriesStarts[line] as number) === start) continue;
-        parser.seek(scan.starts[line] as number);
-        let found = false;
-        for (let kind = parser.next(); kind !== "series" && kind !== "end"; kind = parser.next()) {
-          if (kind === "type") found = true;
-        }
-        if (found) return parser.state;
-      }
-    }
-    return undefined;
+    this.#nextSeries(scan, parser, () => {});
   }
 
   #takeKnown(scan: PageScan, parser: ExpositionParser, edit: PageEdit, line: number, lineStart: number): void {
@@ -275,7 +261,7 @@ export class TargetPage {
     const row = rows === undefined ? line : (rows[line] as number);
     scan.values[row] = parser.value;
     if (parser.timestampMs !== undefined) this.#setTimestamp(scan, row, parser.timestampMs);
-    if (parser.exemplar !== undefined && (outcomes === undefined || outcomes[line] === lineOutcome.row)) {
+    if (parser.exemplar !== undefined && isRow(outcomes?.[line] ?? lineOutcome.row)) {
       edit.exemplars.push({ line, exemplar: parser.exemplar });
     }
     scan.starts[line] = lineStart;
@@ -286,8 +272,6 @@ export class TargetPage {
   }
 
   #takeNew(parser: ExpositionParser, edit: PageEdit, known: number, lineStart: number): void {
-    const isKnown = known >= 0;
-    const repeats = isKnown || edit.newLines.length > 0;
     const labels: Label[] = parser.labels();
     if (labels.length > this.#limits.labels) {
       throw new ScrapeError(
@@ -298,7 +282,7 @@ export class TargetPage {
     if (edit.samples > this.#limits.series) {
       throw new ScrapeError("own_limit", `more series than the limit of ${this.#limits.series}`);
     }
-    const labelSet = this.#labels.resolve(labels);
+    const labelSet = templateLabelSet(this.#template, this.#layout, known) ?? this.#labels.resolve(labels);
     const line: NewLine = {
       start: lineStart,
       valueStart: parser.valueStart,
@@ -307,13 +291,13 @@ export class TargetPage {
       value: parser.value,
       timestampMs: parser.timestampMs,
       exposedName: labels.find(([name]) => name === "__name__")?.[1] ?? "",
+      isKnown: known >= 0,
       outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
     };
     if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
     if (parser.exemplar !== undefined && labelSet !== none) {
       edit.exemplars.push({ newLine: edit.newLines.length, exemplar: parser.exemplar });
     }
-    if (repeats) edit.mayRepeat = true;
     edit.order.push({ newLine: edit.newLines.length });
     edit.newLines.push(line);
   }
@@ -348,7 +332,7 @@ export class TargetPage {
 
   #changed(scan: PageScan, edit: PageEdit): PageContent {
     const familiesChanged = this.metadata.version !== this.#metadataVersion;
-    if (!familiesChanged && this.#followsTemplate(scan, edit)) {
+    if (!familiesChanged && this.#isWithinLimit() && this.#followsTemplate(scan, edit)) {
       return { ...this.#unchanged(scan), exemplars: this.#exemplarRows(edit) };
     }
     const result = rebuildTemplate({
@@ -362,58 +346,38 @@ export class TargetPage {
       scan,
       edit,
       sampleLimit: this.#limits.samples,
+      ignoresTimestamps: this.#ignoresTimestamps,
     });
     this.#template = result.template;
     this.#layout = result.content.layout;
     this.#metadataVersion = this.metadata.version;
     const seriesAdded = this.#countAdded(edit);
-    this.#addedByFailed.clear();
-    return { ...result.content, seriesAdded };
+    this.#addedByFailed = new Set();
+    const timestamps = this.#ignoresTimestamps ? undefined : result.content.timestamps;
+    return { ...result.content, timestamps, seriesAdded };
   }
 
   #countAdded(edit: PageEdit): number {
     let count = 0;
-    for (const { outcome, labelSet } of edit.newLines) {
-      if (outcome === lineOutcome.row && !this.#addedByFailed.has(labelSet)) count++;
+    for (const { outcome, labelSet, isKnown } of edit.newLines) {
+      if (outcome === lineOutcome.row && !isKnown && !this.#addedByFailed.has(labelSet)) count++;
     }
     return count;
   }
 
-  /** What is known of a failed page: its label sets up to the fault. */
+  /** What is known of a failed page. */
   #failure(caught: unknown, scan: PageScan, edit: PageEdit): unknown {
     const isExpected = caught instanceof DecodeError || caught instanceof ScrapeError;
     if (!isExpected) return caught;
-    const seen = this.#seenLabelSets(edit);
-    const samplesAfterRelabel = seen.length;
-    const limit = this.#limits.samples;
-    const reason = caught instanceof ScrapeError ? caught.reason : "parse";
-    const seriesAdded = this.#countAdded(edit);
-    for (const { labelSet } of edit.newLines) if (labelSet !== none) this.#addedByFailed.add(labelSet);
-    return new PageError(caught, reason, {
-      samples: edit.samples,
-      samplesAfterRelabel,
-      seriesAdded,
-      seen: reason === "sample_limit" && limit > 0 ? seen.subarray(0, limit) : seen,
-      offset: caught instanceof DecodeError ? caught.offset : scan.offset,
+    const { error, added } = failPage(caught, {
+      template: this.#template,
+      layout: this.#layout,
+      scan,
+      edit,
+      addedBefore: this.#addedByFailed,
+      sampleLimit: this.#limits.samples,
     });
-  }
-
-  #seenLabelSets(edit: PageEdit): Uint32Array {
-    const { rows, outcomes } = this.#template;
-    const labels = this.#layout.labels ?? new Uint32Array(0);
-    const seen: number[] = [];
-    const take = (line: number) => {
-      if (outcomes !== undefined && outcomes[line] !== lineOutcome.row) return;
-      seen.push(labels[rows === undefined ? line : (rows[line] as number)] as number);
-    };
-    for (const entry of edit.order) {
-      if ("from" in entry) for (let line = entry.from; line < entry.to; line++) take(line);
-      else if ("line" in entry) take(entry.line);
-      else {
-        const { labelSet } = edit.newLines[entry.newLine] as NewLine;
-        if (labelSet !== none) seen.push(labelSet);
-      }
-    }
-    return Uint32Array.from(seen);
+    this.#addedByFailed = added;
+    return error;
   }
 }
