@@ -87,6 +87,8 @@ export class ScrapeLoop {
   readonly #openMetricsParser: ExpositionParser = createOpenMetricsParser(Buffer.alloc(0), 0);
   /** Label sets that a marker is owed to when they are not seen again. */
   #tracked: Uint32Array = nothing;
+  /** What will be tracked when the batch under way is taken. */
+  #pending: Uint32Array = nothing;
   #reported = false;
   #status: TargetStatus = { health: "unknown", lastError: "", lastScrapeMs: 0, lastDurationSeconds: 0 };
   #nextDueMs = 0;
@@ -125,7 +127,7 @@ export class ScrapeLoop {
 
   /** Label sets that live through this loop: its series and its report. */
   get liveLabelSets(): readonly Uint32Array[] {
-    return [this.#tracked, this.#reported ? (this.#report.layout.labels ?? nothing) : nothing];
+    return [this.#tracked, this.#pending, this.#reported ? (this.#report.layout.labels ?? nothing) : nothing];
   }
 
   /** Layouts that the loop will use again; the sweep of the tables keeps them. */
@@ -158,6 +160,7 @@ export class ScrapeLoop {
       await this.scrape(due, kill);
       // Like a ticker with room for one: of several missed ticks one is made up for.
       due += intervalMs;
+      this.#nextDueMs = due;
       const late = this.#parts.now() - due;
       if (late >= intervalMs) {
         const missed = Math.floor(late / intervalMs);
@@ -191,7 +194,7 @@ export class ScrapeLoop {
   }
 
   async #attempt(signal: AbortSignal): Promise<Attempt> {
-    if (this.blockedBy !== undefined) return failedAttempt(new FetchError("network", this.blockedBy), 0);
+    if (this.blockedBy !== undefined) return failedAttempt(new FetchError("target_limit", this.blockedBy), 0);
     let fetched: FetchedPage;
     try {
       fetched = await this.#parts.fetcher.fetch(this.target, signal);
@@ -280,12 +283,15 @@ export class ScrapeLoop {
     const gone = this.#gone(tracked);
     if (gone.length > 0) segments.push(staleSegment(this.#parts.identities, this.#parts.origin, gone, timestampMs));
     segments.push(this.#report.segment(report, timestampMs));
+    this.#pending = tracked;
     try {
       await this.#parts.deliver(metricsBatch(segments));
       this.#tracked = tracked;
       this.#reported = true;
     } catch (caught) {
       this.#parts.refused(this.target, toError(caught));
+    } finally {
+      this.#pending = nothing;
     }
   }
 
