@@ -33,6 +33,8 @@ export class Agent {
   readonly #server: AgentServer;
   readonly #noticed = new Set<string>();
   #endpoints: RemoteWriteEndpoint[] = [];
+  /** Queues of entries that a reload changed or took away, while they are emptied. */
+  readonly #ending = new Set<Promise<void>>();
   #config: PrometheusConfig | undefined;
   #configText = "";
   #state: "starting" | "ready" | "stopping" = "starting";
@@ -149,28 +151,41 @@ export class Agent {
     const labelsChanged =
       JSON.stringify(this.#config?.global.externalLabels ?? []) !== JSON.stringify(config.global.externalLabels);
     const old = [...this.#endpoints];
-    const next: RemoteWriteEndpoint[] = [];
+    const kept = new Map<RemoteWriteConfig, RemoteWriteEndpoint>();
     for (const entry of config.remoteWrite) {
       const same = labelsChanged ? -1 : old.findIndex((endpoint) => endpoint.config.fingerprint === entry.fingerprint);
-      const [kept] = same < 0 ? [] : old.splice(same, 1);
-      if (kept !== undefined) {
-        await kept.renewClient(entry);
-        next.push(kept);
-        continue;
-      }
-      const endpoint = this.#createEndpoint(entry, config);
+      const [endpoint] = same < 0 ? [] : old.splice(same, 1);
+      if (endpoint === undefined) continue;
+      await endpoint.renewClient(entry);
+      kept.set(entry, endpoint);
+    }
+    const ending = new Map<string, Promise<void>>();
+    for (const endpoint of old) ending.set(endpoint.config.url, this.#endEndpoint(endpoint));
+    this.#endpoints = config.remoteWrite.map((entry) => {
+      const known = kept.get(entry);
+      if (known !== undefined) return known;
+      // What the old queue holds is older: it goes first, so that series stay in order.
+      const endpoint = this.#createEndpoint(entry, config, ending.get(entry.url));
       endpoint.start();
-      next.push(endpoint);
-    }
-    this.#endpoints = next;
-    for (const endpoint of old) {
-      endpoint
-        .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs))
-        .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }));
-    }
+      return endpoint;
+    });
   }
 
-  #createEndpoint(entry: RemoteWriteConfig, config: PrometheusConfig): RemoteWriteEndpoint {
+  /** Delivers what a queue holds, until the flush deadline. */
+  #endEndpoint(endpoint: RemoteWriteEndpoint): Promise<void> {
+    const ended = endpoint
+      .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs))
+      .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }))
+      .finally(() => this.#ending.delete(ended));
+    this.#ending.add(ended);
+    return ended;
+  }
+
+  #createEndpoint(
+    entry: RemoteWriteConfig,
+    config: PrometheusConfig,
+    startAfter: Promise<void> | undefined,
+  ): RemoteWriteEndpoint {
     return new RemoteWriteEndpoint({
       config: entry,
       externalLabels: config.global.externalLabels,
@@ -182,6 +197,7 @@ export class Agent {
       userAgent: userAgent(),
       env: this.options.env,
       maxQueuedBytes: this.options.maxQueuedBytes,
+      startAfter,
       metadata: () => this.#metadata(),
     });
   }
@@ -218,7 +234,7 @@ export class Agent {
     const deadline = AbortSignal.timeout(this.options.flushDeadlineMs);
     await this.#reloading;
     await this.#scrapes.close(deadline);
-    await Promise.all(this.#endpoints.map((endpoint) => endpoint.shutdown(deadline)));
+    await Promise.all([...this.#ending, ...this.#endpoints.map((endpoint) => endpoint.shutdown(deadline))]);
     await this.#server.close();
     this.log.info("See you next time!");
   }

@@ -24,6 +24,8 @@ export interface EndpointParts {
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxQueuedBytes: number;
+  /** Settles when an earlier queue of the same endpoint is empty. */
+  readonly startAfter?: Promise<unknown> | undefined;
   /** Metric families that active targets declare. */
   readonly metadata: () => Iterable<MetadataEntry>;
 }
@@ -85,6 +87,7 @@ export class RemoteWriteEndpoint {
       now: parts.clock.now,
       sleep: parts.clock.sleep,
       random: Math.random,
+      startAfter: parts.startAfter,
     });
     this.#removeListeners.push(
       identities.onSweep(() => {

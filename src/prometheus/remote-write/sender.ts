@@ -50,6 +50,8 @@ export interface SenderParts {
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
+  /** Requests begin when this is settled: an earlier queue of the same endpoint has older samples of the same series. */
+  readonly startAfter?: Promise<unknown> | undefined;
 }
 
 /** Many more lanes than requests under way, so that a lane rarely holds unrelated sources up. */
@@ -68,11 +70,19 @@ export class RemoteWriteSender {
   #inFlight = 0;
   #timer: NodeJS.Timeout | undefined;
   #closing = false;
+  #isHeld = false;
   #idle: (() => void) | undefined;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#encoder = new RequestEncoder(parts.identities);
+    if (parts.startAfter === undefined) return;
+    this.#isHeld = true;
+    const release = () => {
+      this.#isHeld = false;
+      this.#dispatch();
+    };
+    parts.startAfter.then(release, release);
   }
 
   /** Samples accepted and not yet delivered or dropped, without those of requests under way. */
@@ -195,7 +205,7 @@ export class RemoteWriteSender {
   /** Starts requests while there is enough to fill one, or the oldest row has waited long enough. */
   #dispatch(): void {
     const { maxInFlight, maxSamplesPerSend, lingerMs } = this.#parts.options;
-    while (this.#inFlight < maxInFlight && !this.#abort.signal.aborted) {
+    while (this.#inFlight < maxInFlight && !this.#isHeld && !this.#abort.signal.aborted) {
       const oldest = this.#lanes.oldestMs;
       if (oldest === undefined) break;
       const due = oldest + lingerMs - this.#parts.now();
