@@ -1,0 +1,141 @@
+/** `millrace run` against a real otelcol-contrib with the same configuration: both scrape the same pages, and what they write is compared. */
+
+import { writeFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import { faultCases } from "../kit/cases-faults.ts";
+import { labelCases } from "../kit/cases-labels.ts";
+import { pageCases } from "../kit/cases-pages.ts";
+import { compareMetadata } from "../kit/compare.ts";
+import { PageExporter } from "../kit/page-exporter.ts";
+import { missingPeers } from "../kit/peers.ts";
+import { RecordingSink } from "../kit/recording-sink.ts";
+import { besideGauge, brokenHistograms, gaugeHistograms, runCases } from "../kit/run-cases.ts";
+import {
+  cleanSlots,
+  compareObservations,
+  describeDifferences,
+  type MeantDifference,
+  type RunDifference,
+  sortOut,
+} from "../kit/run-compare.ts";
+import { outputFile, type RunReceiver, runPipelines, sinkPath, writeRunConfig } from "../kit/run-config.ts";
+import { observeFile, observeSink, SlotFinder } from "../kit/run-observations.ts";
+import { addCase, beginScenario, type OracleCase, slotMs } from "../kit/scrape-oracle.ts";
+import { startCollector, startMillraceRun } from "../kit/subjects.ts";
+import { createTempFolder } from "../kit/temp.ts";
+import { waitFor, waitUntil } from "../kit/wait.ts";
+
+const slots = 16;
+const shownDifferences = 60;
+/** Part of all slots that a pause of the machine may take. */
+const disturbedPart = 0.1;
+/** Subjects and the first word of their User-Agent. */
+const [peerName, ownName] = ["otelcol", "millrace"];
+const downFrom = 5;
+const downTo = 9;
+
+const peers = missingPeers("otelcol");
+
+const downCase: OracleCase = {
+  name: "goes_down",
+  page: (slot) => ({ body: `# TYPE here counter\nhere_total ${slot}\nhere_total{turn="${slot % 2}"} 1\n` }),
+};
+
+const meant: readonly MeantDifference[] = [];
+
+describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (skipped: ${peers})`}`, () => {
+  it("writes what otelcol-contrib writes with the same file", { timeout: 150_000 }, async () => {
+    using folder = createTempFolder("oracle-run");
+    await using sink = await RecordingSink.start();
+    await using exporter = await PageExporter.start(slotMs);
+    await using downExporter = await PageExporter.start(slotMs);
+    const receivers = receiversOf();
+    const cases = receivers.flatMap((receiver) => receiver.cases);
+    const exporters = new Map(cases.map(({ name }) => [name, name === downCase.name ? downExporter : exporter]));
+    for (const one of cases) addCase(exporters.get(one.name) ?? exporter, one);
+    const configFor = (subject: string) =>
+      writeRunConfig(folder, subject, sink, receivers, (name) => exporters.get(name) ?? exporter);
+
+    await using peer = await startCollector(configFor(peerName));
+    await using own = await startMillraceRun(configFor(ownName));
+    const scrapers = await waitFor("both to scrape", () => {
+      const found = [...new Set(exporter.log.map(({ scraper }) => scraper))];
+      return found.length === 2 ? found : undefined;
+    });
+    const scraperOf = (subject: string) => scrapers.find((scraper) => (scraper === ownName) === (subject === ownName)) ?? "";
+    await beginScenario(exporters, scrapers);
+    await waitUntil(downExporter.slotStartMs(downCase.name, downFrom));
+    await downExporter.close();
+    await waitUntil(downExporter.slotStartMs(downCase.name, downTo));
+    await downExporter.listen();
+    const whole = (subject: string) => sink.path(sinkPath(subject, "whole"));
+    await waitFor(
+      "the last slot to be written",
+      () =>
+        [peerName, ownName].every((subject) =>
+          cases.every(({ name }) =>
+            whole(subject)
+              .find({ __name__: "up", case: name })
+              .some(({ samples }) => exporter.slotAt(name, samples.at(-1)?.timestampMs ?? 0) > slots),
+          ),
+        ),
+      60_000,
+    );
+    await peer.stop();
+    await own.stop();
+
+    const subjects = [peerName, ownName].map((subject) => ({
+      subject,
+      sink: whole(subject),
+      finder: new SlotFinder({ scraper: scraperOf(subject), cases, exporters, slots }),
+    }));
+    const clean = new Map(cases.map(({ name }) => [name, cleanSlots(name, slots, subjects)]));
+    let differences: RunDifference[] = [];
+    const strays: string[] = [];
+    for (const pipeline of runPipelines) {
+      const [peerSeries, ownSeries] = subjects.map(({ subject, finder }) =>
+        observeSink(sink.path(sinkPath(subject, pipeline)), finder),
+      );
+      const [peerPoints, ownPoints] = subjects.map(({ subject, finder }) =>
+        observeFile(outputFile(folder, subject, pipeline), finder),
+      );
+      if (!peerSeries || !ownSeries || !peerPoints || !ownPoints) throw new Error("two subjects expected");
+      differences = [
+        ...differences,
+        ...compareObservations(pipeline, "series", peerSeries, ownSeries, clean),
+        ...compareObservations(`${pipeline} file`, "points", peerPoints, ownPoints, clean),
+      ];
+      for (const [theirs, ours] of [[peerSeries, ownSeries] as const, [peerPoints, ownPoints] as const]) {
+        for (const key of theirs.strays) if (!ours.strays.has(key)) strays.push(`${pipeline} only of the peer: ${key}`);
+        for (const key of ours.strays) if (!theirs.strays.has(key)) strays.push(`${pipeline} only of our own: ${key}`);
+      }
+    }
+    const { remaining } = sortOut(differences, meant);
+    const texts = [
+      ...describeDifferences(remaining),
+      ...strays,
+      ...compareMetadata(whole(peerName).metadata, whole(ownName).metadata),
+      ...runPipelines.flatMap((pipeline) => sink.path(sinkPath(ownName, pipeline)).faults),
+    ];
+    if (process.env["ORACLE_OUT"]) {
+      writeFileSync(process.env["ORACLE_OUT"], texts.join("\n"));
+      writeFileSync(`${process.env["ORACLE_OUT"]}.log`, `${peer.output}\n=====\n${own.output}`);
+    }
+    expect(texts.slice(0, shownDifferences), `${texts.length} differences`).toEqual([]);
+    const cleanCount = [...clean.values()].reduce((sum, set) => sum + set.size / 2, 0);
+    expect(cleanCount).toBeGreaterThan(slots * cases.length * (1 - disturbedPart));
+  });
+});
+
+function receiversOf(): RunReceiver[] {
+  const external = new Set(["external_conflict", "exemplars", "plain"]);
+  const trimmed = new Set(["units", "suffixes", "histograms", "openmetrics_families"]);
+  const all = [...pageCases(), ...faultCases(), ...labelCases(), ...runCases(), besideGauge, brokenHistograms, gaugeHistograms];
+  const named = (prefix: string, names: ReadonlySet<string>) =>
+    all.filter(({ name }) => names.has(name)).map((one) => ({ ...one, name: `${prefix}_${one.name}` }));
+  return [
+    { suffix: "", cases: [...all, downCase] },
+    { suffix: "/external", cases: named("external", external), global: { external_labels: { cluster: "e2e", replica: "0" } } },
+    { suffix: "/trimmed", cases: named("trimmed", trimmed), keys: { trim_metric_suffixes: true } },
+  ];
+}

@@ -1,0 +1,535 @@
+/** Pages whose rows become metrics of OTLP: families whole and odd, resources, scopes, start times, collisions of names. */
+
+import { openMetrics } from "./cases-pages.ts";
+import { type OracleCase, slotMs } from "./scrape-oracle.ts";
+
+/** The cases of this file. */
+export function runCases(): OracleCase[] {
+  return [
+    histograms,
+    oddHistograms,
+    oddSummaries,
+    comingHistograms,
+    targetInfo,
+    targetInfoOfOthers,
+    scopes,
+    scopeInfo,
+    openMetricsFamilies,
+    { ...openMetricsFamilies, name: "families_without_limits", job: { honor_timestamps: false } },
+    units,
+    created,
+    traces,
+    colliding,
+    typeChanges,
+    suffixes,
+    instanceUrl,
+    federation,
+    explicitFamilies,
+    helpOnly,
+    renamedFamilies,
+    emptyReplacement,
+    emptySeparator,
+    newlineLabel,
+  ];
+}
+
+function text(name: string, lines: (slot: number) => readonly string[], job?: OracleCase["job"]): OracleCase {
+  const page = (slot: number) => ({ body: `${lines(slot).join("\n")}\n` });
+  return job === undefined ? { name, page } : { name, page, job };
+}
+
+function open(name: string, lines: (slot: number, startMs: number) => readonly string[]): OracleCase {
+  return {
+    name,
+    page: (slot, startMs) => ({ contentType: openMetrics, body: `${lines(slot, startMs).join("\n")}\n# EOF\n` }),
+  };
+}
+
+function histogram(name: string, counts: readonly (readonly [string, number | string])[], labels = ""): string[] {
+  const others = labels === "" ? "" : `${labels},`;
+  return counts.map(([le, count]) => `${name}_bucket{${others}le="${le}"} ${count}`);
+}
+
+const histograms = text("histograms", (slot) => [
+  "# HELP req_seconds Time of a request.",
+  "# TYPE req_seconds histogram",
+  ...["a", "b"].flatMap((path) => [
+    ...histogram(
+      "req_seconds",
+      [
+        ["0.005", slot],
+        ["0.5", slot * 2],
+        ["1", slot * 2 + 1],
+        ["1e+06", slot * 2 + 1],
+        ["+Inf", slot * 2 + 3],
+      ],
+      `path="${path}"`,
+    ),
+    `req_seconds_sum{path="${path}"} ${slot}.25`,
+    `req_seconds_count{path="${path}"} ${slot * 2 + 3}`,
+  ]),
+  "# TYPE size_bytes summary",
+  `size_bytes{quantile="0"} ${slot}`,
+  'size_bytes{quantile="0.50"} 2.5',
+  'size_bytes{quantile="0.99"} NaN',
+  'size_bytes{quantile="1"} 3e9',
+  "size_bytes_sum 1e10",
+  `size_bytes_count ${slot}`,
+]);
+
+/** Histograms that lack rows, that are out of order, or whose numbers make no sense. */
+const oddHistograms = text("odd_histograms", (slot) => {
+  const buckets = [
+    ["1", 1],
+    ["2", 3],
+    ["+Inf", 4],
+  ] as const;
+  const family = (name: string, rows: readonly string[]) => [`# TYPE ${name} histogram`, ...rows];
+  return [
+    ...family("no_sum", [...histogram("no_sum", buckets), "no_sum_count 4"]),
+    ...family("no_count", [...histogram("no_count", buckets), "no_count_sum 4"]),
+    ...family("no_inf", [...histogram("no_inf", buckets.slice(0, 2)), "no_inf_count 4", "no_inf_sum 1"]),
+    ...family("only_inf", [...histogram("only_inf", buckets.slice(2)), "only_inf_count 4", "only_inf_sum 1"]),
+    ...family("no_buckets", [`no_buckets_count ${slot}`, "no_buckets_sum 1"]),
+    ...family("unsorted", [
+      ...histogram("unsorted", [buckets[2], buckets[1], buckets[0]]),
+      "unsorted_sum 2",
+      "unsorted_count 4",
+    ]),
+    ...family("inf_is_not_count", [...histogram("inf_is_not_count", buckets), "inf_is_not_count_count 9"]),
+    ...family("fractions", [
+      ...histogram("fractions", [
+        ["1", "1.5"],
+        ["+Inf", "2.75"],
+      ]),
+      "fractions_count 2.75",
+      "fractions_sum 0.125",
+    ]),
+    ...family("without_le", ["without_le_bucket 1", ...histogram("without_le", buckets), "without_le_count 4"]),
+    ...family("bad_le", [...histogram("bad_le", [["many", 1], ...buckets]), "bad_le_count 4", "bad_le_sum 1"]),
+    ...family("nan_sum", [...histogram("nan_sum", buckets), "nan_sum_count 4", "nan_sum_sum NaN"]),
+    ...family("negative", [
+      ...histogram("negative", [
+        ["-1", 1],
+        ["0", 2],
+        ["+Inf", 4],
+      ]),
+      "negative_count 4",
+      "negative_sum -5",
+    ]),
+    ...family("mixed", ["mixed 1", 'mixed{a="1"} 2', ...histogram("mixed", buckets), "mixed_count 4", "mixed_sum 1"]),
+    'undeclared_bucket{le="1"} 1',
+    'undeclared_bucket{le="+Inf"} 2',
+    "undeclared_sum 1",
+    "undeclared_count 2",
+    'gauge_with_le{le="1",quantile="0.5"} 1',
+  ];
+});
+
+/** Histograms that otelcol-contrib sends although their buckets contradict one another. */
+export const brokenHistograms: OracleCase = text("broken_histograms", (slot) => {
+  const family = (name: string, counts: readonly (readonly [string, number | string])[], count: number | string) => [
+    `# TYPE ${name} histogram`,
+    ...histogram(name, counts),
+    `${name}_count ${count}`,
+    `${name}_sum ${slot}`,
+  ];
+  return [
+    ...family(
+      "decreasing",
+      [
+        ["1", 5],
+        ["2", 3],
+        ["+Inf", 6],
+      ],
+      6,
+    ),
+    ...family(
+      "over_count",
+      [
+        ["1", 5],
+        ["2", 8],
+        ["+Inf", 6],
+      ],
+      6,
+    ),
+    ...family(
+      "nan_bucket",
+      [
+        ["1", "NaN"],
+        ["2", 3],
+        ["+Inf", 6],
+      ],
+      6,
+    ),
+    ...family(
+      "nan_count",
+      [
+        ["1", 1],
+        ["2", 3],
+        ["+Inf", 6],
+      ],
+      "NaN",
+    ),
+    ...family(
+      "negative_count",
+      [
+        ["1", -1],
+        ["+Inf", 6],
+      ],
+      6,
+    ),
+    "# TYPE whole histogram",
+    ...histogram("whole", [
+      ["1", slot],
+      ["+Inf", slot],
+    ]),
+    `whole_count ${slot}`,
+    "whole_sum 1",
+  ];
+});
+
+const oddSummaries = text("odd_summaries", (slot) => [
+  "# TYPE no_count summary",
+  'no_count{quantile="0.5"} 1',
+  "no_count_sum 1",
+  "# TYPE no_sum summary",
+  `no_sum{quantile="0.5"} ${slot}`,
+  "no_sum_count 1",
+  "# TYPE bare summary",
+  "bare_sum 1",
+  `bare_count ${slot}`,
+  "# TYPE unsorted summary",
+  'unsorted{quantile="0.9"} 9',
+  'unsorted{quantile="0.1"} 1',
+  "unsorted_sum 1",
+  "unsorted_count 2",
+  "# TYPE bad_quantile summary",
+  'bad_quantile{quantile="most"} 9',
+  "bad_quantile_sum 1",
+  "bad_quantile_count 2",
+  "# TYPE no_quantile summary",
+  "no_quantile 9",
+  "no_quantile_sum 1",
+  "no_quantile_count 2",
+  "# TYPE fractions summary",
+  "fractions_sum 1.5",
+  "fractions_count 2.5",
+]);
+
+/** Points that come, lose a bucket, and go. */
+const comingHistograms = text("coming_histograms", (slot) => {
+  const rows = ["# TYPE h histogram", "# TYPE s summary", "# TYPE c counter"];
+  if (slot % 3 !== 2) {
+    const buckets: [string, number][] = [
+      ["1", slot],
+      ["+Inf", slot],
+    ];
+    if (slot % 2 === 0) buckets.splice(1, 0, ["2", slot]);
+    rows.push(...histogram("h", buckets), `h_sum ${slot}`, `h_count ${slot}`);
+  }
+  if (slot % 4 < 2) rows.push(`s{quantile="0.5"} ${slot}`, "s_sum 1", "s_count 1");
+  if (slot % 2 === 0) rows.push(`c_total ${slot}`);
+  rows.push(`c_total{always="1"} ${slot}`);
+  return rows;
+});
+
+const targetInfo = text("target_info", (slot) => [
+  "# TYPE target_info gauge",
+  `target_info{service_version="1.${slot >> 2}",deployment="blue",empty="",k8s_pod_name="p-1"} 1`,
+  "# TYPE hits counter",
+  `hits_total ${slot}`,
+  "load 1",
+]);
+
+/** Resources of other jobs on the same page, with and without words about themselves. */
+const targetInfoOfOthers: OracleCase = text(
+  "target_info_of_others",
+  (slot) => [
+    `hits_total{job="one",instance="a:1"} ${slot}`,
+    'target_info{job="one",instance="a:1",color="red"} 1',
+    `hits_total{job="two",instance="b:2"} ${slot}`,
+    'target_info{job="three",instance="c:3",color="blue"} 1',
+    `hits_total{job="",instance=""} ${slot}`,
+    `hits_total ${slot + 1}`,
+  ],
+  { honor_labels: true },
+);
+
+const scopes = text("scopes", (slot) => [
+  "# TYPE calls counter",
+  `calls_total{otel_scope_name="lib.a",otel_scope_version="1.2"} ${slot}`,
+  `calls_total{otel_scope_name="lib.a",otel_scope_version="1.3"} ${slot + 1}`,
+  `calls_total{otel_scope_name="lib.b",otel_scope_schema_url="https://example.org/s",otel_scope_color="red"} ${slot}`,
+  `calls_total{otel_scope_version="only"} ${slot}`,
+  `calls_total{otel_scope_color="blue"} ${slot}`,
+  'calls_total{otel_scope_name="",x="1"} 1',
+  "# TYPE h histogram",
+  'h_bucket{otel_scope_name="lib.a",le="1"} 1',
+  'h_bucket{otel_scope_name="lib.a",le="+Inf"} 2',
+  'h_sum{otel_scope_name="lib.a"} 3',
+  'h_count{otel_scope_name="lib.a"} 2',
+]);
+
+/** In a case of its own: otelcol-contrib 0.155 hides the metric and gives its labels to the scope. */
+const scopeInfo = text("scope_info", (slot) => [
+  "# TYPE otel_scope_info gauge",
+  'otel_scope_info{otel_scope_name="lib.a",otel_scope_version="1",library_mascot="bear"} 1',
+  `calls_total{otel_scope_name="lib.a",otel_scope_version="1"} ${slot}`,
+]);
+
+const openMetricsFamilies = open("openmetrics_families", (slot) => [
+  "# TYPE requests counter",
+  "# HELP requests Requests that came.",
+  `requests_total{code="200"} ${slot}.0`,
+  'requests_created{code="200"} 1.7e9',
+  "# TYPE latency_seconds histogram",
+  "# UNIT latency_seconds seconds",
+  '# HELP latency_seconds How long \\"it\\" took.',
+  'latency_seconds_bucket{le="0.1"} 1',
+  `latency_seconds_bucket{le="+Inf"} ${slot}`,
+  "latency_seconds_sum 1",
+  `latency_seconds_count ${slot}`,
+  "latency_seconds_created 1700000000.5",
+  "# TYPE build info",
+  'build_info{version="1"} 1',
+  "# TYPE mode stateset",
+  `mode{mode="on"} ${slot % 2}`,
+  `mode{mode="off"} ${1 - (slot % 2)}`,
+  "# TYPE some unknown",
+  `some ${slot}`,
+  "# TYPE rpc summary",
+  'rpc{quantile="0.5"} 1',
+  "rpc_count 1",
+  "rpc_sum 1",
+  "rpc_created 1700000001.25",
+]);
+
+/** Gauge histograms are read as otelcol-contrib reads them. */
+export const gaugeHistograms: OracleCase = open("gauge_histograms", (slot) => [
+  "# TYPE sizes gaugehistogram",
+  'sizes_bucket{le="1"} 1',
+  `sizes_bucket{le="+Inf"} ${slot}`,
+  `sizes_gcount ${slot}`,
+  "sizes_gsum 3",
+]);
+
+const unitWords = [
+  "seconds",
+  "milliseconds",
+  "bytes",
+  "kilobytes",
+  "mebibytes",
+  "celsius",
+  "percent",
+  "meters_per_second",
+  "bytes_per_minute",
+  "ratio",
+  "widgets",
+  "widgets_per_month",
+  "days",
+  "hertz",
+];
+
+const units = open("units", (slot) =>
+  unitWords.flatMap((unit, i) => [
+    `# TYPE some_${unit} ${i % 2 === 0 ? "gauge" : "counter"}`,
+    `# UNIT some_${unit} ${unit}`,
+    `# HELP some_${unit} In ${unit}.`,
+    `some_${unit}${i % 2 === 0 ? "" : "_total"} ${slot}`,
+  ]),
+);
+
+/** Start times: with digits behind the second, one per series, one that changes, one alone. */
+const created = open("created", (slot) => [
+  "# TYPE a counter",
+  `a_total{n="1"} ${slot}`,
+  'a_created{n="1"} 1700000000.123456',
+  `a_total{n="2"} ${slot}`,
+  `a_created{n="2"} ${1700000000 + (slot >> 2)}`,
+  `a_total{n="3"} ${slot}`,
+  'a_created{n="4"} 1700000003',
+  "# TYPE h histogram",
+  'h_bucket{le="+Inf"} 1',
+  "h_count 1",
+  "h_sum 1",
+  "h_created 1.6e9",
+  "# TYPE s summary",
+  's{quantile="0.5"} 1',
+  "s_count 1",
+  "s_sum 1",
+  "s_created 0",
+  "# TYPE g gauge",
+  "g 1",
+]);
+
+const trace = "0102030405060708090a0b0c0d0e0f10";
+
+const traces = open("traces", (slot, startMs) => [
+  "# TYPE calls counter",
+  `calls_total{n="1"} ${slot} # {trace_id="${trace}",span_id="0102030405060708"} ${slot}.5`,
+  `calls_total{n="2"} ${slot} # {Trace_ID="${trace}",user="me",empty=""} 1 ${startMs / 1000}`,
+  `calls_total{n="3"} ${slot} # {trace_id="short",span_id="zz"} 2`,
+  `calls_total{n="4"} ${slot} # {trace_id="${"0".repeat(32)}"} 2`,
+  "# TYPE size histogram",
+  `size_bucket{le="1"} ${slot} # {trace_id="${trace}"} 0.5`,
+  `size_bucket{le="2"} ${slot} # {b="2"} 1.5 ${startMs / 1000}`,
+  `size_bucket{le="+Inf"} ${slot} # {c="3"} 99`,
+  `size_count ${slot}`,
+  "size_sum 1",
+]);
+
+/** Names and labels that become the same when they are made Prometheus' again. */
+const colliding = text("colliding", (slot) => [
+  "# TYPE c counter",
+  `c ${slot}`,
+  "# TYPE d_total counter",
+  `d_total ${slot}`,
+  "# TYPE d_seconds_total counter",
+  `d_seconds_total ${slot}`,
+  `__under ${slot}`,
+  `a__b___c ${slot}`,
+  `ratio{_private="1",__two="2",dots="a.b"} ${slot}`,
+  `e{a_b="1",a__b="2"} ${slot}`,
+  `colon:rate5m ${slot}`,
+  "# TYPE total counter",
+  `total ${slot}`,
+  '{"http.requests", "a.b"="c", a_b="d"} 1',
+  '{"1starts.with.digit", "1a"="x"} 2',
+  '{"\u00fcber.gr\u00f6\u00dfe", "gr\u00f6\u00dfe"="x"} 3',
+]);
+
+const typeChanges = text("type_changes", (slot) => [
+  `# TYPE turning ${["gauge", "counter", "unknown"][(slot >> 2) % 3]}`,
+  `# HELP turning Version ${slot >> 2}.`,
+  `turning ${slot}`,
+  ...(slot % 8 < 4 ? ["# TYPE later histogram"] : []),
+  'later_bucket{le="1"} 1',
+  'later_bucket{le="+Inf"} 1',
+  "later_sum 1",
+  `later_count ${slot}`,
+]);
+
+/** Rows whose endings belong to families that are not what they look like. */
+const suffixes = text("suffixes", (slot) => [
+  "# TYPE jobs counter",
+  `jobs_total ${slot}`,
+  "# TYPE jobs_done_total counter",
+  `jobs_done_total ${slot}`,
+  "# TYPE item_count gauge",
+  `item_count ${slot}`,
+  "# TYPE mem_info gauge",
+  `mem_info ${slot}`,
+  "# TYPE app_info info",
+  'app_info{v="1"} 1',
+  "# TYPE queue_sum counter",
+  `queue_sum ${slot}`,
+  "# TYPE process_created gauge",
+  "process_created 5",
+  `lonely_total ${slot}`,
+  `lonely_info ${slot}`,
+  `lonely_created ${slot}`,
+]);
+
+/** Rows with endings of a histogram that stand beside a gauge's family. */
+export const besideGauge: OracleCase = text("beside_gauge", (slot) => [
+  "# TYPE level gauge",
+  `level ${slot}`,
+  `level_sum ${slot}`,
+  `level_count ${slot}`,
+  'level_bucket{le="1"} 1',
+  `level_total ${slot}`,
+]);
+
+/** `instance` as a URL. */
+const instanceUrl: OracleCase = {
+  ...text("instance_url", (slot) => [`u ${slot}`], {
+    relabel_configs: [{ target_label: "instance", replacement: "https://shop.example.org:8443/path" }],
+  }),
+};
+
+const federation: OracleCase = {
+  ...text(
+    "federation",
+    (slot) => [
+      "# TYPE up untyped",
+      `up{job="far",instance="h:1"} 1`,
+      `cpu{job="far",instance="h:1"} ${slot}`,
+      `cpu{job="far",instance="h:2"} ${slot}`,
+      `cpu{job="near",instance="[::1]:9"} ${slot}`,
+      `cpu{job="near",instance="localhost:9"} ${slot}`,
+      `cpu{job="near",instance="no-port"} ${slot}`,
+      `cpu{job="near",instance="10.1.2.3:80"} ${slot}`,
+    ],
+    { honor_labels: true },
+  ),
+};
+
+const explicitFamilies: OracleCase = {
+  name: "explicit_families",
+  explicit: true,
+  page: (slot, startMs) => ({
+    body: [
+      "# TYPE h histogram",
+      `h_bucket{le="1"} 1 ${startMs}`,
+      `h_bucket{le="+Inf"} 2 ${startMs}`,
+      `h_sum 3 ${startMs}`,
+      `h_count 2 ${startMs}`,
+      "# TYPE m histogram",
+      `m_bucket{le="1"} 1 ${startMs}`,
+      `m_bucket{le="+Inf"} 2 ${startMs}`,
+      `m_sum 3 ${startMs - slotMs}`,
+      `m_count 2 ${startMs}`,
+      `g ${slot} ${startMs}`,
+      `old ${slot} ${startMs - 3 * slotMs}`,
+      "",
+    ].join("\n"),
+  }),
+};
+
+const helpOnly = text("help_only", (slot) => [
+  "# HELP only_help Nobody said the type.",
+  `only_help ${slot}`,
+  "# HELP later_total Help of the row.",
+  "# TYPE later counter",
+  `later_total ${slot}`,
+  "# HELP dup One.",
+  "# TYPE dup counter",
+  `dup ${slot}`,
+  "# HELP dup Two.",
+]);
+
+/** Type and metadata follow a rename in Millrace; otelcol-contrib loses them. */
+const renamedFamilies = text(
+  "renamed_families",
+  (slot) => [
+    "# HELP old_requests_total Requests.",
+    "# TYPE old_requests_total counter",
+    `old_requests_total ${slot}`,
+    "# TYPE old_seconds histogram",
+    'old_seconds_bucket{le="1"} 1',
+    'old_seconds_bucket{le="+Inf"} 2',
+    "old_seconds_sum 1",
+    `old_seconds_count ${slot}`,
+    "# TYPE kept_total counter",
+    `kept_total ${slot}`,
+  ],
+  {
+    metric_relabel_configs: [
+      { source_labels: ["__name__"], regex: "old_(.*)", target_label: "__name__", replacement: "new_$1" },
+    ],
+  },
+);
+
+const emptyReplacement = text("empty_replacement", (slot) => [`r{a="1",b="2"} ${slot}`], {
+  metric_relabel_configs: [{ source_labels: ["a"], target_label: "b", replacement: "" }],
+});
+
+const emptySeparator = text("empty_separator", (slot) => [`r{a="1",b="2"} ${slot}`], {
+  metric_relabel_configs: [{ source_labels: ["a", "b"], separator: "", target_label: "both" }],
+});
+
+const newlineLabel: OracleCase = {
+  ...text("newline_label", (slot) => [`r ${slot}`]),
+  labels: { lines: "\n", two: "a\nb" },
+};

@@ -1,0 +1,113 @@
+/** Compares what two Collectors wrote, slot by slot, and sorts out the differences that are meant. */
+
+import type { SinkPath } from "./recording-sink.ts";
+import type { Observations, SlotFinder, SlotView } from "./run-observations.ts";
+
+/** One series in one slot that the two wrote differently. */
+export interface RunDifference {
+  /** Output: a pipeline's remote write, or its file. */
+  readonly output: string;
+  readonly form: "series" | "points";
+  readonly name: string;
+  readonly slot: string;
+  readonly key: string;
+  /** Undefined: not written. */
+  readonly peer: readonly string[] | undefined;
+  readonly own: readonly string[] | undefined;
+}
+
+/** A difference that is meant; its name stands in docs/differences.md. */
+export interface MeantDifference {
+  readonly name: string;
+  readonly covers: (difference: RunDifference) => boolean;
+}
+
+/** Slots of a case that both scraped exactly once, as did they the one before. */
+export function cleanSlots(
+  name: string,
+  slots: number,
+  subjects: readonly { finder: SlotFinder; sink: SinkPath }[],
+): ReadonlySet<string> {
+  const scrapes = subjects.map(({ finder, sink }) => {
+    const counts = new Map<number, number>();
+    for (const { samples } of sink.find({ __name__: "up", case: name })) {
+      for (const { timestampMs } of samples) {
+        const slot = finder.slotOfScrape(name, timestampMs);
+        counts.set(slot, (counts.get(slot) ?? 0) + 1);
+      }
+    }
+    return counts;
+  });
+  const clean = new Set<string>();
+  for (let slot = 0; slot < slots; slot++) {
+    if (!scrapes.every((counts) => counts.get(slot) === 1 && counts.get(slot - 1) === 1)) continue;
+    clean.add(String(slot));
+    clean.add(`@${slot}`);
+  }
+  return clean;
+}
+
+/** All differences of an output in these slots. */
+export function compareObservations(
+  output: string,
+  form: RunDifference["form"],
+  peer: Observations,
+  own: Observations,
+  clean: ReadonlyMap<string, ReadonlySet<string>>,
+): RunDifference[] {
+  const differences: RunDifference[] = [];
+  for (const [name, slots] of clean) {
+    for (const slot of slots) {
+      const [theirs, ours] = [peer, own].map(({ cases }): SlotView => cases.get(name)?.get(slot) ?? new Map());
+      for (const key of new Set([...(theirs?.keys() ?? []), ...(ours?.keys() ?? [])])) {
+        const [left, right] = [theirs?.get(key)?.sort(), ours?.get(key)?.sort()];
+        if (left?.join("\n") === right?.join("\n") || isTimedByMachine(key, left, right)) continue;
+        differences.push({ output, form, name, slot, key, peer: left, own: right });
+      }
+    }
+  }
+  return differences;
+}
+
+/** The duration of a scrape is the machine's; only whether it was written counts. */
+function isTimedByMachine(key: string, peer?: readonly string[], own?: readonly string[]): boolean {
+  return (
+    /^(spaced_)?scrape_duration_seconds\{/.test(key) &&
+    peer?.length === own?.length &&
+    !peer?.includes("stale") &&
+    !own?.includes("stale")
+  );
+}
+
+/** What remains, and the names of the meant differences that were seen. */
+export function sortOut(
+  differences: readonly RunDifference[],
+  meant: readonly MeantDifference[],
+): { remaining: RunDifference[]; seen: Set<string> } {
+  const seen = new Set<string>();
+  const remaining = differences.filter((difference) => {
+    const rule = meant.find(({ covers }) => covers(difference));
+    if (rule !== undefined) seen.add(rule.name);
+    return rule === undefined;
+  });
+  return { remaining, seen };
+}
+
+/** One text for all slots in which a series was different: the values of the first of them. */
+export function describeDifferences(differences: readonly RunDifference[]): string[] {
+  const groups = new Map<string, { first: RunDifference; where: Map<string, string[]> }>();
+  for (const difference of differences) {
+    const { output, name, slot, key, peer, own } = difference;
+    const shape = `${peer === undefined ? "missing" : peer.includes("stale")} ${own === undefined ? "missing" : own.includes("stale")}`;
+    const id = `${name} ${key} ${shape}`;
+    const group = groups.get(id) ?? { first: difference, where: new Map<string, string[]>() };
+    groups.set(id, group);
+    group.where.set(output, [...(group.where.get(output) ?? []), slot]);
+  }
+  return [...groups.values()].map(({ first: { name, key, peer, own }, where }) => {
+    const short = key.replace(/,?(instance|job)="[^"]*"/g, "").replace(/127\.0\.0\.1:\d+/g, "target");
+    const places = [...where].map(([output, slots]) => `${output} ${slots.join(",")}`).join("; ");
+    const texts = (values: readonly string[] | undefined) => values?.join(" | ") ?? "nothing";
+    return `${name} ${short}\n    in ${places}\n    peer ${texts(peer)}\n    own  ${texts(own)}`;
+  });
+}
