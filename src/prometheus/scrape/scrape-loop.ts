@@ -149,7 +149,8 @@ export class ScrapeLoop {
     const offsetMs = hash % intervalMs;
     const start = this.#parts.now();
     let due = start - (start % intervalMs) + offsetMs;
-    if (due < start) due += intervalMs;
+    // A loop that goes on for another may have had this tick already.
+    if (due < start || due <= this.#status.lastScrapeMs) due += intervalMs;
     while (!stop.aborted) {
       this.#nextDueMs = due;
       const wait = due - this.#parts.now();

@@ -85,7 +85,7 @@ export class ScrapeManager {
   }
 
   *#liveLabelSets(): Iterable<Uint32Array> {
-    for (const pool of this.#pools.values()) for (const loop of pool.loops) yield* loop.liveLabelSets;
+    for (const pool of this.#pools.values()) yield* pool.liveLabelSets();
     for (const { labelSets } of this.#ended) yield* labelSets;
   }
 
@@ -110,8 +110,7 @@ export class ScrapeManager {
     // Series that live on through another loop are not stale.
     marks.clear();
     for (const other of this.#pools.values()) {
-      for (const { liveLabelSets } of other.loops)
-        for (const sets of liveLabelSets) for (const id of sets) marks.add(id);
+      for (const sets of other.liveLabelSets()) for (const id of sets) marks.add(id);
     }
     const gone = Uint32Array.from(labelSets.flatMap((sets) => [...sets]).filter((id) => !marks.has(id)));
     if (gone.length === 0) return;

@@ -32,6 +32,10 @@ export class ScrapePool {
   #fetcher: PageFetcher;
   #groups: readonly TargetGroup[] = [];
   #loops = new Map<string, RunningLoop>();
+  /** Loops that have been stopped and are not over, or not replaced yet. */
+  readonly #leaving = new Set<ScrapeLoop>();
+  /** Why no target of the job is scraped. */
+  #blockedBy: string | undefined;
   #dropped: readonly SortedLabels[] = [];
   #droppedCount = 0;
   #relabel: RelabelProgram;
@@ -56,6 +60,12 @@ export class ScrapePool {
 
   get loops(): readonly ScrapeLoop[] {
     return [...this.#loops.values()].map(({ loop }) => loop);
+  }
+
+  /** Label sets that live through the loops of the job. */
+  *liveLabelSets(): Iterable<Uint32Array> {
+    for (const { loop } of this.#loops.values()) yield* loop.liveLabelSets;
+    for (const loop of this.#leaving) yield* loop.liveLabelSets;
   }
 
   get dropped(): readonly SortedLabels[] {
@@ -111,30 +121,47 @@ export class ScrapePool {
   async #apply(restartAll: boolean, keepState = false): Promise<void> {
     this.#syncs++;
     const wanted = this.#resolve();
-    const gone: RunningLoop[] = [];
+    const gone = new Map<string, RunningLoop[]>();
     for (const [identity, running] of this.#loops) {
       if (!restartAll && wanted.has(identity)) continue;
       this.#loops.delete(identity);
+      this.#leaving.add(running.loop);
       running.stop.abort();
-      gone.push(running);
+      const key = targetKey(running.loop.target);
+      gone.set(key, [...(gone.get(key) ?? []), running]);
     }
-    await Promise.all(gone.map(({ done }) => done));
-    const states = new Map<string, ScrapeLoopState>();
-    if (keepState) for (const { loop } of gone) states.set(sameTargetKey(loop.target), loop.state);
-    const inherited = new Set<string>();
+    this.#checkTargetLimit(wanted.size);
+    const work: Promise<void>[] = [];
     for (const [identity, resolved] of wanted) {
       if (this.#loops.has(identity)) continue;
       const target = toScrapeTarget(this.jobName, resolved);
-      const key = sameTargetKey(target);
-      const state = states.get(key);
-      if (state !== undefined) inherited.add(key);
-      this.#loops.set(identity, this.#start(target, resolved, state));
+      const old = gone.get(targetKey(target))?.shift();
+      // No target waits for the scrape of another to end.
+      if (old === undefined) this.#loops.set(identity, this.#start(target, resolved, undefined));
+      else work.push(this.#replace(old, identity, keepState, (state) => this.#start(target, resolved, state)));
     }
-    for (const { loop } of gone) {
-      if (!inherited.has(sameTargetKey(loop.target))) this.#environment.ended(loop);
-    }
-    this.#checkTargetLimit();
+    for (const running of [...gone.values()].flat()) work.push(this.#finish(running));
+    await Promise.all(work);
     this.#environment.targetsChanged(this.jobName, this.#loops.size);
+  }
+
+  async #replace(
+    old: RunningLoop,
+    identity: string,
+    keepState: boolean,
+    start: (state: ScrapeLoopState | undefined) => RunningLoop,
+  ): Promise<void> {
+    await old.done;
+    this.#loops.set(identity, start(keepState ? old.loop.state : undefined));
+    if (keepState) this.#leaving.delete(old.loop);
+    else await this.#finish(old);
+  }
+
+  /** A loop that nobody goes on with: its series are owed stale markers. */
+  async #finish({ loop, done }: RunningLoop): Promise<void> {
+    await done;
+    this.#environment.ended(loop);
+    this.#leaving.delete(loop);
   }
 
   #resolve(): ReadonlyMap<string, ResolvedTarget> {
@@ -155,16 +182,14 @@ export class ScrapePool {
     return resolved.targets;
   }
 
-  #checkTargetLimit(): void {
+  #checkTargetLimit(count: number): void {
     const { targetLimit } = this.#config;
-    const count = this.#loops.size;
     const exceeded = targetLimit > 0 && count > targetLimit;
     if (exceeded) this.#environment.metrics.limitExceeded("target_limit");
-    for (const { loop } of this.#loops.values()) {
-      loop.blockedBy = exceeded
-        ? `target_limit exceeded (number of targets: ${count}, limit: ${targetLimit})`
-        : undefined;
-    }
+    this.#blockedBy = exceeded
+      ? `target_limit exceeded (number of targets: ${count}, limit: ${targetLimit})`
+      : undefined;
+    for (const { loop } of this.#loops.values()) loop.blockedBy = this.#blockedBy;
   }
 
   #start(target: ScrapeTarget, resolved: ResolvedTarget, state: ScrapeLoopState | undefined): RunningLoop {
@@ -197,6 +222,7 @@ export class ScrapePool {
       refused: this.#environment.batchRefused,
       state,
     });
+    loop.blockedBy = this.#blockedBy;
     const done = loop.run(stop.signal, this.#kill).catch((error: unknown) => {
       this.#environment.loopBroken(target, error);
     });
@@ -246,7 +272,8 @@ function cacheKey(config: ScrapeConfig): string {
   return JSON.stringify(rest, (_, value: unknown) => (typeof value === "bigint" ? `${value}n` : value));
 }
 
-function sameTargetKey(target: ScrapeTarget): string {
+/** Equal for two loops that may inherit from one another. */
+function targetKey(target: ScrapeTarget): string {
   return JSON.stringify([target.url, target.labels]);
 }
 
