@@ -126,16 +126,18 @@ export class NaiveTarget {
     let after = 0;
     let duplicates = 0;
     let seriesAdded = 0;
+    const texts = new Set<string>();
     for (const line of lines) {
+      const isNewText = !texts.has(line.series) && !this.#cache.has(line.series);
+      texts.add(line.series);
       if (line.labels === undefined) continue;
       after++;
+      if (isNewText && !this.#addedByFailed.has(line.labels)) seriesAdded++;
       if (present.has(line.labels) && line.timestampMs === undefined) {
         duplicates++;
         continue;
       }
-      const isFirst = !present.has(line.labels);
       present.add(line.labels);
-      if (isFirst && !this.#cache.has(line.series) && !this.#addedByFailed.has(line.labels)) seriesAdded++;
       rows.push({
         labels: line.labels,
         value: line.value,

@@ -36,9 +36,10 @@ export function failPage(
   let seriesAdded = 0;
   for (const { labelSet, isNew, isTimed } of linesOf(page)) {
     samplesAfterRelabel++;
+    if (samplesAfterRelabel > limit) continue;
     if (isNew && !seen.has(labelSet) && !addedBefore.has(labelSet)) seriesAdded++;
     if (isNew) added.add(labelSet);
-    if (seen.size < limit) seen.add(labelSet);
+    seen.add(labelSet);
     if (isTimed) timed.add(labelSet);
   }
   const error = new PageError(cause, reason, {

@@ -46,7 +46,7 @@ describe("repeated series", () => {
       samples: 4,
       samplesAfterRelabel: 4,
       duplicates: 2,
-      seriesAdded: 2,
+      seriesAdded: 3,
       rows: [{ value: 1 }, { value: 3 }],
     });
   });

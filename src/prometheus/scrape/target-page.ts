@@ -8,6 +8,7 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
+import { countAdded } from "./count-added.ts";
 import { failPage } from "./fail-page.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import type { PageContent, PageLimits } from "./page-content.ts";
@@ -27,6 +28,8 @@ import { TargetMetadata } from "./target-metadata.ts";
 
 const newline = 0x0a;
 
+const noLabelSets: ReadonlySet<number> = new Set();
+
 /** The page cache of one target. */
 export class TargetPage {
   readonly metadata: TargetMetadata;
@@ -44,7 +47,7 @@ export class TargetPage {
   #starts = new Uint32Array(0);
   #seen = new Uint8Array(0);
   /** Series that the last page had added when it failed: they do not count as added again. */
-  #addedByFailed: ReadonlySet<number> = new Set();
+  #addedByFailed: ReadonlySet<number> = noLabelSets;
 
   constructor(parts: {
     identities: Identities;
@@ -92,7 +95,10 @@ export class TargetPage {
     const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
     const scan = this.#beginScan(page, length, isOpenMetrics);
     const isWhole = followsFormat && scanPage(template, scan) && template.lines > 0;
-    if (isWhole && this.#mayFollow(scan) && this.#isTail(page, scan.offset, length)) return this.#unchanged(scan);
+    if (isWhole && this.#mayFollow(scan) && this.#isTail(page, scan.offset, length)) {
+      this.#addedByFailed = noLabelSets;
+      return this.#unchanged(scan);
+    }
     const usesKernel = followsFormat && !metadata.isContradictory;
     const begin = () => this.#beginScan(page, length, isOpenMetrics);
     // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
@@ -333,6 +339,7 @@ export class TargetPage {
   #changed(scan: PageScan, edit: PageEdit): PageContent {
     const familiesChanged = this.metadata.version !== this.#metadataVersion;
     if (!familiesChanged && this.#isWithinLimit() && this.#followsTemplate(scan, edit)) {
+      this.#addedByFailed = noLabelSets;
       return { ...this.#unchanged(scan), exemplars: this.#exemplarRows(edit) };
     }
     const result = rebuildTemplate({
@@ -351,18 +358,10 @@ export class TargetPage {
     this.#template = result.template;
     this.#layout = result.content.layout;
     this.#metadataVersion = this.metadata.version;
-    const seriesAdded = this.#countAdded(edit);
-    this.#addedByFailed = new Set();
+    const seriesAdded = countAdded(scan.page, edit, this.#addedByFailed);
+    this.#addedByFailed = noLabelSets;
     const timestamps = this.#ignoresTimestamps ? undefined : result.content.timestamps;
     return { ...result.content, timestamps, seriesAdded };
-  }
-
-  #countAdded(edit: PageEdit): number {
-    let count = 0;
-    for (const { outcome, labelSet, isKnown } of edit.newLines) {
-      if (outcome === lineOutcome.row && !isKnown && !this.#addedByFailed.has(labelSet)) count++;
-    }
-    return count;
   }
 
   /** What is known of a failed page. */
