@@ -30,7 +30,7 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
     help: "Samples of scrapes that were dropped, by reason.",
   });
   const failed = meter.counter("millrace_scrape_pages_failed_total", {
-    help: "Pages that were refused as a whole, by reason.",
+    help: "Scrapes that failed as a whole, by reason.",
   });
   const missed = meter
     .counter("millrace_scrapes_missed_total", { help: "Scrapes left out because an earlier one took too long." })
@@ -56,6 +56,7 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
       if (reason in limits) limits[reason as keyof typeof limits].add(1);
       if (reason !== "target_limit") failed.with({ reason }).add(1);
     },
+    pageMissing: (reason) => failed.with({ reason }).add(1),
   };
 }
 

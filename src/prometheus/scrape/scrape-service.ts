@@ -12,7 +12,7 @@ import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
 import type { OwnLimits, ScrapeClock } from "./scrape-environment.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
-import type { ScrapeTarget } from "./scrape-target.ts";
+import { FetchError, type ScrapeTarget } from "./scrape-target.ts";
 
 /** Log of the process, as far as scraping uses it. */
 export interface ScrapeLog {
@@ -76,7 +76,12 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
           trimMetricSuffixes: parts.trimMetricSuffixes,
         }),
       deliver: parts.deliver,
-      scrapeFailed: (target, error) => failures.scrapeFailed(target, error),
+      scrapeFailed: (target, error) => {
+        if (error instanceof FetchError) {
+          if (error.kind !== "body_size") metrics.pageMissing(error.kind);
+        } else if (!(error instanceof PageError)) metrics.pageMissing("content");
+        failures.scrapeFailed(target, error);
+      },
       batchRefused: (target, error) => {
         metrics.samplesDropped("refused", 0);
         failures.batchRefused(target, error);
@@ -124,11 +129,10 @@ class FailureLog {
 
   scrapeFailed(target: ScrapeTarget, error: Error): void {
     if (!this.#isNews(`scrape ${target.identity}`, error.message)) return;
-    const place = error instanceof PageError ? { reason: error.reason, offset: error.offset } : {};
     this.#log.warn("Failed to scrape Prometheus endpoint", {
       job: target.jobName,
       target: target.url,
-      ...place,
+      ...placeOf(error),
       err: error.message,
     });
   }
@@ -146,4 +150,11 @@ class FailureLog {
     this.#last.set(key, { message, atMs: now });
     return true;
   }
+}
+
+/** The reason under which the failure is counted, and where in the page it is. */
+function placeOf(error: Error): Readonly<Record<string, unknown>> {
+  if (error instanceof PageError) return { reason: error.reason, offset: error.offset };
+  if (error instanceof FetchError) return { reason: error.kind === "body_size" ? "body_size_limit" : error.kind };
+  return { reason: "content" };
 }

@@ -40,7 +40,7 @@ export interface FetchedPage {
   release(): void;
 }
 
-export type FetchErrorKind = "network" | "timeout" | "status" | "body_size" | "decompress";
+export type FetchErrorKind = "network" | "timeout" | "status" | "body_size" | "decompress" | "target_limit";
 
 /** A scrape that brought no page. */
 export class FetchError extends Error {

@@ -30,7 +30,7 @@ export function createReceiverMetrics(meter: Meter, id: string): ReceiverMetrics
     help: "Samples of scrapes that were dropped, by reason.",
   });
   const failed = meter.counter("receiver_prometheus_failed_pages_total", {
-    help: "Pages that were refused as a whole, by reason.",
+    help: "Scrapes that failed as a whole, by reason.",
   });
   const scrapes = counter("receiver_prometheus_scrapes_total", "Scrapes made.");
   const missed = counter(
@@ -44,6 +44,9 @@ export function createReceiverMetrics(meter: Meter, id: string): ReceiverMetrics
     intervalLength: () => {},
     missedScrapes: (count) => missed.add(count),
     samplesDropped: (reason, count) => dropped.with({ ...labels, reason }).add(count),
-    limitExceeded: (reason) => failed.with({ ...labels, reason }).add(1),
+    limitExceeded: (reason) => {
+      if (reason !== "target_limit") failed.with({ ...labels, reason }).add(1);
+    },
+    pageMissing: (reason) => failed.with({ ...labels, reason }).add(1),
   };
 }
