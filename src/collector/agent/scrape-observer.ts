@@ -17,6 +17,11 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
     "scrapes_sample_out_of_bounds_total",
     "Samples dropped because their time is too far in the future.",
   );
+  const outOfOrderHelp = "Samples dropped because their time does not move forward.";
+  const outOfOrder = [
+    counter("scrapes_sample_out_of_order_total", outOfOrderHelp),
+    meter.counter("prometheus_agent_out_of_order_samples_total", { help: outOfOrderHelp }).with({}),
+  ];
   const limits = {
     sample_limit: counter(
       "scrapes_exceeded_sample_limit_total",
@@ -50,6 +55,7 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
     samplesDropped: (reason, count) => {
       if (reason === "duplicate_timestamp") duplicate.add(count);
       if (reason === "out_of_bounds") outOfBounds.add(count);
+      if (reason === "out_of_order") for (const cell of outOfOrder) cell.add(count);
       dropped.with({ reason }).add(count);
     },
     limitExceeded: (reason) => {

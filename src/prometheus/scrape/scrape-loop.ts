@@ -12,6 +12,7 @@ import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { type PageContent, PageError } from "./page-content.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
+import { SampleTimes } from "./sample-times.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 import {
   FetchError,
@@ -58,13 +59,12 @@ export interface ScrapeLoopParts {
 /** What outlives a loop when its target goes on under changed settings. */
 export interface ScrapeLoopState {
   readonly page: TargetPage;
+  readonly times: SampleTimes;
   readonly tracked: Uint32Array;
   readonly reported: boolean;
   readonly status: TargetStatus;
 }
 
-/** Scrapes later than the present plus this are dropped as out of bounds (Prometheus: ten minutes). */
-const futureLimitMs = 600_000;
 /** A scrape this near to its due time carries the due time (Prometheus: 2 ms, at most 1 % of the interval). */
 const timestampToleranceMs = 2;
 
@@ -90,6 +90,7 @@ export class ScrapeLoop {
   /** What will be tracked when the batch under way is taken. */
   #pending: Uint32Array = nothing;
   #reported = false;
+  readonly #times: SampleTimes;
   #status: TargetStatus = { health: "unknown", lastError: "", lastScrapeMs: 0, lastDurationSeconds: 0 };
   #nextDueMs = 0;
   /** Set by the pool: why targets of the job are not scraped at all. */
@@ -99,6 +100,8 @@ export class ScrapeLoop {
     this.#parts = parts;
     this.target = parts.target;
     const { state } = parts;
+    // The Collector's receiver hands on what comes; the agent's storage refuses what does not move forward.
+    this.#times = state?.times ?? new SampleTimes(!parts.readsOtlp);
     if (state !== undefined) {
       this.#tracked = state.tracked;
       this.#reported = state.reported;
@@ -114,7 +117,13 @@ export class ScrapeLoop {
   }
 
   get state(): ScrapeLoopState {
-    return { page: this.#parts.page, tracked: this.#tracked, reported: this.#reported, status: this.#status };
+    return {
+      page: this.#parts.page,
+      times: this.#times,
+      tracked: this.#tracked,
+      reported: this.#reported,
+      status: this.#status,
+    };
   }
 
   get status(): TargetStatus {
@@ -128,6 +137,11 @@ export class ScrapeLoop {
   /** Label sets that live through this loop: its series and its report. */
   get liveLabelSets(): readonly Uint32Array[] {
     return [this.#tracked, this.#pending, this.#reported ? (this.#report.layout.labels ?? nothing) : nothing];
+  }
+
+  /** Label sets that are remembered though they may not be live. */
+  get rememberedLabelSets(): Uint32Array {
+    return this.#times.labelSets;
   }
 
   /** Layouts that the loop will use again; the sweep of the tables keeps them. */
@@ -275,11 +289,9 @@ export class ScrapeLoop {
     const segments: MetricsSegment[] = [];
     let tracked: Uint32Array = attempt.seen;
     if (attempt.content !== undefined) {
-      tracked = this.#trackedOf(attempt.content);
-      if (attempt.content.layout.length > 0) {
-        const segment = this.#inBounds(pageSegment(attempt.content, timestampMs, this.#parts.settings), timestampMs);
-        if (segment.to > segment.from) segments.push(segment);
-      }
+      const segment = this.#taken(pageSegment(attempt.content, timestampMs, this.#parts.settings), timestampMs);
+      if (segment.to > segment.from) segments.push(segment);
+      tracked = this.#trackedOf(attempt.content, segment);
     }
     const gone = this.#gone(tracked);
     if (gone.length > 0) segments.push(staleSegment(this.#parts.identities, this.#parts.origin, gone, timestampMs));
@@ -289,6 +301,7 @@ export class ScrapeLoop {
       await this.#parts.deliver(metricsBatch(segments));
       this.#tracked = tracked;
       this.#reported = true;
+      this.#times.commit();
     } catch (caught) {
       this.#parts.refused(this.target, toError(caught));
     } finally {
@@ -302,11 +315,11 @@ export class ScrapeLoop {
     return !honorTimestamps || trackTimestampsStaleness;
   }
 
-  #trackedOf(content: PageContent): Uint32Array {
-    const labels = content.layout.labels ?? nothing;
+  /** A sample that was refused does not count as seen. */
+  #trackedOf(content: PageContent, taken: SamplesSegment): Uint32Array {
     const { timestamps } = content;
-    if (timestamps === undefined || this.#tracksTimedSeries) return labels;
-    return labels.filter((_, row) => Number.isNaN(timestamps[row]));
+    if (timestamps === undefined || this.#tracksTimedSeries) return taken.layout.labels ?? nothing;
+    return (content.layout.labels ?? nothing).filter((_, row) => Number.isNaN(timestamps[row]));
   }
 
   /** Tracked label sets that are not among the new ones. */
@@ -318,19 +331,16 @@ export class ScrapeLoop {
     return this.#tracked.filter((id) => !marks.has(id));
   }
 
-  /** Without the rows whose own timestamp lies too far in the future. */
-  #inBounds(segment: SamplesSegment, nowMs: number): SamplesSegment {
-    const times = segment.timestampsMs;
-    if (times === undefined) return segment;
-    const limit = nowMs + futureLimitMs;
-    const rows: number[] = [];
-    for (const [row, time] of times.entries()) if (time <= limit) rows.push(row);
-    if (rows.length === times.length) return segment;
-    this.#parts.metrics.samplesDropped("out_of_bounds", times.length - rows.length);
-    const { identities, origin } = this.#parts;
+  /** The rows of a page that are taken: without those whose own timestamp is out of bounds or out of order. */
+  #taken(segment: SamplesSegment, nowMs: number): SamplesSegment {
+    const { rows, outOfBounds, outOfOrder } = this.#times.check(segment, nowMs);
+    if (rows === undefined) return segment;
+    const { identities, origin, metrics } = this.#parts;
+    if (outOfBounds > 0) metrics.samplesDropped("out_of_bounds", outOfBounds);
+    if (outOfOrder > 0) metrics.samplesDropped("out_of_order", outOfOrder);
     const labels = Uint32Array.from(rows, (row) => segment.layout.labels?.[row] as number);
     const families = Uint32Array.from(rows, (row) => segment.layout.families[row] as number);
-    return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), Uint32Array.from(rows));
+    return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), rows);
   }
 }
 

@@ -85,7 +85,10 @@ export class ScrapeManager {
   }
 
   *#liveLabelSets(): Iterable<Uint32Array> {
-    for (const pool of this.#pools.values()) yield* pool.liveLabelSets();
+    for (const pool of this.#pools.values()) {
+      yield* pool.liveLabelSets();
+      yield* pool.rememberedLabelSets();
+    }
     for (const { labelSets } of this.#ended) yield* labelSets;
   }
 

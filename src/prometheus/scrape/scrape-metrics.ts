@@ -13,7 +13,7 @@ export interface ScrapeMetrics {
   intervalLength(intervalMs: number, dueMs: number, nowMs: number): void;
   /** Scrapes that were left out because an earlier one took too long. */
   missedScrapes(count: number): void;
-  samplesDropped(reason: "duplicate_timestamp" | "out_of_bounds" | "refused", count: number): void;
+  samplesDropped(reason: "duplicate_timestamp" | "out_of_bounds" | "out_of_order" | "refused", count: number): void;
   /** A whole scrape was refused. */
   limitExceeded(reason: ScrapeError["reason"] | "body_size_limit" | "target_limit"): void;
   /** A scrape failed before its page was read. */

@@ -68,6 +68,11 @@ export class ScrapePool {
     for (const loop of this.#leaving) yield* loop.liveLabelSets;
   }
 
+  /** Label sets that loops remember though they may not be live: their numbers must not be given to others. */
+  *rememberedLabelSets(): Iterable<Uint32Array> {
+    for (const { loop } of this.#loops.values()) yield loop.rememberedLabelSets;
+  }
+
   get dropped(): readonly SortedLabels[] {
     return this.#dropped;
   }
