@@ -159,7 +159,7 @@ function metadata(
   const families = new Map<string, Map<string, { type: string; help: string; unit: string }>>();
   for (const pool of agent.scrapes.pools) {
     for (const loop of pool.loops) {
-      for (const [name, { type, help, unit }] of loop.page.metadata.families) {
+      for (const [name, { type, help, unit }] of loop.page.metadata.declared()) {
         if (wanted !== null && wanted !== name) continue;
         const known = families.get(name) ?? new Map();
         known.set(JSON.stringify([type, help, unit]), { type, help, unit });

@@ -221,7 +221,7 @@ export class Agent {
   *#metadata(): Iterable<MetadataEntry> {
     for (const pool of this.#scrapes.pools) {
       for (const loop of pool.loops) {
-        for (const [name, { type, help, unit }] of loop.page.metadata.families) yield { name, type, help, unit };
+        for (const [name, { type, help, unit }] of loop.page.metadata.declared()) yield { name, type, help, unit };
       }
     }
   }

@@ -1,7 +1,7 @@
 /** Counts the series that a page adds, as `scrape_series_added` reports them: by their text, as Prometheus' cache knows them. */
 
 import { lineOutcome } from "./page-template.ts";
-import type { NewLine, PageEdit } from "./rebuild-template.ts";
+import { type PageEdit, seriesText } from "./rebuild-template.ts";
 
 /** `addedBefore` holds label sets that a failed page before this one had added. */
 export function countAdded(page: Buffer, edit: PageEdit, addedBefore: ReadonlySet<number>): number {
@@ -20,15 +20,11 @@ function countOtherTexts(page: Buffer, edit: PageEdit, addedBefore: ReadonlySet<
   const texts = new Set<string>();
   let count = 0;
   for (const line of edit.newLines) {
-    const text = textOf(page, line);
+    const text = seriesText(page, line.seriesStart, line.valueStart);
     const isOther = !texts.has(text);
     texts.add(text);
     if (line.isKnown || addedBefore.has(line.labelSet)) continue;
     if (isOther && line.outcome !== lineOutcome.row && line.outcome !== lineOutcome.dropped) count++;
   }
   return count;
-}
-
-function textOf(page: Buffer, line: NewLine): string {
-  return page.toString("latin1", line.seriesStart, line.valueStart).trimEnd();
 }

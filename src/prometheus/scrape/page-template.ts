@@ -35,6 +35,8 @@ export interface TargetTemplate extends PageTemplate {
   readonly outcomes: Uint8Array | undefined;
   /** Whether a line repeats the series of another. */
   readonly hasRepeats: boolean;
+  /** Label sets of lines that are not rows because they repeat others, by the text of their series (latin1). */
+  readonly repeatedSets: ReadonlyMap<string, number>;
   /** What follows the last line. */
   readonly tail: Uint8Array;
 }
@@ -45,6 +47,7 @@ export const emptyTemplate: TargetTemplate = createTemplate({
   seriesStarts: new Uint32Array(0),
   rows: undefined,
   outcomes: undefined,
+  repeatedSets: new Map(),
   tail: new Uint8Array(0),
 });
 
@@ -54,6 +57,7 @@ export function createTemplate(parts: {
   seriesStarts: Uint32Array;
   rows: Uint32Array | undefined;
   outcomes: Uint8Array | undefined;
+  repeatedSets: ReadonlyMap<string, number>;
   tail: Uint8Array;
 }): TargetTemplate {
   const view = new DataView(parts.text.buffer, parts.text.byteOffset, parts.text.byteLength);

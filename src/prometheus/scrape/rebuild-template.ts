@@ -100,6 +100,20 @@ class LineColumns {
   }
 }
 
+/** The text of a line's series, as its key. */
+export function seriesText(page: Buffer, start: number, end: number): string {
+  return page.toString("latin1", start, end).trimEnd();
+}
+
+/** What lines that repeat others were resolved to: like all texts of the page they keep it as long as they stand there. */
+function repeatedSets({ edit, scan }: RebuildInput): ReadonlyMap<string, number> {
+  const sets = new Map<string, number>();
+  for (const { outcome, labelSet, seriesStart, valueStart } of edit.newLines) {
+    if (outcome === lineOutcome.duplicate) sets.set(seriesText(scan.page, seriesStart, valueStart), labelSet);
+  }
+  return sets;
+}
+
 /** Throws ScrapeError when the page has more rows than `sample_limit`. */
 export function rebuildTemplate(input: RebuildInput): {
   template: TargetTemplate;
@@ -130,6 +144,7 @@ export function rebuildTemplate(input: RebuildInput): {
       seriesStarts: columns.seriesStarts,
       rows: isIdentity ? undefined : rows,
       outcomes: allRows && columns.repeats === 0 ? undefined : columns.outcomes,
+      repeatedSets: repeatedSets(input),
       tail,
     }),
     content: {

@@ -29,6 +29,8 @@ export class TargetMetadata {
   #isContradictory = false;
   /** Families that the page under way is the first to mention. */
   readonly #created = new Set<string>();
+  /** What the last page that failed was the first to declare. */
+  #failed = new Map<string, FamilyMetadata>();
   readonly #undo: { name: string; family: FamilyMetadata | undefined }[] = [];
 
   constructor(identities: Identities) {
@@ -70,8 +72,19 @@ export class TargetMetadata {
     this.#undo.length = 0;
   }
 
-  /** Nothing of the page stays. */
+  /** Families known at all: those of the last pages, and those that only a page which failed has declared. */
+  *declared(): Iterable<[string, FamilyMetadata]> {
+    yield* this.#families;
+    for (const [name, family] of this.#failed) if (!this.#families.has(name)) yield [name, family];
+  }
+
+  /** Nothing of the page stays, but for what it alone declared. */
   rollback(): void {
+    this.#failed = new Map();
+    for (const name of this.#created) {
+      const family = this.#families.get(name);
+      if (family !== undefined) this.#failed.set(name, family);
+    }
     this.#families = this.#before.families;
     this.version = this.#before.version;
     this.#isContradictory = this.#before.isContradictory;

@@ -21,7 +21,7 @@ import {
   type TargetTemplate,
   templateLabelSet,
 } from "./page-template.ts";
-import { type NewLine, type PageEdit, rebuildTemplate } from "./rebuild-template.ts";
+import { type NewLine, type PageEdit, rebuildTemplate, seriesText } from "./rebuild-template.ts";
 import { type LineRun, typeWithin } from "./restore-type.ts";
 import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
 import { TargetMetadata } from "./target-metadata.ts";
@@ -222,7 +222,7 @@ export class TargetPage {
       } else {
         if (unread.length > 0) this.#restoreType(scan, parser, unread, lineStart);
         unread.length = 0;
-        this.#takeNew(parser, edit, line, lineStart);
+        this.#takeNew(scan.page, parser, edit, line, lineStart);
       }
       scan.offset = parser.offset;
       if (!usesKernel) continue;
@@ -277,7 +277,7 @@ export class TargetPage {
     scan.line = line + 1;
   }
 
-  #takeNew(parser: ExpositionParser, edit: PageEdit, known: number, lineStart: number): void {
+  #takeNew(page: Buffer, parser: ExpositionParser, edit: PageEdit, known: number, lineStart: number): void {
     const labels: Label[] = parser.labels();
     if (labels.length > this.#limits.labels) {
       throw new ScrapeError(
@@ -288,7 +288,11 @@ export class TargetPage {
     if (edit.samples > this.#limits.series) {
       throw new ScrapeError("own_limit", `more series than the limit of ${this.#limits.series}`);
     }
-    const labelSet = templateLabelSet(this.#template, this.#layout, known) ?? this.#labels.resolve(labels);
+    const { repeatedSets } = this.#template;
+    const repeated =
+      repeatedSets.size === 0 ? undefined : repeatedSets.get(seriesText(page, parser.seriesStart, parser.seriesEnd));
+    const remembered = templateLabelSet(this.#template, this.#layout, known) ?? repeated;
+    const labelSet = remembered ?? this.#labels.resolve(labels);
     const line: NewLine = {
       start: lineStart,
       valueStart: parser.valueStart,
@@ -297,7 +301,7 @@ export class TargetPage {
       value: parser.value,
       timestampMs: parser.timestampMs,
       exposedName: labels.find(([name]) => name === "__name__")?.[1] ?? "",
-      isKnown: known >= 0,
+      isKnown: known >= 0 || repeated !== undefined,
       outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
     };
     if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
