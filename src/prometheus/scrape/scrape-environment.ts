@@ -47,7 +47,8 @@ export interface ScrapeEnvironment {
   /** Whether somebody downstream reads series the OTLP way, so that every row needs a job and an instance. */
   readonly readsOtlp: boolean;
   deliver(batch: MetricsBatch): Promise<void>;
-  scrapeFailed(target: ScrapeTarget, error: Error): void;
+  /** `logFile` is the job's `scrape_failure_log_file`, empty for none. */
+  scrapeFailed(target: ScrapeTarget, error: Error, logFile: string): void;
   batchRefused(target: ScrapeTarget, error: Error): void;
   targetFailed(jobName: string, failure: TargetFailure): void;
   targetsChanged(jobName: string, count: number): void;

@@ -157,6 +157,20 @@ describe("report series", () => {
     expect(kit.failures.length).toBe(1 - up);
   });
 
+  test("carry the external labels of a receiver, over the target's own", async () => {
+    const kit = createLoopKit({
+      target: {
+        labels: [
+          ["cluster", "of the target"],
+          ["job", "job"],
+        ],
+      },
+      settings: { externalLabels: [["cluster", "outside"]] },
+    });
+    await kit.scrape(page("a 1"));
+    expect(kit.batches.at(-1)).toContainEqual(expect.stringMatching(/^up.*cluster[=:"]+outside.* 1$/));
+  });
+
   test("tell how far a page was read that broke", async () => {
     const kit = createLoopKit();
     await kit.scrape(page("a 1", "b 1"));

@@ -4,7 +4,7 @@ import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
 import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
 import { toError } from "../../model/errors.ts";
-import type { Identities } from "../../model/identities.ts";
+import type { Identities, Label } from "../../model/identities.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import { selectSamples } from "../../model/select-rows.ts";
 import type { ScrapeProtocol } from "../config/types.ts";
@@ -30,6 +30,8 @@ export interface ScrapeSettings {
   readonly fallbackProtocol: ScrapeProtocol | undefined;
   readonly sampleLimit: number;
   readonly extraScrapeMetrics: boolean;
+  /** Set on every report series, over the target's labels. */
+  readonly externalLabels: readonly Label[];
 }
 
 export interface ScrapeLoopParts {
@@ -113,7 +115,8 @@ export class ScrapeLoop {
   #createReport(): ReportSeries {
     const { identities, target, settings, origin } = this.#parts;
     const extra = { timeoutSeconds: target.timeoutMs / 1000, sampleLimit: settings.sampleLimit };
-    return new ReportSeries(identities, origin, target.labels, settings.extraScrapeMetrics ? extra : undefined);
+    const labels: Label[] = [...new Map<string, string>([...target.labels, ...settings.externalLabels])];
+    return new ReportSeries(identities, origin, labels, settings.extraScrapeMetrics ? extra : undefined);
   }
 
   get state(): ScrapeLoopState {

@@ -212,6 +212,7 @@ export class ScrapePool {
         fallbackProtocol: this.#config.fallbackScrapeProtocol,
         sampleLimit: this.#config.sampleLimit,
         extraScrapeMetrics: this.#config.extraScrapeMetrics,
+        externalLabels: this.#environment.externalLabels,
       },
       fetcher: this.#fetcher,
       page,
@@ -223,7 +224,7 @@ export class ScrapePool {
       monotonic: () => clock.monotonic(),
       sleep: (ms, signal) => clock.sleep(ms, signal),
       deliver: (batch) => this.#environment.deliver(batch),
-      failed: this.#environment.scrapeFailed,
+      failed: (failing, error) => this.#environment.scrapeFailed(failing, error, this.#config.scrapeFailureLogFile),
       refused: this.#environment.batchRefused,
       state,
     });

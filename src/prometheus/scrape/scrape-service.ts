@@ -6,6 +6,7 @@ import { collectBody } from "../../transport/collect-body.ts";
 import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
 import type { DiscoveryMetrics } from "../discovery/provider.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
+import { FailureFiles } from "./failure-files.ts";
 import { LabelSetMarks } from "./label-set-marks.ts";
 import { PageError } from "./page-content.ts";
 import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
@@ -49,6 +50,9 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   const { identities, clock, log, metrics, userAgent } = parts;
   const buffers = new PageBuffers();
   const failures = new FailureLog(log, clock);
+  const failureFiles = new FailureFiles((file, error) =>
+    log.error("scrape_failure_log_file cannot be written", { file, err: error.message }),
+  );
   return new ScrapeManager(
     {
       identities,
