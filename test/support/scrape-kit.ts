@@ -187,6 +187,7 @@ function loopParts(given: {
     fallbackProtocol: undefined,
     sampleLimit: options.limits?.samples ?? 0,
     extraScrapeMetrics: false,
+    externalLabels: [],
     ...options.settings,
   };
   const marks = new LabelSetMarks();

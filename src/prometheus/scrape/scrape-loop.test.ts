@@ -168,7 +168,7 @@ describe("report series", () => {
       settings: { externalLabels: [["cluster", "outside"]] },
     });
     await kit.scrape(page("a 1"));
-    expect(kit.batches.at(-1)).toContainEqual(expect.stringMatching(/^up.*cluster[=:"]+outside.* 1$/));
+    expect(kit.batches.at(-1)).toContainEqual(expect.stringMatching(/^up.*cluster[=:"]+outside.* 1 @/));
   });
 
   test("tell how far a page was read that broke", async () => {

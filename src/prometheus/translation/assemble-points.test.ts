@@ -219,16 +219,30 @@ describe("exemplars", () => {
     ]);
   });
 
-  it.each([
-    ["of the wrong length", "0123"],
-    ["of zeros", "0".repeat(32)],
-    ["with other characters", "x".repeat(32)],
-  ])("keep a trace id %s as an attribute", (_, id) => {
+  const traceOf = (id: string) => {
     const odd = { ...exemplar, labels: [["trace_id", id]] as [string, string][] };
     const [found] =
       assemble([{ ...member("c", "counter", "_total", {}, 1), exemplar: odd }]).segments[0]?.exemplars ?? [];
-    expect(found?.traceId).toHaveLength(0);
-    expect(found?.filteredAttributes).toEqual(new Map([["trace_id", id]]));
+    return {
+      traceId: Buffer.from(found?.traceId ?? []).toString("hex"),
+      kept: found?.filteredAttributes.get("trace_id"),
+    };
+  };
+
+  it.each([
+    ["with other characters", "x".repeat(32)],
+    ["with half a byte", "012"],
+  ])("keep a trace id %s as an attribute", (_, id) => {
+    expect(traceOf(id)).toEqual({ traceId: "", kept: id });
+  });
+
+  it.each([
+    ["that is short fills the end of the id", "0123", `${"0".repeat(28)}0123`],
+    ["that is long loses its end", "ab".repeat(17), "ab".repeat(16)],
+    ["of zeros is none", "0".repeat(32), ""],
+    ["that is empty is none", "", ""],
+  ])("a trace id %s", (_, id, traceId) => {
+    expect(traceOf(id)).toEqual({ traceId, kept: undefined });
   });
 
   it("of all buckets belong to the histogram", () => {

@@ -10,9 +10,14 @@ const noBytes = new Uint8Array(0);
 /** Runes of all names and values of an exemplar's labels (OpenMetrics 1.0 "Exemplars"). */
 const maxLabelRunes = 128;
 
-function hexId(value: string, digits: number): Uint8Array | undefined {
-  if (value.length !== digits || !/^[0-9a-f]+$/i.test(value) || /^0+$/.test(value)) return undefined;
-  return Uint8Array.from(Buffer.from(value, "hex"));
+/** The bytes of a hexadecimal text as an id, as otelcol-contrib reads it: a short one fills the id's end, zeros are no id. */
+function hexId(value: string, bytes: number): Uint8Array | undefined {
+  if (value.length % 2 !== 0 || !/^[0-9a-f]*$/i.test(value)) return undefined;
+  const read = Buffer.from(value, "hex").subarray(0, bytes);
+  if (read.every((byte) => byte === 0)) return noBytes;
+  const id = new Uint8Array(bytes);
+  id.set(read, bytes - read.length);
+  return id;
 }
 
 /** The OTLP form; `timestampMs` is the time of the sample, for exemplars without one of their own. */
@@ -23,8 +28,7 @@ export function toPointExemplar(exemplar: SampleExemplar, row: number, timestamp
   for (const [name, value] of exemplar.labels) {
     const key = name.toLowerCase();
     if (key === "trace_id" || key === "span_id") {
-      if (value === "") continue;
-      const id = hexId(value, key === "trace_id" ? 32 : 16);
+      const id = hexId(value, key === "trace_id" ? 16 : 8);
       if (id === undefined) filteredAttributes.set(name, value);
       else if (key === "trace_id") traceId = id;
       else spanId = id;

@@ -16,6 +16,7 @@ describe("ucumUnit", () => {
     ["widgets_per_year", "widgets/y"],
     ["bytes_per_widget", "By/widget"],
     ["widgets", "widgets"],
+    ["ratio", "1"],
     ["", ""],
   ])("the word %j is %j", (word, unit) => {
     expect(ucumUnit(word)).toBe(unit);

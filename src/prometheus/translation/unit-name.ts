@@ -84,6 +84,7 @@ const mainCodes: ReadonlyMap<string, string> = new Map([
   ...Array.from(mainWords, ([code, word]): [string, string] => [word, code]).filter(([word]) => word !== ""),
   // OpenMetrics pages use the standard word as well as the one that the exporter side writes.
   ["tebibytes", "TiBy"],
+  ["ratio", "1"],
 ]);
 
 const perCodes: ReadonlyMap<string, string> = new Map(Array.from(perWords, ([code, word]) => [word, code]));
