@@ -62,7 +62,8 @@ describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (
       const found = [...new Set(exporter.log.map(({ scraper }) => scraper))];
       return found.length === 2 ? found : undefined;
     });
-    const scraperOf = (subject: string) => scrapers.find((scraper) => (scraper === ownName) === (subject === ownName)) ?? "";
+    const scraperOf = (subject: string) =>
+      scrapers.find((scraper) => (scraper === ownName) === (subject === ownName)) ?? "";
     await beginScenario(exporters, scrapers);
     await waitUntil(downExporter.slotStartMs(downCase.name, downFrom));
     await downExporter.close();
@@ -130,12 +131,24 @@ describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (
 function receiversOf(): RunReceiver[] {
   const external = new Set(["external_conflict", "exemplars", "plain"]);
   const trimmed = new Set(["units", "suffixes", "histograms", "openmetrics_families"]);
-  const all = [...pageCases(), ...faultCases(), ...labelCases(), ...runCases(), besideGauge, brokenHistograms, gaugeHistograms];
+  const all = [
+    ...pageCases(),
+    ...faultCases(),
+    ...labelCases(),
+    ...runCases(),
+    besideGauge,
+    brokenHistograms,
+    gaugeHistograms,
+  ];
   const named = (prefix: string, names: ReadonlySet<string>) =>
     all.filter(({ name }) => names.has(name)).map((one) => ({ ...one, name: `${prefix}_${one.name}` }));
   return [
     { suffix: "", cases: [...all, downCase] },
-    { suffix: "/external", cases: named("external", external), global: { external_labels: { cluster: "e2e", replica: "0" } } },
+    {
+      suffix: "/external",
+      cases: named("external", external),
+      global: { external_labels: { cluster: "e2e", replica: "0" } },
+    },
     { suffix: "/trimmed", cases: named("trimmed", trimmed), keys: { trim_metric_suffixes: true } },
   ];
 }

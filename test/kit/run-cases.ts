@@ -86,8 +86,8 @@ const oddHistograms = text("odd_histograms", (slot) => {
   ] as const;
   const family = (name: string, rows: readonly string[]) => [`# TYPE ${name} histogram`, ...rows];
   return [
-    ...family("no_sum", [...histogram("no_sum", buckets), "no_sum_count 4"]),
-    ...family("no_count", [...histogram("no_count", buckets), "no_count_sum 4"]),
+    ...family("sumless", [...histogram("sumless", buckets), "sumless_count 4"]),
+    ...family("countless", [...histogram("countless", buckets), "countless_sum 4"]),
     ...family("no_inf", [...histogram("no_inf", buckets.slice(0, 2)), "no_inf_count 4", "no_inf_sum 1"]),
     ...family("only_inf", [...histogram("only_inf", buckets.slice(2)), "only_inf_count 4", "only_inf_sum 1"]),
     ...family("no_buckets", [`no_buckets_count ${slot}`, "no_buckets_sum 1"]),
@@ -96,7 +96,7 @@ const oddHistograms = text("odd_histograms", (slot) => {
       "unsorted_sum 2",
       "unsorted_count 4",
     ]),
-    ...family("inf_is_not_count", [...histogram("inf_is_not_count", buckets), "inf_is_not_count_count 9"]),
+    ...family("inf_differs", [...histogram("inf_differs", buckets), "inf_differs_count 9"]),
     ...family("fractions", [
       ...histogram("fractions", [
         ["1", "1.5"],
@@ -190,12 +190,12 @@ export const brokenHistograms: OracleCase = text("broken_histograms", (slot) => 
 });
 
 const oddSummaries = text("odd_summaries", (slot) => [
-  "# TYPE no_count summary",
-  'no_count{quantile="0.5"} 1',
-  "no_count_sum 1",
-  "# TYPE no_sum summary",
-  `no_sum{quantile="0.5"} ${slot}`,
-  "no_sum_count 1",
+  "# TYPE countless summary",
+  'countless{quantile="0.5"} 1',
+  "countless_sum 1",
+  "# TYPE sumless summary",
+  `sumless{quantile="0.5"} ${slot}`,
+  "sumless_count 1",
   "# TYPE bare summary",
   "bare_sum 1",
   `bare_count ${slot}`,
@@ -400,7 +400,7 @@ const colliding = text("colliding", (slot) => [
 ]);
 
 const typeChanges = text("type_changes", (slot) => [
-  `# TYPE turning ${["gauge", "counter", "unknown"][(slot >> 2) % 3]}`,
+  `# TYPE turning ${["gauge", "counter", "untyped"][(slot >> 2) % 3]}`,
   `# HELP turning Version ${slot >> 2}.`,
   `turning ${slot}`,
   ...(slot % 8 < 4 ? ["# TYPE later histogram"] : []),
@@ -494,9 +494,12 @@ const helpOnly = text("help_only", (slot) => [
   "# TYPE later counter",
   `later_total ${slot}`,
   "# HELP dup One.",
+  "# HELP dup Two.",
   "# TYPE dup counter",
   `dup ${slot}`,
-  "# HELP dup Two.",
+  `afterwards ${slot}`,
+  "# TYPE afterwards counter",
+  "# HELP afterwards Said behind the row.",
 ]);
 
 /** Type and metadata follow a rename in Millrace; otelcol-contrib loses them. */

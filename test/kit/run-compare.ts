@@ -72,7 +72,7 @@ export function compareObservations(
 /** The duration of a scrape is the machine's; only whether it was written counts. */
 function isTimedByMachine(key: string, peer?: readonly string[], own?: readonly string[]): boolean {
   return (
-    /^(spaced_)?scrape_duration_seconds\{/.test(key) &&
+    /^(spaced_)?scrape_duration(_seconds)?\{/.test(key) &&
     peer?.length === own?.length &&
     !peer?.includes("stale") &&
     !own?.includes("stale")

@@ -71,10 +71,10 @@ const programVersion = "of the program";
 const versionLabel = new RegExp(`(otel_scope_name="${receiverScope}",otel_scope_version=)"[^"]*"`);
 
 function note(into: Observations, name: string, slot: string, key: string, value: string): void {
-  let slots = into.cases.get(name);
-  if (slots === undefined) into.cases.set(name, (slots = new Map()));
-  let view = slots.get(slot);
-  if (view === undefined) slots.set(slot, (view = new Map()));
+  const slots = into.cases.get(name) ?? new Map<string, SlotView>();
+  into.cases.set(name, slots);
+  const view = slots.get(slot) ?? new Map<string, string[]>();
+  slots.set(slot, view);
   const values = view.get(key);
   if (values === undefined) view.set(key, [value]);
   else values.push(value);
@@ -100,7 +100,8 @@ export function observeSink(sink: SinkPath, finder: SlotFinder): Observations {
       const slot = finder.find(name, timestampMs);
       if (slot === undefined) continue;
       const when = scrapes.has(timestampMs) ? "of the scrape" : String(timestampMs);
-      note(seen, name, slot, `exemplar of ${key}`, `${seriesKey(its)} ${showBits(bits)} ${when}`);
+      const sorted = [...its].sort((a, b) => (a.name < b.name ? -1 : 1));
+      note(seen, name, slot, `exemplar of ${key}`, `${seriesKey(sorted)} ${showBits(bits)} ${when}`);
     }
   }
   return seen;
@@ -128,7 +129,12 @@ function observeResource(seen: Observations, resourceMetrics: JsonObject, finder
   for (const scopeMetrics of objects(resourceMetrics["scopeMetrics"])) {
     const { attributes: _, ...scope } = (scopeMetrics["scope"] ?? {}) as JsonObject;
     const version = scope["name"] === receiverScope ? programVersion : scope["version"];
-    const scopeText = show({ ...scope, version, url: scopeMetrics["schemaUrl"], of: attributesOf(scopeMetrics["scope"]) });
+    const scopeText = show({
+      ...scope,
+      version,
+      url: scopeMetrics["schemaUrl"],
+      of: attributesOf(scopeMetrics["scope"]),
+    });
     for (const metric of objects(scopeMetrics["metrics"])) {
       const { name, description, unit, metadata, ...data } = metric;
       const [kind = "", body = {}] = (Object.entries(data)[0] ?? []) as [string?, JsonObject?];
