@@ -2,7 +2,12 @@
 
 import { compressSync } from "snappy";
 import { ByteWriter } from "../../kernels/byte-writer.ts";
-import { encodeSamples, type LabelColumns, sampleOverheadBytes } from "../../kernels/encode-remote-write.ts";
+import {
+  type EncodeTarget,
+  encodeSamples,
+  type LabelColumns,
+  sampleOverheadBytes,
+} from "../../kernels/encode-remote-write.ts";
 import { type SampleExemplar, type SamplesSegment, sliceSamples } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import type { FamilyType } from "../../model/series.ts";
@@ -59,21 +64,19 @@ export class RequestEncoder {
     const rows = segment.to - segment.from;
     const wanted = Math.min(rows, Math.max(0, bounds.samples - this.#samples - this.#exemplars));
     const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);
-    const target = { bytes: this.#bytes, view: this.#view, length: this.#length };
+    const target = this.#target(bounds.bytes);
     let done = 0;
     const columns = this.#columns();
     while (done < wanted) {
-      const before = target.length;
       done = encodeSamples(columns, labelSets, rowsOf(segment), done, wanted, target);
       if (done >= wanted) break;
-      // The buffer is full: is the request, or may the buffer grow?
+      // The target is full: is the request, or may the buffer grow?
       const weight = this.#identities.labelSets.weights[labelSets[done] as number] as number;
       const needed = target.length + weight + sampleOverheadBytes;
-      if (needed > bounds.bytes && (target.length > 0 || before > 0)) break;
+      if (needed > bounds.bytes && target.length > 0) break;
       this.#length = target.length;
       this.#grow(needed);
-      target.bytes = this.#bytes;
-      target.view = this.#view;
+      Object.assign(target, this.#target(Math.max(needed, bounds.bytes)));
     }
     this.#length = target.length;
     this.#samples += done;
@@ -91,6 +94,11 @@ export class RequestEncoder {
       exemplars: this.#exemplars,
       highestTimestampMs: this.#highestTimestampMs,
     };
+  }
+
+  /** The buffer as far as a request of so many bytes may fill it. */
+  #target(bytes: number): EncodeTarget {
+    return { bytes: this.#bytes.subarray(0, bytes), view: this.#view, length: this.#length };
   }
 
   #columns(): LabelColumns {
@@ -127,9 +135,10 @@ export class RequestEncoder {
       label.stringField(0x12, value);
       message.bytesField(0x0a, label.view());
     }
-    if (exemplar.value !== 0) {
+    if (!Object.is(exemplar.value, 0)) {
       message.varint(0x11);
-      message.double(exemplar.value);
+      if (Number.isNaN(exemplar.value)) message.raw(plainNaN);
+      else message.double(exemplar.value);
     }
     const timestampMs = exemplar.timestampMs ?? segment.timestampsMs?.[exemplar.row] ?? segment.timestampMs;
     if (timestampMs !== 0) {
@@ -155,6 +164,9 @@ export class RequestEncoder {
     this.#view = new DataView(grown.buffer);
   }
 }
+
+/** The bytes of the NaN that Prometheus makes of one in a page. */
+const plainNaN = Uint8Array.of(1, 0, 0, 0, 0, 0, 0xf8, 0x7f);
 
 function rowsOf(segment: SamplesSegment) {
   const { values, stale, timestampMs, timestampsMs } = segment;

@@ -85,6 +85,7 @@ async function attemptOnce(
 ): Promise<{ answer?: PostAnswer; reason?: string }> {
   const attempt = new AbortController();
   const abort = () => attempt.abort();
+  if (signal.aborted) abort();
   signal.addEventListener("abort", abort, { once: true });
   let timedOut = false;
   const timer = setTimeout(() => {
@@ -101,10 +102,14 @@ async function attemptOnce(
   }
 }
 
+/** The one format of dates that RFC 9110 lets servers generate. */
+const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
+
 /** Milliseconds that a Retry-After header asks for (RFC 9110 section 10.2.3): seconds or a date; 0 for none or nonsense. */
 export function retryAfterMs(header: string | undefined, nowMs: number): number {
   if (header === undefined) return 0;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header.trim()) * 1000;
-  const date = Date.parse(header);
+  // Date.parse alone finds dates in many a sentence.
+  const date = httpDate.test(header.trim()) ? Date.parse(header) : Number.NaN;
   return Number.isNaN(date) ? 0 : Math.max(0, date - nowMs);
 }

@@ -68,10 +68,13 @@ export class RemoteWriteSender {
   readonly #lastExemplars = new Map<number, string>();
   #batches = 0;
   #inFlight = 0;
-  #timer: NodeJS.Timeout | undefined;
+  /** When the rows that wait for more will be sent all the same. */
+  #wakeAtMs = Number.POSITIVE_INFINITY;
   #closing = false;
   #isHeld = false;
-  #idle: (() => void) | undefined;
+  /** Requests under way. */
+  readonly #requests = new Set<Promise<void>>();
+  #whenIdle: PromiseWithResolvers<void> | undefined;
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
@@ -147,12 +150,11 @@ export class RemoteWriteSender {
     this.#closing = true;
     this.#dispatch();
     if (this.#batches > 0 && !deadline.aborted) {
-      const { promise, resolve } = Promise.withResolvers<void>();
-      this.#idle = resolve;
+      this.#whenIdle ??= Promise.withResolvers<void>();
+      const { promise, resolve } = this.#whenIdle;
       deadline.addEventListener("abort", () => resolve(), { once: true });
       await promise;
     }
-    clearTimeout(this.#timer);
     this.#abort.abort();
     const error = new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
     let samples = 0;
@@ -161,6 +163,8 @@ export class RemoteWriteSender {
       item.ticket.release(error);
     }
     if (samples > 0) this.#parts.observer.dropped("shutdown", samples, 0, error.message);
+    // What was cut off is counted before the process may end.
+    await Promise.all(this.#requests);
   }
 
   #admit(segments: readonly SamplesSegment[]): void {
@@ -219,11 +223,15 @@ export class RemoteWriteSender {
   }
 
   #wakeIn(ms: number): void {
-    if (this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
+    const { now, sleep } = this.#parts;
+    const wakeAtMs = now() + ms;
+    // A lane that was busy may hold older rows than those that somebody waits for already.
+    if (wakeAtMs >= this.#wakeAtMs) return;
+    this.#wakeAtMs = wakeAtMs;
+    void sleep(ms, this.#abort.signal).then(() => {
+      if (this.#wakeAtMs === wakeAtMs) this.#wakeAtMs = Number.POSITIVE_INFINITY;
       this.#dispatch();
-    }, ms);
+    });
   }
 
   /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
@@ -240,12 +248,15 @@ export class RemoteWriteSender {
       if (lane === undefined) break;
       lanes.push(lane);
       for (let item = this.#lanes.peek(lane); item !== undefined && !full; item = this.#lanes.peek(lane)) {
-        const wanted = this.#withoutOld(item);
-        const rest = wanted === undefined ? undefined : encoder.add(wanted, bounds, item.exemplars);
+        const [from, to] = this.#freshRows(item.segment);
+        const fresh = rowsOfItem(item, from, to);
+        const rest = from === to ? undefined : encoder.add(fresh.segment, bounds, fresh.exemplars);
         full = rest !== undefined;
-        if (rest !== undefined) item.ticket.hold();
+        const rows = item.segment.to - item.segment.from;
+        const done = to - (rest === undefined ? 0 : rest.to - rest.from);
+        if (done < rows) item.ticket.hold();
         tickets.push(item.ticket);
-        this.#lanes.advance(lane, rest === undefined ? undefined : restOf(item, rest));
+        this.#lanes.advance(lane, done < rows ? rowsOfItem(item, done, rows) : undefined);
       }
       if (encoder.samples >= bounds.samples) full = true;
     }
@@ -261,7 +272,11 @@ export class RemoteWriteSender {
       this.#dispatch();
     };
     if (request.samples + request.exemplars === 0) over({ kind: "delivered", status: 204 });
-    else void this.#send(request).then(over);
+    else {
+      const sending = this.#send(request).then(over);
+      this.#requests.add(sending);
+      void sending.finally(() => this.#requests.delete(sending));
+    }
   }
 
   async #send(request: {
@@ -310,34 +325,32 @@ export class RemoteWriteSender {
     }
   }
 
-  /** The item's segment without what is older than the age limit. */
-  #withoutOld(item: QueuedSegment): SamplesSegment | undefined {
+  /** The first run of rows that are not older than the age limit; those before it are counted as dropped. */
+  #freshRows({ from, to, timestampMs, timestampsMs }: SamplesSegment): [from: number, to: number] {
     const limit = this.#parts.options.sampleAgeLimitMs;
-    const { segment } = item;
-    if (limit === 0) return segment;
-    const oldest = this.#parts.now() - limit;
-    const times = segment.timestampsMs;
-    const rows = segment.to - segment.from;
-    if (times === undefined) {
-      if (segment.timestampMs >= oldest) return segment;
-      this.#parts.observer.dropped("too_old", rows, 0, "older than sample_age_limit");
-      return undefined;
-    }
+    const rows = to - from;
+    if (limit === 0) return [0, rows];
+    const oldestMs = this.#parts.now() - limit;
+    const isOld = (row: number) => (timestampsMs?.[row] ?? timestampMs) < oldestMs;
     let first = 0;
-    while (first < rows && (times[first] as number) < oldest) first++;
+    while (first < rows && isOld(first)) first++;
     if (first > 0) this.#parts.observer.dropped("too_old", first, 0, "older than sample_age_limit");
-    return first === rows ? undefined : sliceSamples(segment, first, rows);
+    if (timestampsMs === undefined) return [first, rows];
+    let end = first;
+    while (end < rows && !isOld(end)) end++;
+    return [first, end];
   }
 
   #checkIdle(): void {
-    if (this.#batches === 0) this.#idle?.();
+    if (this.#batches === 0) this.#whenIdle?.resolve();
   }
 }
 
-function restOf(item: QueuedSegment, rest: SamplesSegment): QueuedSegment {
-  const taken = item.segment.to - item.segment.from - (rest.to - rest.from);
+/** Rows [from, to) of an item, with their exemplars. */
+function rowsOfItem(item: QueuedSegment, from: number, to: number): QueuedSegment {
+  if (from === 0 && to === item.segment.to - item.segment.from) return item;
   const exemplars = item.exemplars
-    .filter((exemplar) => exemplar.row >= taken)
-    .map((exemplar) => ({ ...exemplar, row: exemplar.row - taken }));
-  return { ...item, segment: rest, exemplars };
+    .filter((exemplar) => exemplar.row >= from && exemplar.row < to)
+    .map((exemplar) => ({ ...exemplar, row: exemplar.row - from }));
+  return { ...item, segment: sliceSamples(item.segment, from, to), exemplars };
 }
