@@ -176,4 +176,7 @@ function noticeLater(section: SectionReader, content: Later): void {
   if (content.sendNativeHistograms) {
     notice("send_native_histograms", "native histograms are not built yet: the key is accepted and has no effect");
   }
+  for (const key of ["round_robin_dns", "failed_request_logging"]) {
+    if (section.boolean(key, false)) notice(key, "accepted, but has no effect yet");
+  }
 }

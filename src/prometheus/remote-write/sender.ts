@@ -3,7 +3,7 @@
 import { type SampleExemplar, type SamplesSegment, segmentBytes, sliceSamples } from "../../model/batch.ts";
 import { ConsumeError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
-import { RequestEncoder } from "./encode-request.ts";
+import { type RequestBounds, RequestEncoder } from "./encode-request.ts";
 import { Lanes, type QueuedSegment, Ticket } from "./lanes.ts";
 import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
 
@@ -247,18 +247,7 @@ export class RemoteWriteSender {
       const lane = this.#lanes.takeLane();
       if (lane === undefined) break;
       lanes.push(lane);
-      for (let item = this.#lanes.peek(lane); item !== undefined && !full; item = this.#lanes.peek(lane)) {
-        const [from, to] = this.#freshRows(item.segment);
-        const fresh = rowsOfItem(item, from, to);
-        const rest = from === to ? undefined : encoder.add(fresh.segment, bounds, fresh.exemplars);
-        full = rest !== undefined;
-        const rows = item.segment.to - item.segment.from;
-        const done = to - (rest === undefined ? 0 : rest.to - rest.from);
-        if (done < rows) item.ticket.hold();
-        tickets.push(item.ticket);
-        this.#lanes.advance(lane, done < rows ? rowsOfItem(item, done, rows) : undefined);
-      }
-      if (encoder.samples >= bounds.samples) full = true;
+      full = this.#fill(lane, bounds, tickets);
     }
     const request = encoder.finish();
     this.#inFlight++;
@@ -277,6 +266,28 @@ export class RemoteWriteSender {
       this.#requests.add(sending);
       void sending.finally(() => this.#requests.delete(sending));
     }
+  }
+
+  /**
+   * Moves rows of a lane into the request, until the lane is empty (false) or the request is full (true). `tickets`
+   * gets those of the batches that have rows in the request.
+   */
+  #fill(lane: number, bounds: RequestBounds, tickets: Ticket[]): boolean {
+    const encoder = this.#encoder;
+    for (let item = this.#lanes.peek(lane); item !== undefined; item = this.#lanes.peek(lane)) {
+      const [from, to] = this.#freshRows(item.segment);
+      const fresh = rowsOfItem(item, from, to);
+      const rest = from === to ? undefined : encoder.add(fresh.segment, bounds, fresh.exemplars);
+      const rows = item.segment.to - item.segment.from;
+      const done = to - (rest === undefined ? 0 : rest.to - rest.from);
+      this.#lanes.advance(lane, done < rows ? rowsOfItem(item, done, rows) : undefined);
+      if (done > from) {
+        if (done < rows) item.ticket.hold();
+        tickets.push(item.ticket);
+      } else if (done === rows) item.ticket.release();
+      if (rest !== undefined || encoder.samples >= bounds.samples) return true;
+    }
+    return false;
   }
 
   async #send(request: {

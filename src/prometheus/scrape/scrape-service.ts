@@ -80,7 +80,8 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
           trimMetricSuffixes: parts.trimMetricSuffixes,
         }),
       deliver: parts.deliver,
-      scrapeFailed: (target, error) => {
+      scrapeFailed: (target, error, logFile) => {
+        if (logFile !== "") failureFiles.write(logFile, target, error, clock.now());
         if (error instanceof FetchError) {
           if (error.kind !== "body_size") metrics.pageMissing(error.kind);
         } else if (!(error instanceof PageError)) metrics.pageMissing("content");
