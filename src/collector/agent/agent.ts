@@ -15,6 +15,7 @@ import { observeProcess } from "../self-metrics.ts";
 import { productVersion, userAgent } from "../version.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { AgentServer } from "./agent-server.ts";
+import { checkRemoteWriteFiles } from "./check-remote-write.ts";
 import { readAgentConfig } from "./read-agent-config.ts";
 import { RemoteWriteEndpoint } from "./remote-write-endpoint.ts";
 import { createScrapeMetrics, observePools } from "./scrape-observer.ts";
@@ -138,6 +139,7 @@ export class Agent {
       if (!this.#noticed.has(line)) this.log.warn(line);
       this.#noticed.add(line);
     }
+    await checkRemoteWriteFiles(config.remoteWrite, this.options.env);
     await this.#applyRemoteWrite(config);
     await this.#scrapes.apply(config);
     this.#config = config;

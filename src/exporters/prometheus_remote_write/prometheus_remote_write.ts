@@ -1,11 +1,13 @@
 /** Sends metrics to a Prometheus remote-write receiver. */
 
 import { defineExporter } from "../../component/define.ts";
+import { ConfigError } from "../../model/errors.ts";
 import { encodeMetadataRequest } from "../../prometheus/remote-write/encode-request.ts";
 import { createPost } from "../../prometheus/remote-write/http-post.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { RemoteWriteSender } from "../../prometheus/remote-write/sender.ts";
 import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
+import { findFileIssue } from "../../transport/check-files.ts";
 import { createHttpClient } from "../../transport/http-client.ts";
 import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, remoteWriteSchema } from "./config.ts";
 import { createExporterMetrics } from "./exporter-metrics.ts";
@@ -63,7 +65,10 @@ export default defineExporter<RemoteWriteExporterConfig>({
     const stopping = new AbortController();
     let metadata: Promise<unknown> = Promise.resolve();
     return {
-      start: async () => client.checkFiles(),
+      async start() {
+        const issue = findFileIssue(client, `exporters::${id}`);
+        if (issue !== undefined) throw new ConfigError([issue]);
+      },
       async metrics(batch) {
         const translated = translator.translate(batch);
         metrics.untranslated(translated.dropped);
