@@ -2,7 +2,7 @@
 
 export class LabelSetMarks {
   #marks = new Uint32Array(1024);
-  #generation = 0;
+  #generation = 1;
 
   /** Empties the set. */
   clear(): void {
