@@ -18,6 +18,7 @@ export function runCases(): OracleCase[] {
     { ...openMetricsFamilies, name: "families_without_limits", job: { honor_timestamps: false } },
     units,
     created,
+    createdInText,
     traces,
     colliding,
     typeChanges,
@@ -361,6 +362,23 @@ const created = open("created", (slot) => [
   "s_created 0",
   "# TYPE g gauge",
   "g 1",
+]);
+
+const createdInText = text("created_in_text", (slot) => [
+  "# TYPE a counter",
+  `a_total ${slot}`,
+  "a_created 1.7e9",
+  "# TYPE b_total counter",
+  `b_total ${slot}`,
+  "b_created 1.7e9",
+  "# TYPE plain counter",
+  `plain ${slot}`,
+  "plain_created 1.7e9",
+  "# TYPE h histogram",
+  'h_bucket{le="+Inf"} 1',
+  "h_count 1",
+  "h_sum 1",
+  "h_created 1.6e9",
 ]);
 
 const trace = "0102030405060708090a0b0c0d0e0f10";
