@@ -1,0 +1,119 @@
+/** The differences to otelcol-contrib that are meant: faults that Millrace does not repeat. Each name stands in docs/differences.md. */
+
+import type { MeantDifference, RunDifference } from "./run-compare.ts";
+
+/** Names of what `docs/differences.md` says about `millrace run`. */
+const names = {
+  zero: "A zero keeps its sign",
+  first: "Of samples with the same labels and time the first is kept",
+  staleSum: "The `_sum` of a histogram gets its stale marker",
+  externalExemplars: "Exemplars survive external labels",
+  instanceUrl: "An instance that is a URL",
+  emptyTexts: "An empty separator or replacement of a relabel rule is kept",
+  newline: "A label whose value is a line break is kept",
+  explicitTwice: "A series twice in one scrape with explicit times",
+  rename: "Type and metadata follow a metric through a rename",
+  brokenHistograms: "Broken histograms are dropped",
+  besideGauge: "Rows beside a gauge's family keep their names",
+  scopeInfo: "`otel_scope_info` is an ordinary metric",
+  textCreated: "A counter of a text page gets its start time from its `_created` row",
+  lastDeclaration: "The last TYPE and HELP line of a page counts",
+  droppedMetadata: "Metadata of a family whose points are dropped",
+} as const;
+
+type CaseRule = (difference: RunDifference) => boolean;
+
+function inCases(cases: readonly string[], rule: CaseRule = () => true): CaseRule {
+  const all = new Set(cases.flatMap((name) => [name, `external_${name}`, `trimmed_${name}`]));
+  return (difference) => all.has(difference.name) && rule(difference);
+}
+
+const metric =
+  (pattern: RegExp): CaseRule =>
+  (difference) =>
+    pattern.test(difference.key.replace(/^exemplar of /, "").replace(/^spaced_/, ""));
+
+/** All differences that are meant, the narrow ones first. */
+export const meantDifferences: readonly MeantDifference[] = [
+  { name: names.zero, covers: ({ peer, own, form }) => form === "series" && `${peer} ${own}` === "0 -0" },
+  {
+    name: names.staleSum,
+    covers: ({ key, peer, own, form }) =>
+      form === "series" && peer === undefined && `${own}` === "stale" && /^[^{]*_sum\{/.test(key),
+  },
+  { name: names.first, covers: ({ peer, own }) => isSmaller(own, peer) },
+  {
+    name: names.first,
+    covers: inCases(
+      ["duplicates", "merged", "external_conflict"],
+      ({ peer, own }) => peer?.length === 1 && own?.length === 1,
+    ),
+  },
+  { name: names.first, covers: inCases(["target_info_of_others"], metric(/^hits_total\{/)) },
+  { name: names.first, covers: inCases(["spellings"], metric(/^s\{/)) },
+  {
+    name: names.externalExemplars,
+    covers: ({ name, key, form, peer, own }) =>
+      name.startsWith("external_") &&
+      (form === "series"
+        ? key.startsWith("exemplar of ") && peer === undefined
+        : `${own}`.replace(/ exemplars .*/, "") === `${peer}`),
+  },
+  {
+    name: names.instanceUrl,
+    covers: inCases(["instance_url", "target_relabeled"], ({ key }) =>
+      /server[._]address(=|: )"(https:\/\/)?shop\.example\.org/.test(key),
+    ),
+  },
+  { name: names.emptyTexts, covers: inCases(["empty_separator", "empty_replacement"], metric(/^r\{/)) },
+  { name: names.newline, covers: inCases(["newline_label"], ({ key }) => key.includes("a\\nb")) },
+  {
+    name: names.explicitTwice,
+    covers: inCases(["two_times", "timestamps_honored"], metric(/^(twice|thrice|mixed|sometimes|target_info)\{/)),
+  },
+  { name: names.explicitTwice, covers: inCases(["explicit_families"], metric(/^(m|old)(_[a-z]+)?\{/)) },
+  { name: names.rename, covers: inCases(["renamed_families"], metric(/^new_/)) },
+  {
+    name: names.brokenHistograms,
+    covers: inCases(["broken_histograms"], ({ own, key }) => own === undefined && !/whole/.test(key)),
+  },
+  { name: names.brokenHistograms, covers: inCases(["spellings"], metric(/^h(_[a-z]+)?\{/)) },
+  { name: names.brokenHistograms, covers: inCases(["coming_histograms"], metric(/^h(_bucket)?\{/)) },
+  { name: names.besideGauge, covers: inCases(["beside_gauge"], metric(/^level/)) },
+  { name: names.besideGauge, covers: inCases(["types_and_units"], metric(/^flip/)) },
+  { name: names.textCreated, covers: inCases(["created_in_text"], metric(/^plain\{/)) },
+  { name: names.scopeInfo, covers: inCases(["scope_info"], metric(/^(otel_scope_info|calls)/)) },
+];
+
+/** Families whose metadata differs, by the difference that is the reason. */
+const meantMetadata: readonly (readonly [string, RegExp])[] = [
+  [names.rename, /^new_/],
+  [names.besideGauge, /^(level_|flip)/],
+  [names.scopeInfo, /^otel_scope_info /],
+  [names.lastDeclaration, /^(a|afterwards) (gauge|unknown) /],
+  [names.droppedMetadata, /^(countless (histogram|summary)|a histogram) /],
+];
+
+/** The lines about metadata that no meant difference explains; the names of those that do are added to `seen`. */
+export function unexplainedMetadata(lines: readonly string[], seen: Set<string>): string[] {
+  return lines.filter((line) => {
+    const entry = line.slice(line.indexOf(": ") + 2);
+    const rule = meantMetadata.find(([, family]) => family.test(entry));
+    if (rule !== undefined) seen.add(rule[0]);
+    return rule === undefined;
+  });
+}
+
+/** All names, for the check that the documentation has them. */
+export const meantNames: readonly string[] = Object.values(names);
+
+/** Whether `part` is what is left of `whole` when some values are taken away. */
+function isSmaller(part: readonly string[] | undefined, whole: readonly string[] | undefined): boolean {
+  if (part === undefined || whole === undefined || part.length === 0 || part.length >= whole.length) return false;
+  const left = [...whole];
+  return part.every((value) => {
+    const at = left.indexOf(value);
+    if (at >= 0) left.splice(at, 1);
+    return at >= 0;
+  });
+}
