@@ -19,6 +19,8 @@ export type SinkAnswer =
       readonly status: number;
       readonly body?: string;
       readonly headers?: Record<string, string>;
+      /** Waits this long before it answers; the request counts when it came. */
+      readonly afterMs?: number;
     }
   /** Takes the request and never answers. */
   | { readonly kind: "hang" }
@@ -247,6 +249,8 @@ export class RecordingSink implements AsyncDisposable {
       request.socket.destroy();
       return;
     }
-    response.writeHead(answer.status, answer.headers).end(answer.body);
+    const reply = () => response.writeHead(answer.status, answer.headers).end(answer.body);
+    if (answer.afterMs === undefined) reply();
+    else setTimeout(reply, answer.afterMs);
   }
 }

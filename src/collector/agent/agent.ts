@@ -140,7 +140,7 @@ export class Agent {
       this.#noticed.add(line);
     }
     await checkRemoteWriteFiles(config.remoteWrite, this.options.env);
-    await this.#applyRemoteWrite(config);
+    this.#applyRemoteWrite(config);
     await this.#scrapes.apply(config);
     this.#config = config;
     this.#configText = text;
@@ -149,7 +149,7 @@ export class Agent {
   }
 
   /** Unchanged entries go on; changed ones deliver what they have while their successors begin. */
-  async #applyRemoteWrite(config: PrometheusConfig): Promise<void> {
+  #applyRemoteWrite(config: PrometheusConfig): void {
     const labelsChanged =
       JSON.stringify(this.#config?.global.externalLabels ?? []) !== JSON.stringify(config.global.externalLabels);
     const old = [...this.#endpoints];
@@ -158,7 +158,7 @@ export class Agent {
       const same = labelsChanged ? -1 : old.findIndex((endpoint) => endpoint.config.fingerprint === entry.fingerprint);
       const [endpoint] = same < 0 ? [] : old.splice(same, 1);
       if (endpoint === undefined) continue;
-      await endpoint.renewClient(entry);
+      endpoint.renewClient(entry);
       kept.set(entry, endpoint);
     }
     const ending = new Map<string, Promise<void>>();

@@ -48,6 +48,7 @@ export class RemoteWriteEndpoint {
   readonly #stopMetadata = new AbortController();
   readonly #removeListeners: (() => void)[] = [];
   #client: HttpClient;
+  readonly #closingClients = new Set<Promise<void>>();
   #metadataLoop: Promise<void> = Promise.resolve();
   #highestQueuedMs = 0;
   #highestSentMs = 0;
@@ -123,11 +124,12 @@ export class RemoteWriteEndpoint {
     this.#sender.offer(segments).catch(() => {});
   }
 
-  /** Makes a new HTTP client, so that changed secrets and certificates take effect. */
-  async renewClient(config: RemoteWriteConfig): Promise<void> {
+  /** Makes a new HTTP client, so that changed secrets and certificates take effect; requests under way are finished. */
+  renewClient(config: RemoteWriteConfig): void {
     const old = this.#client;
     this.#client = createHttpClient(config.http, { userAgent: this.#parts.userAgent, env: this.#parts.env });
-    await old.close();
+    const closed = old.close(this.config.remoteTimeoutMs).finally(() => this.#closingClients.delete(closed));
+    this.#closingClients.add(closed);
   }
 
   /** Sends what is queued until the deadline. */
@@ -135,7 +137,7 @@ export class RemoteWriteEndpoint {
     this.#stopMetadata.abort();
     await this.#metadataLoop;
     await this.#sender.shutdown(deadline);
-    await this.#client.close();
+    await Promise.all([this.#client.close(), ...this.#closingClients]);
     for (const remove of this.#removeListeners.splice(0)) remove();
   }
 
