@@ -90,7 +90,7 @@ export class Identities {
     return () => this.#sweepListeners.delete(listener);
   }
 
-  /** Sweeps when the tables have grown by a quarter since the last sweep, or when forced. Returns how many identities were freed. */
+  /** Sweeps when the tables have grown by a quarter since the last sweep, or when forced. Returns how many label sets and series were freed. */
   sweep(force = false): number {
     const size = this.labelSets.size + this.series.size;
     if (!force && size < this.#sizeAfterSweep * 1.25 + sweepSlack) return 0;
@@ -103,8 +103,8 @@ export class Identities {
     const roots = [...this.#roots].flatMap((read) => [...read()]);
     const freed = sweepTables(this, layouts, roots);
     this.#sizeAfterSweep = this.labelSets.size + this.series.size;
-    if (freed > 0) for (const listener of this.#sweepListeners) listener();
-    return freed;
+    if (freed.identities + freed.parts > 0) for (const listener of this.#sweepListeners) listener();
+    return freed.identities;
   }
 
   internText(text: string): number {

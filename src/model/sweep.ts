@@ -73,22 +73,29 @@ function markParts(tables: Identities, marks: Marks): void {
   }
 }
 
-/** Frees everything that neither a layout nor a root names. Returns how many label sets and series were freed. */
-export function sweepTables(tables: Identities, layouts: Iterable<Layout>, roots: Iterable<Uint32Array>): number {
+/** What a sweep gave back. */
+export interface Freed {
+  /** Label sets and series. */
+  readonly identities: number;
+  /** What they consist of: pairs, attribute sets, texts, resources, scopes, metrics, families. */
+  readonly parts: number;
+}
+
+/** Frees everything that neither a layout nor a root names. */
+export function sweepTables(tables: Identities, layouts: Iterable<Layout>, roots: Iterable<Uint32Array>): Freed {
   const marks = new Marks(tables);
   for (const layout of layouts) markLayout(marks, layout);
   for (const labelSets of roots) markAll(marks.labelSets, labelSets);
   markParts(tables, marks);
   const live = (bits: Uint8Array) => (id: number) => id === none || bits[id] === 1;
-  let freed = tables.labelSets.sweep(live(marks.labelSets));
-  freed += tables.series.sweep(live(marks.series));
-  tables.labelPairs.sweep(live(marks.labelPairs));
-  tables.attributeSets.sweep(live(marks.attributeSets));
-  tables.attributePairs.sweep(live(marks.attributePairs));
-  tables.texts.sweep(live(marks.texts));
-  tables.resources.sweep(live(marks.resources));
-  tables.scopes.sweep(live(marks.scopes));
-  tables.metrics.sweep(live(marks.metrics));
-  tables.families.sweep(live(marks.families));
-  return freed;
+  const identities = tables.labelSets.sweep(live(marks.labelSets)) + tables.series.sweep(live(marks.series));
+  let parts = tables.labelPairs.sweep(live(marks.labelPairs));
+  parts += tables.attributeSets.sweep(live(marks.attributeSets));
+  parts += tables.attributePairs.sweep(live(marks.attributePairs));
+  parts += tables.texts.sweep(live(marks.texts));
+  parts += tables.resources.sweep(live(marks.resources));
+  parts += tables.scopes.sweep(live(marks.scopes));
+  parts += tables.metrics.sweep(live(marks.metrics));
+  parts += tables.families.sweep(live(marks.families));
+  return { identities, parts };
 }

@@ -60,7 +60,10 @@ export default defineExporter<RemoteWriteExporterConfig>({
         skipRepeatedExemplars: false,
       },
     });
-    const removeListener = identities.onSweep(() => sender.forget());
+    const removeListener = identities.onSweep(() => {
+      translator.forget();
+      sender.forget();
+    });
     const removeGauges = metrics.observeQueue(sender, queue.queue_size);
     const stopping = new AbortController();
     let metadata: Promise<unknown> = Promise.resolve();

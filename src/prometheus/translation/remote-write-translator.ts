@@ -40,6 +40,8 @@ export interface RemoteWriteTranslator {
   translate(batch: MetricsBatch): TranslatedBatch;
   /** Metadata of the metrics of a batch, each once. */
   metadata(batch: MetricsBatch): MetricMetadata[];
+  /** To be called after a sweep of the tables: label sets are remembered that no layout may name any more. */
+  forget(): void;
 }
 
 /** What works for layouts is remembered for as long as they live. */
@@ -47,8 +49,8 @@ class Translator implements RemoteWriteTranslator {
   readonly #identities: Identities;
   readonly #options: SeriesLabelOptions;
   readonly #targetInfo: boolean;
-  readonly #samples = new WeakMap<SamplesLayout, TranslatedLayout>();
-  readonly #points = new WeakMap<PointsLayout, PointsTranslation>();
+  #samples = new WeakMap<SamplesLayout, TranslatedLayout>();
+  #points = new WeakMap<PointsLayout, PointsTranslation>();
 
   constructor(identities: Identities, options: SeriesLabelOptions, targetInfo: boolean) {
     this.#identities = identities;
@@ -77,6 +79,11 @@ class Translator implements RemoteWriteTranslator {
         segment.form === "samples" ? this.#samplesOf(segment.layout).metadata : this.#pointsOf(segment.layout).metadata,
       ),
     );
+  }
+
+  forget(): void {
+    this.#samples = new WeakMap();
+    this.#points = new WeakMap();
   }
 
   #samplesOf(layout: SamplesLayout): TranslatedLayout {
