@@ -20,6 +20,8 @@ interface Mapped {
   readonly layout: Layout;
   /** Rows of the source layout that are kept, or undefined when all are. */
   readonly rows: Uint32Array | undefined;
+  /** Rows of the source layout that the function dropped; not those that belong to no series. */
+  readonly dropped: readonly number[];
 }
 
 /**
@@ -43,12 +45,12 @@ export function mapSeries(
     const segments: MetricsSegment[] = [];
     let dropped = 0;
     for (const segment of batch.segments) {
-      const { layout, rows } = mapped(segment.layout);
+      const { layout, rows, dropped: rowsDropped } = mapped(segment.layout);
       const result =
         segment.form === "samples"
           ? selectSamples(segment, layout as SamplesLayout, rows)
           : selectPoints(segment as PointsSegment, layout as PointsLayout, rows);
-      dropped += segment.to - segment.from - (result.to - result.from);
+      for (const row of rowsDropped) if (row >= segment.from && row < segment.to) dropped++;
       if (result.to > result.from) segments.push(result);
     }
     if (dropped > 0) options.dropped?.(dropped);
@@ -87,13 +89,23 @@ function mapSamplesLayout(layout: SamplesLayout, edit: SeriesFunction): Mapped {
   const series = mapNumbers(layout.identities, reading.series, edit);
   let unchanged = true;
   for (let row = 0; row < series.length && unchanged; row++) unchanged = series[row] === reading.series[row];
-  if (unchanged) return { layout, rows: undefined };
+  if (unchanged) return { layout, rows: undefined, dropped: [] };
   const rows = keptRows(series);
   const pick = <T extends Uint32Array | Uint8Array>(column: T): T =>
     rows === undefined ? column : ((rows.length === 0 ? column.slice(0, 0) : gather(column, rows)) as T);
   const mapped: OtlpReading = { series: pick(series), part: pick(reading.part), bound: pick(reading.bound) };
   const families = pick(layout.families);
-  return { layout: new SamplesLayout(layout.identities, { reading: mapped, families }, layout.origin), rows };
+  return {
+    layout: new SamplesLayout(layout.identities, { reading: mapped, families }, layout.origin),
+    rows,
+    dropped: droppedRows(reading.series, series),
+  };
+}
+
+function droppedRows(before: Uint32Array, after: Uint32Array): number[] {
+  const rows: number[] = [];
+  for (let row = 0; row < before.length; row++) if (before[row] !== none && after[row] === none) rows.push(row);
+  return rows;
 }
 
 function gather(column: Uint32Array | Uint8Array, rows: Uint32Array): Uint32Array | Uint8Array {
@@ -106,7 +118,11 @@ function mapPointsLayout(layout: PointsLayout, edit: SeriesFunction): Mapped {
   const series = mapNumbers(layout.identities, layout.series, edit);
   const rows = keptRows(series);
   const kept = rows === undefined ? series : (gather(series, rows) as Uint32Array);
-  return { layout: new PointsLayout(layout.identities, kept, layout.lane), rows };
+  return {
+    layout: new PointsLayout(layout.identities, kept, layout.lane),
+    rows,
+    dropped: droppedRows(layout.series, series),
+  };
 }
 
 /** Rows of a samples layout that belong to some point. */

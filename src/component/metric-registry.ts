@@ -67,7 +67,7 @@ class Cells<C> implements Family<C> {
   }
 
   with(labels: MetricLabels): C {
-    const key = JSON.stringify(labels);
+    const key = labelsKey(labels);
     let entry = this.#cells.get(key);
     if (entry === undefined) {
       entry = { labels, cell: this.#create() };
@@ -77,12 +77,17 @@ class Cells<C> implements Family<C> {
   }
 
   remove(labels: MetricLabels): void {
-    this.#cells.delete(JSON.stringify(labels));
+    this.#cells.delete(labelsKey(labels));
   }
 
   entries(): Iterable<{ labels: MetricLabels; cell: C }> {
     return this.#cells.values();
   }
+}
+
+/** Equal for equal labels, whatever their order. */
+function labelsKey(labels: MetricLabels): string {
+  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
 }
 
 interface Observer {
@@ -127,7 +132,7 @@ export class MetricRegistry implements Meter {
     this.#observers.set(name, observer);
     return () => {
       observer.reads.delete(read);
-      if (observer.reads.size === 0) this.#observers.delete(name);
+      if (observer.reads.size === 0 && this.#observers.get(name) === observer) this.#observers.delete(name);
     };
   }
 
