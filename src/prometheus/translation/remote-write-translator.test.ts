@@ -363,6 +363,12 @@ describe("metadata", () => {
     const points = translator.metadata(metricsBatch(segment.layout.origin.points(segment)));
     expect(points.map(({ name }) => name).sort()).toEqual(["c_seconds_total", "h_seconds", "i", "u"]);
   });
+
+  it("says nothing of a scraped histogram without a count, which never makes a point", () => {
+    const segment = testSegment([{ name: "h_sum", family: { name: "h", exposedName: "h_sum", type: "histogram" } }]);
+    const translator = createRemoteWriteTranslator(plain, segment.layout.identities);
+    expect(translator.metadata(metricsBatch([segment]))).toEqual([]);
+  });
 });
 
 it("names the same series after a sweep of the tables gave the numbers of what had left to others", () => {

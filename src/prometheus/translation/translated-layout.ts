@@ -120,10 +120,26 @@ class LayoutTranslator {
       groups,
       dropped: new Map(Array.from(this.#dropped, ([reason, rows]) => [reason, Uint32Array.from(rows).sort()])),
       resources: this.#resources(withTargetInfo),
-      metadata: distinctMetadata(
-        Array.from(this.#metrics.values(), (metric) => (typeof metric === "string" ? [] : [metric.metadata])).flat(),
-      ),
+      metadata: this.#metadata(groups),
     };
+  }
+
+  /** Of metrics that can leave: a histogram or summary without a count never makes a point. */
+  #metadata(groups: readonly TranslatedGroups[]): readonly MetricMetadata[] {
+    const { identities } = this.#source;
+    const counted = new Set<number>();
+    for (const { plan } of groups) {
+      for (const [group, series] of plan.layout.series.entries()) {
+        if (plan.counts[group] !== noRow) counted.add(identities.series.view(series)[2] as number);
+      }
+    }
+    const found: MetricMetadata[] = [];
+    for (const [id, metric] of this.#metrics) {
+      if (typeof metric === "string") continue;
+      const { type } = identities.metrics.get(id);
+      if ((type !== "histogram" && type !== "summary") || counted.has(id)) found.push(metric.metadata);
+    }
+    return distinctMetadata(found);
   }
 
   #groups(plan: GroupPlan, isHistogram: boolean): TranslatedGroups {
