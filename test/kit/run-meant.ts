@@ -1,24 +1,21 @@
-/** The differences to otelcol-contrib that are meant: faults that Millrace does not repeat. Each name stands in docs/differences.md. */
+/** The differences to otelcol-contrib that are meant: faults that Millrace does not repeat. Each name is a heading of docs/differences.md. */
 
 import type { MeantDifference, RunDifference } from "./run-compare.ts";
 
-/** Names of what `docs/differences.md` says about `millrace run`. */
+/** Headings of `docs/differences.md`. */
 const names = {
   zero: "A zero keeps its sign",
   first: "Of samples with the same labels and time the first is kept",
-  staleSum: "The `_sum` of a histogram gets its stale marker",
-  externalExemplars: "Exemplars survive external labels",
+  stale: "Staleness markers of histograms",
+  externalExemplars: "Exemplars beside external labels",
   instanceUrl: "An instance that is a URL",
-  emptyTexts: "An empty separator or replacement of a relabel rule is kept",
-  newline: "A label whose value is a line break is kept",
-  explicitTwice: "A series twice in one scrape with explicit times",
-  rename: "Type and metadata follow a metric through a rename",
-  brokenHistograms: "Broken histograms are dropped",
-  besideGauge: "Rows beside a gauge's family keep their names",
-  scopeInfo: "`otel_scope_info` is an ordinary metric",
-  textCreated: "A counter of a text page gets its start time from its `_created` row",
-  lastDeclaration: "The last TYPE and HELP line of a page counts",
-  droppedMetadata: "Metadata of a family whose points are dropped",
+  emptyTexts: "Empty separator and replacement of relabel rules",
+  rename: "Type and metadata follow a rename",
+  brokenHistograms: "Broken histograms and summaries",
+  besideGauge: "Undeclared rows beside a family",
+  scopeInfo: "otel_scope_info is an ordinary metric",
+  textCreated: "The start time of a text counter without _total",
+  lastDeclaration: "The last TYPE and HELP line counts",
 } as const;
 
 type CaseRule = (difference: RunDifference) => boolean;
@@ -37,7 +34,7 @@ const metric =
 export const meantDifferences: readonly MeantDifference[] = [
   { name: names.zero, covers: ({ peer, own, form }) => form === "series" && `${peer} ${own}` === "0 -0" },
   {
-    name: names.staleSum,
+    name: names.stale,
     covers: ({ key, peer, own, form }) =>
       form === "series" && peer === undefined && `${own}` === "stale" && /^[^{]*_sum\{/.test(key),
   },
@@ -66,19 +63,19 @@ export const meantDifferences: readonly MeantDifference[] = [
     ),
   },
   { name: names.emptyTexts, covers: inCases(["empty_separator", "empty_replacement"], metric(/^r\{/)) },
-  { name: names.newline, covers: inCases(["newline_label"], ({ key }) => key.includes("a\\nb")) },
+  { name: names.emptyTexts, covers: inCases(["newline_label"], ({ key }) => key.includes("a\\nb")) },
   {
-    name: names.explicitTwice,
+    name: names.first,
     covers: inCases(["two_times", "timestamps_honored"], metric(/^(twice|thrice|mixed|sometimes|target_info)\{/)),
   },
-  { name: names.explicitTwice, covers: inCases(["explicit_families"], metric(/^(m|old)(_[a-z]+)?\{/)) },
+  { name: names.first, covers: inCases(["explicit_families"], metric(/^(m|old)(_[a-z]+)?\{/)) },
   { name: names.rename, covers: inCases(["renamed_families"], metric(/^new_/)) },
   {
     name: names.brokenHistograms,
     covers: inCases(["broken_histograms"], ({ own, key }) => own === undefined && !/whole/.test(key)),
   },
   { name: names.brokenHistograms, covers: inCases(["spellings"], metric(/^h(_[a-z]+)?\{/)) },
-  { name: names.brokenHistograms, covers: inCases(["coming_histograms"], metric(/^h(_bucket)?\{/)) },
+  { name: names.stale, covers: inCases(["coming_histograms"], metric(/^h(_bucket)?\{/)) },
   { name: names.besideGauge, covers: inCases(["beside_gauge"], metric(/^level/)) },
   { name: names.besideGauge, covers: inCases(["types_and_units"], metric(/^flip/)) },
   { name: names.textCreated, covers: inCases(["created_in_text"], metric(/^plain\{/)) },
@@ -91,7 +88,6 @@ const meantMetadata: readonly (readonly [string, RegExp])[] = [
   [names.besideGauge, /^(level_|flip)/],
   [names.scopeInfo, /^otel_scope_info /],
   [names.lastDeclaration, /^(a|afterwards) (gauge|unknown) /],
-  [names.droppedMetadata, /^(countless (histogram|summary)|a histogram) /],
 ];
 
 /** The lines about metadata that no meant difference explains; the names of those that do are added to `seen`. */
