@@ -25,23 +25,28 @@ export function millrace(title: string, ...args: string[]): { title: string; fil
   return { title, file: bundledNode, args: [launcher, ...args] };
 }
 
+/** What `millrace agent` prints when it is ready, with its address. */
+export const agentReady = /Server is ready to receive web requests.*?url="?(http:\/\/[^\s"]+)/;
+
+/** The command line of `millrace agent` with the file, on a port of its choice. */
+export function agentCommand(folder: TempFolder, configFile: string, ...flags: string[]) {
+  return millrace(
+    "millrace agent",
+    "agent",
+    `--config.file=${configFile}`,
+    "--web.listen-address=127.0.0.1:0",
+    `--storage.agent.path=${folder.file("millrace-data")}`,
+    ...flags,
+  );
+}
+
 /** `millrace agent` with the file. */
 export async function startMillraceAgent(
   folder: TempFolder,
   configFile: string,
   ...flags: string[]
 ): Promise<RunningSubject> {
-  const { process: started, match } = await startProcess(
-    millrace(
-      "millrace agent",
-      "agent",
-      `--config.file=${configFile}`,
-      "--web.listen-address=127.0.0.1:0",
-      `--storage.agent.path=${folder.file("millrace-data")}`,
-      ...flags,
-    ),
-    /Server is ready to receive web requests.*?url="?(http:\/\/[^\s"]+)/,
-  );
+  const { process: started, match } = await startProcess(agentCommand(folder, configFile, ...flags), agentReady);
   return { process: started, url: match[1] ?? "", [Symbol.asyncDispose]: () => started[Symbol.asyncDispose]() };
 }
 
