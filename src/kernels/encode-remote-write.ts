@@ -148,7 +148,7 @@ export function encodeSamples(
       if (isStale) {
         view.setUint32(at + 1, 2, true);
         view.setUint32(at + 5, 0x7ff00000, true);
-      } else if (value !== value) {
+      } else if (Number.isNaN(value)) {
         view.setUint32(at + 1, 1, true);
         view.setUint32(at + 5, 0x7ff80000, true);
       } else view.setFloat64(at + 1, value, true);
