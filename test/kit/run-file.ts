@@ -12,6 +12,7 @@ export interface RunFile {
   readonly extensions?: Readonly<Record<string, unknown>>;
   /** Keys of `service` beside pipelines, extensions and metrics. */
   readonly service?: Readonly<Record<string, unknown>>;
+  readonly logLevel?: "debug" | "info";
   /** Of the own metrics; 0, which picks one, when left out. */
   readonly metricsPort?: number;
 }
@@ -28,7 +29,10 @@ export function runConfig(file: RunFile): string {
     service: {
       ...service,
       ...(extensions === undefined ? {} : { extensions: Object.keys(extensions) }),
-      telemetry: { metrics: { readers: [{ pull: { exporter: { prometheus: own } } }] } },
+      telemetry: {
+        logs: { level: file.logLevel ?? "info" },
+        metrics: { readers: [{ pull: { exporter: { prometheus: own } } }] },
+      },
       pipelines: {
         metrics: {
           receivers: ["prometheus"],

@@ -1,0 +1,152 @@
+/** The built command as a person and a script meet it: exit codes, messages, merged files, and how soon it scrapes. */
+
+import { describe, expect, it } from "vitest";
+import { stringify } from "yaml";
+import { PageExporter } from "../kit/page-exporter.ts";
+import { TestProcess } from "../kit/processes.ts";
+import { RecordingSink } from "../kit/recording-sink.ts";
+import { runConfig } from "../kit/run-file.ts";
+import { millrace, startMillraceAgent, startMillraceRun } from "../kit/subjects.ts";
+import { createTempFolder } from "../kit/temp.ts";
+
+/** Runs the command to its end in the folder. */
+async function run(cwd: string, ...args: string[]): Promise<{ code: number | null; output: string }> {
+  await using process = new TestProcess({ ...millrace("millrace", ...args), cwd });
+  const { code } = await process.ended;
+  return { code, output: process.output };
+}
+
+describe("the command", () => {
+  const good = runConfig({ exporters: { debug: {} } });
+  const files: Readonly<Record<string, string>> = {
+    "good.yaml": good,
+    "bad.yaml": [
+      "receivers:",
+      "  prometheus:",
+      "    config:",
+      "      global: {scrape_timeout: 10}",
+      "      scrape_configs:",
+      "        - job_name: a",
+      "          scrape_intervall: 15s",
+      "          relabel_configs: [{source_labels: [a], actoin: drop}]",
+      "processors:",
+      "  batch: {timeoutt: 1s}",
+      "exporters:",
+      "  debug: {verbosity: loud}",
+      "service:",
+      "  pipelines:",
+      "    metrics:",
+      "      receivers: [prometheus]",
+      "      processors: [batch, bach]",
+      "      exporters: [debug]",
+      "",
+    ].join("\n"),
+    "prometheus.yml": "scrape_configs:\n  - job_name: a\n",
+    "bad-prometheus.yml": "scrape_configs:\n  - job_nam: a\n  - job_name: b\n    scrape_interval: 1x\n",
+  };
+
+  it.each<{ args: string[]; code: number; output: RegExp }>([
+    { args: ["--version"], code: 0, output: /^millrace \d+\.\d+\.\d+\n$/ },
+    { args: ["--help"], code: 0, output: /Usage: millrace[\s\S]*agent[\s\S]*validate[\s\S]*components/ },
+    { args: ["agent", "--help"], code: 0, output: /--config\.file[\s\S]*--web\.listen-address/ },
+    { args: ["components"], code: 0, output: /receivers:\n {4}- name: prometheus\n/ },
+    { args: ["validate", "--config", "good.yaml"], code: 0, output: /^$/ },
+    { args: ["validate", "--config.file", "prometheus.yml"], code: 0, output: /^$/ },
+    {
+      args: ["validate", "--config.file=bad-prometheus.yml"],
+      code: 1,
+      output: /bad-prometheus\.yml:2:5[\s\S]*bad-prometheus\.yml:4:22/,
+    },
+    { args: ["agent", "--config.file=bad-prometheus.yml"], code: 1, output: /job_nam.*job_name/ },
+    { args: ["agent", "--config.file=absent.yml"], code: 1, output: /absent\.yml/ },
+    { args: ["run", "--config", "absent.yaml"], code: 1, output: /absent\.yaml/ },
+    {
+      args: ["run", "--config", "good.yaml", "--set", "exporters.debug.verbosity=loud"],
+      code: 1,
+      output: /exporters::debug::verbosity/,
+    },
+    { args: ["run"], code: 2, output: /--config/ },
+    { args: ["run", "--confg", "good.yaml"], code: 2, output: /unknown option '--confg'/ },
+    { args: ["agent", "--web.listen"], code: 2, output: /unknown option '--web\.listen'/ },
+    { args: ["agent", "--queue.max-size=lots"], code: 2, output: /--queue\.max-size: expected a size/ },
+    { args: ["agnet"], code: 2, output: /unknown command 'agnet'/ },
+  ])("$args ends with $code", async ({ args, code, output }) => {
+    using folder = createTempFolder("command");
+    for (const [name, text] of Object.entries(files)) folder.write(name, text);
+    expect(await run(folder.path, ...args)).toEqual({ code, output: expect.stringMatching(output) });
+  });
+
+  it("names every fault of a file at once, with its place and the nearest key", async () => {
+    using folder = createTempFolder("faults");
+    folder.write("bad.yaml", files["bad.yaml"] ?? "");
+    const { code, output } = await run(folder.path, "validate", "--config", "bad.yaml");
+    expect(code).toBe(1);
+    const job = "receivers::prometheus::config::scrape_configs[0]";
+    for (const [path, message, place] of [
+      [`${job}::scrape_intervall`, '"scrape_interval"', "7:11"],
+      [`${job}::relabel_configs[0]::actoin`, '"action"', "8:50"],
+      ["receivers::prometheus::config::global::scrape_timeout", "", "4:32"],
+      ["processors::batch::timeoutt", '"timeout"', "10:11"],
+      ["exporters::debug::verbosity", "", "12:22"],
+      ["service::pipelines::metrics::processors[1]", "bach", "17:27"],
+    ] as const) {
+      const line = output.split("\n").find((one) => one.startsWith(`${path}:`)) ?? output;
+      expect(line).toContain(`(bad.yaml:${place})`);
+      expect(line).toContain(message);
+    }
+    expect(output.trimEnd().split("\n")).toHaveLength(1 + 6);
+  });
+
+  it("merges files in order and sets keys over them", async () => {
+    using folder = createTempFolder("merge");
+    await using sink = await RecordingSink.start();
+    await using exporter = await PageExporter.start(1000);
+    exporter.add("metrics", () => ({ body: "merged 1\n" }));
+    const jobs = [{ job_name: "a", static_configs: [{ targets: [exporter.address] }] }];
+    const endpoint = (path: string) => ({ prometheus_remote_write: { endpoint: sink.url(path) } });
+    folder.write("one.yaml", runConfig({ global: { scrape_interval: "1m" }, jobs, exporters: endpoint("/one") }));
+    folder.write("two.yaml", stringify({ exporters: endpoint("/two") }));
+    await using _run = await startMillraceRun(
+      folder.file("one.yaml"),
+      ...["--config", folder.file("two.yaml")],
+      ...["--config", "yaml:exporters::prometheus_remote_write::external_labels: {from: text}"],
+      ...["--set", "receivers.prometheus.config.global.scrape_interval=200ms"],
+      ...["--set", "receivers.prometheus.config.global.scrape_timeout=200ms"],
+    );
+    await sink.path("/two").waitForSample({ __name__: "merged", from: "text" });
+    expect(sink.path("/one").requests).toEqual([]);
+  });
+
+  it("tells how soon targets are scheduled and what an idle process holds", async () => {
+    using folder = createTempFolder("start");
+    const jobs = Array.from({ length: 100 }, (_, i) => ({
+      job_name: `job_${i}`,
+      static_configs: [{ targets: [`127.0.0.1:${i + 1}`] }],
+    }));
+    const config = { global: { scrape_interval: "1h" }, scrape_configs: jobs };
+    const agentFile = folder.write("prometheus.yml", stringify(config));
+    const runFile = folder.write(
+      "config.yaml",
+      runConfig({
+        global: config.global,
+        jobs,
+        exporters: { prometheus_remote_write: { endpoint: "http://127.0.0.1:1" } },
+      }),
+    );
+    const agentStart = performance.now();
+    await using agent = await startMillraceAgent(folder, agentFile);
+    const agentMs = performance.now() - agentStart;
+    const runStart = performance.now();
+    await using collector = await startMillraceRun(runFile);
+    const runMs = performance.now() - runStart;
+    for (const [name, ms, process] of [
+      ["agent", agentMs, agent.process],
+      ["run", runMs, collector],
+    ] as const) {
+      const megabytes = (process.residentBytes() / 2 ** 20).toFixed(0);
+      // Told, not tested: how fast a machine is says nothing about the code.
+      console.log(`millrace ${name}: 100 targets scheduled ${ms.toFixed(0)} ms after exec, ${megabytes} MiB idle`);
+      expect(process.isRunning).toBe(true);
+    }
+  });
+});
