@@ -3,7 +3,7 @@
 import { type HashKey, hashBytes } from "../kernels/hash-bytes.ts";
 import { grownUint32, InternIndex, none } from "./intern-table.ts";
 
-/** Kernels read the arena four bytes at a time, a little over the end of the last entry. */
+/** Kernels read the arena eight bytes at a time, a little over the end of the last entry. */
 const spareBytes = 8;
 
 /** Bytes by number. Arena and offsets are exposed because kernels copy straight out of them; treat both as read-only. */

@@ -202,6 +202,25 @@ describe("requests", () => {
     }
   });
 
+  test("hold labels of every length, next to labels of every length", () => {
+    // Lengths around these have bytes that look like the end of a NaN to whoever copies eight at a time.
+    const lengths = [0, 1, 7, 8, 120, 127, 128, 16_360, 16_367, 16_370, 16_377, 16_383, 16_384, 32_760];
+    for (const [i, long] of lengths.entries()) {
+      const identities = new Identities();
+      const rows = Array.from({ length: 16 }, (_, n) => ({
+        labels: [
+          ["a", "b".repeat(1 + n)],
+          ["z", `${n}`.padEnd(1 + (n % 2 === 0 ? long : (lengths[(i + n) % lengths.length] ?? 0)), "y")],
+        ] as Label[],
+        value: n,
+        stale: false,
+        timestampMs: 1,
+      }));
+      const [request] = encodeAll(identities, [segmentOf(identities, rows)], boundless);
+      expect(readWriteRequest(request?.body ?? new Uint8Array()).series).toEqual(expectedSeries(rows));
+    }
+  });
+
   test("pass rows without a label set over", () => {
     const identities = new Identities();
     const rows = [1, 2, 3].map((n) => ({
