@@ -113,7 +113,7 @@ test("the content of every page equals that of a naive reader", () => {
         expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
       }
     }),
-    { numRuns: 1500 },
+    { numRuns: 900 },
   );
 });
 
