@@ -11,13 +11,15 @@ export default defineConfig({
             "test/{architecture,contract,golden,conformance}/**/*.test.ts",
             "test/*.test.ts",
           ],
+          // The command's own tests start a process per case: they belong to the end-to-end tests.
+          exclude: ["src/cli/**"],
           testTimeout: 30_000,
         },
       },
       {
         test: {
           name: "e2e",
-          include: ["test/e2e/**/*.test.ts"],
+          include: ["test/e2e/**/*.test.ts", "src/cli/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           maxWorkers: 1,

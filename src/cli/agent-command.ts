@@ -5,13 +5,11 @@ import { parseByteSize } from "../codec/yaml/field-types.ts";
 import type { AgentOptions } from "../collector/agent/agent-options.ts";
 import { ConfigError } from "../model/errors.ts";
 import { parsePromDuration } from "../prometheus/config/prom-duration.ts";
+import { exitUsage } from "./exit-codes.ts";
 import { runUntilSignal } from "./run-until-signal.ts";
-
-const exitUsage = 2;
 
 /** Flags of a Prometheus agent that are accepted and have nothing to do here. */
 const ignoredFlags = [
-  "--web.config.file <file>",
   "--web.read-timeout <duration>",
   "--web.max-connections <number>",
   "--web.route-prefix <path>",
@@ -45,6 +43,12 @@ export function addAgentCommand(program: Command): void {
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
     .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
     .option("--scrape.max-series <number>", "most series of one target", "1000000")
+    .option("--scrape.max-line-size <bytes>", "longest line of a page", "1MiB")
+    .option("--scrape.max-labels <number>", "most labels of one series", "512")
+    .option(
+      "--web.config.file <file>",
+      "TLS and passwords of the API come later: refused, so that nothing is open unasked",
+    )
     .option("--log.level <level>", "debug, info, warn or error", "info")
     .option("--log.format <format>", "logfmt or json", "logfmt");
   for (const flag of ignoredFlags) command.option(flag, "accepted, without effect");
@@ -71,6 +75,9 @@ async function runAgent(flags: Record<string, string | boolean>): Promise<number
     outputPaths: ["stderr"],
     initialFields: {},
   });
+  for (const name of ignoredFlags.map((text) => text.split(" ")[0] ?? "").filter((name) => isGiven(flags, name))) {
+    logger.warn("flag is accepted, but has no effect", { flag: name });
+  }
   const agent = new Agent(options, logger, systemClock);
   try {
     return await runUntilSignal(agent, logger);
@@ -79,10 +86,18 @@ async function runAgent(flags: Record<string, string | boolean>): Promise<number
   }
 }
 
+/** The parser of arguments names `--a.b-c` as `a.bC`. */
+function flagKey(name: string): string {
+  return name.replace(/^--/, "").replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase());
+}
+
+function isGiven(flags: Record<string, string | boolean>, name: string): boolean {
+  return flags[flagKey(name)] !== undefined;
+}
+
 function readOptions(flags: Record<string, string | boolean>): AgentOptions {
   const issues: { path: string; message: string }[] = [];
-  // The parser of arguments names `--a.b-c` as `a.bC`.
-  const flag = (name: string) => flags[name.replace(/-(\w)/g, (_, letter: string) => letter.toUpperCase())];
+  const flag = (name: string) => flags[flagKey(name)];
   const text = (name: string) => String(flag(name) ?? "");
   const read = <T>(name: string, expected: string, parse: (value: string) => T | undefined): T => {
     const value = parse(text(name));
@@ -105,10 +120,20 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     logFormat: read("log.format", "logfmt or json", oneOf("logfmt", "json")),
     externalUrl: text("web.external-url"),
     maxBodyBytes: read("scrape.max-body-size", "a size like 256MiB", parseByteSize),
-    maxSeriesPerTarget: read("scrape.max-series", "a positive number", (value) =>
-      /^[1-9]\d{0,8}$/.test(value) ? Number(value) : undefined,
-    ),
+    maxSeriesPerTarget: read("scrape.max-series", "a positive number", parseCount),
+    maxLineBytes: read("scrape.max-line-size", "a size like 1MiB", parseByteSize),
+    maxLabels: read("scrape.max-labels", "a positive number", parseCount),
   };
+  if (flag("web.config.file") !== undefined) {
+    issues.push({
+      path: "--web.config.file",
+      message: "TLS and passwords of the API come in a later version of Millrace",
+    });
+  }
   if (issues.length > 0) throw new ConfigError(issues);
   return options;
+}
+
+function parseCount(text: string): number | undefined {
+  return /^[1-9]\d{0,8}$/.test(text) ? Number(text) : undefined;
 }

@@ -18,4 +18,6 @@ export interface AgentOptions {
   /** Millrace's own bounds on scraped pages. */
   readonly maxBodyBytes: number;
   readonly maxSeriesPerTarget: number;
+  readonly maxLineBytes: number;
+  readonly maxLabels: number;
 }

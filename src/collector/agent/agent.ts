@@ -7,7 +7,6 @@ import { type ConfigIssue, ConsumeError, formatConfigIssue, toError } from "../.
 import { Identities } from "../../model/identities.ts";
 import type { PrometheusConfig, RemoteWriteConfig } from "../../prometheus/config/types.ts";
 import type { MetadataEntry } from "../../prometheus/remote-write/encode-request.ts";
-import { defaultOwnLimits } from "../../prometheus/scrape/scrape-environment.ts";
 import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
 import { createScrapeManager } from "../../prometheus/scrape/scrape-service.ts";
 import { createDiscoveryMetrics } from "../discovery-metrics.ts";
@@ -56,7 +55,12 @@ export class Agent {
       log,
       metrics: scrapeMetrics,
       discoveryMetrics: createDiscoveryMetrics(this.registry),
-      ownLimits: { ...defaultOwnLimits, bodyBytes: options.maxBodyBytes, seriesPerTarget: options.maxSeriesPerTarget },
+      ownLimits: {
+        bodyBytes: options.maxBodyBytes,
+        lineBytes: options.maxLineBytes,
+        seriesPerTarget: options.maxSeriesPerTarget,
+        labelsPerSeries: options.maxLabels,
+      },
       userAgent: userAgent(),
       env: options.env,
       externalLabels: [],
@@ -231,6 +235,7 @@ export class Agent {
   /** Finishes scrapes, delivers what is queued until the flush deadline, closes everything. Works twice. */
   async shutdown(): Promise<void> {
     if (this.#state === "stopping") return;
+    const wasReady = this.#state === "ready";
     this.#state = "stopping";
     clearInterval(this.#sweeper);
     const deadline = AbortSignal.timeout(this.options.flushDeadlineMs);
@@ -238,7 +243,7 @@ export class Agent {
     await this.#scrapes.close(deadline);
     await Promise.all([...this.#ending, ...this.#endpoints.map((endpoint) => endpoint.shutdown(deadline))]);
     await this.#server.close();
-    this.log.info("See you next time!");
+    if (wasReady) this.log.info("See you next time!");
   }
 
   #observeAgent(): void {

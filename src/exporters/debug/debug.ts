@@ -28,7 +28,7 @@ export default defineExporter({
       sampling_initial: count().default(2).describe("Batches shown in each second before sampling sets in."),
       sampling_thereafter: count()
         .default(1)
-        .describe("Of the further batches of a second every so manieth is shown; 1 shows all, 0 none."),
+        .describe("Of the further batches of a second every n-th is shown; 1 shows all, 0 none."),
       use_internal_logger: z
         .boolean()
         .default(true)
