@@ -22,7 +22,12 @@ export interface MeantDifference {
   readonly covers: (difference: RunDifference) => boolean;
 }
 
-/** Slots of a case that both scraped exactly once, as did they the one before. */
+/** What a scrape leads to depends on this many before it: series that it adds again, markers. */
+const remembered = 2;
+/** Pages carry explicit timestamps that are this many slots old at most. */
+const latest = 4;
+
+/** Slots of a case that both scraped exactly once, as they did the ones that what they wrote there depends on. */
 export function cleanSlots(
   name: string,
   slots: number,
@@ -38,11 +43,12 @@ export function cleanSlots(
     }
     return counts;
   });
+  const once = (slot: number) => scrapes.every((counts) => counts.get(slot) === 1);
+  const all = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i).every(once);
   const clean = new Set<string>();
   for (let slot = 0; slot < slots; slot++) {
-    if (!scrapes.every((counts) => counts.get(slot) === 1 && counts.get(slot - 1) === 1)) continue;
-    clean.add(String(slot));
-    clean.add(`@${slot}`);
+    if (all(slot - remembered, slot)) clean.add(String(slot));
+    if (slot + latest < slots && all(slot - remembered, slot + latest)) clean.add(`@${slot}`);
   }
   return clean;
 }

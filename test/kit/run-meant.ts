@@ -100,6 +100,9 @@ export function unexplainedMetadata(lines: readonly string[], seen: Set<string>)
   });
 }
 
+/** What observations leave out: each program names its own version. */
+export const scopeVersionName = "The version of the receiver's scope";
+
 /** All names, for the check that the documentation has them. */
 export const meantNames: readonly string[] = Object.values(names);
 
