@@ -9,7 +9,8 @@ import { compareMetadata } from "../kit/compare.ts";
 import { PageExporter } from "../kit/page-exporter.ts";
 import { missingPeers } from "../kit/peers.ts";
 import { RecordingSink } from "../kit/recording-sink.ts";
-import { besideGauge, brokenHistograms, gaugeHistograms, runCases } from "../kit/run-cases.ts";
+import { brokenHistograms, gaugeHistograms, runCases } from "../kit/run-cases.ts";
+import { besideGauge } from "../kit/run-cases-labels.ts";
 import {
   cleanSlots,
   compareObservations,
