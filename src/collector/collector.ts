@@ -51,6 +51,7 @@ export class Collector {
       meter: this.registry,
       clock,
       version: productVersion(),
+      env: options.env,
       retireDeadlineMs: options.shutdownTimeoutMs,
     });
     this.#ownMetrics = new OwnMetrics(this.registry, log);

@@ -47,6 +47,11 @@ export interface CreateContext<C> {
   readonly clock: Clock;
   readonly host: Host;
   /**
+   * Set when a reload puts this component into the place of another with the same id: settles when that one has drained.
+   * An exporter that keeps series in order sends nothing before.
+   */
+  readonly after?: Promise<void> | undefined;
+  /**
    * Runs a loop in the background: started at start, aborted and awaited at shutdown; a loop that throws becomes a
    * permanent status of the component, never the end of the process.
    */

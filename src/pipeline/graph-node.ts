@@ -30,6 +30,7 @@ export interface GraphEnvironment {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly version: string;
+  readonly env?: Readonly<Record<string, string | undefined>> | undefined;
 }
 
 /** Where an instance stands: a processor has one instance in each pipeline, a connector one for each pair of signals. */
@@ -60,6 +61,7 @@ export class GraphNode {
   #status: ComponentStatus = { state: "ok", message: "" };
   #isClosed = false;
   #retired: Promise<void> | undefined;
+  readonly #end = Promise.withResolvers<void>();
   #inFlight = 0;
   #wakeIdle: () => void = () => {};
   #lastUnexpected: { readonly message: string; readonly atMs: number } | undefined;
@@ -70,6 +72,7 @@ export class GraphNode {
     place: NodePlace,
     environment: GraphEnvironment,
     host: Omit<Host, "reportStatus">,
+    predecessor?: GraphNode | undefined,
   ) {
     this.#setup = setup;
     this.place = place;
@@ -91,11 +94,13 @@ export class GraphNode {
       clock: environment.clock,
       host: {
         version: host.version,
+        env: environment.env,
         extension: (id) => host.extension(id),
         isReady: () => host.isReady(),
         statuses: () => host.statuses(),
         reportStatus: (status) => this.#report(status),
       },
+      after: predecessor?.ended,
       spawn: (name, loop) => this.#loops.add(name, loop),
     };
     try {
@@ -109,6 +114,11 @@ export class GraphNode {
 
   get setup(): ComponentSetup {
     return this.#setup;
+  }
+
+  /** Settles when the component has ended. */
+  get ended(): Promise<void> {
+    return this.#end.promise;
   }
 
   get status(): ComponentStatus {
@@ -187,6 +197,7 @@ export class GraphNode {
     }
     this.#isClosed = true;
     this.#meter.removeObservers();
+    this.#end.resolve();
   }
 
   /** Resolves when no batch is in the component, or after a grace, or at the deadline. */

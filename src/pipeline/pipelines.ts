@@ -160,7 +160,7 @@ export class Pipelines {
     const source = (component: ComponentSetup, place: NodePlace): GraphNode => {
       const kept = old?.nodes.get(place.key);
       if (kept !== undefined && (kept.isSameAs(component) || kept.canBecome(component))) return kept;
-      const node = new GraphNode(component, place, this.#options, this.#host);
+      const node = new GraphNode(component, place, this.#options, this.#host, kept);
       fresh.add(node);
       return node;
     };

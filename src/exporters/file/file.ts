@@ -25,12 +25,13 @@ export default defineExporter({
     return config;
   },
 
-  create({ id, config, clock, log, host }) {
+  create({ id, config, clock, log, host, after }) {
     const path = `exporters::${id}::path`;
     const file = new RotatingFile(
       config.path,
       {
-        append: config.append || config.rotation !== undefined,
+        // What a reload replaces may still be writing: its file goes on.
+        append: config.append || config.rotation !== undefined || after !== undefined,
         directoryMode: config.create_directory ? Number.parseInt(config.directory_permissions, 8) : undefined,
         rotation: config.rotation,
       },

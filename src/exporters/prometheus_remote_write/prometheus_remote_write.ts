@@ -26,7 +26,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
   config: remoteWriteSchema,
   complete: completeRemoteWrite,
 
-  create({ id, config, identities, log, meter, clock, host }) {
+  create({ id, config, identities, log, meter, clock, host, after }) {
     const metrics = createExporterMetrics(meter, log, clock, id);
     const translator = createRemoteWriteTranslator(translation(config), identities);
     const client = createHttpClient(httpClientConfig(config), {
@@ -46,6 +46,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
       now: clock.now,
       sleep: clock.sleep,
       random: Math.random,
+      startAfter: after,
       options: {
         maxInFlight: config.max_batch_request_parallelism ?? queue.num_consumers,
         maxSamplesPerSend,

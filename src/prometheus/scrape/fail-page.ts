@@ -27,8 +27,8 @@ export function failPage(
 ): { error: PageError; added: ReadonlySet<number> } {
   const { scan, edit, addedBefore } = page;
   const reason = cause instanceof DecodeError ? "parse" : cause.reason;
-  // Of a page over `sample_limit` only the series within the limit were taken.
-  const limit = reason === "sample_limit" ? page.sampleLimit : Number.POSITIVE_INFINITY;
+  // Of a page over `sample_limit` only the series within the limit were taken, of one over our own limits none.
+  const limit = reason === "sample_limit" ? page.sampleLimit : reason === "own_limit" ? 0 : Number.POSITIVE_INFINITY;
   const added = new Set<number>();
   const seen = new Set<number>();
   const timed = new Set<number>();

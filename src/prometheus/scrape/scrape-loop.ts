@@ -1,5 +1,6 @@
 /** Scrapes one target at its interval and hands every scrape on as one batch: page, stale markers, report. */
 
+import { setImmediate } from "node:timers/promises";
 import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
 import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
@@ -69,6 +70,9 @@ export interface ScrapeLoopState {
 
 /** A scrape this near to its due time carries the due time (Prometheus: 2 ms, at most 1 % of the interval). */
 const timestampToleranceMs = 2;
+
+/** Reading a page holds the process up no longer than this at a time. */
+const longestStepMs = 10;
 
 interface Attempt {
   readonly content: PageContent | undefined;
@@ -143,8 +147,8 @@ export class ScrapeLoop {
   }
 
   /** Label sets that are remembered though they may not be live. */
-  get rememberedLabelSets(): Uint32Array {
-    return this.#times.labelSets;
+  get rememberedLabelSets(): readonly Uint32Array[] {
+    return [this.#times.labelSets, this.#parts.page.pendingLabelSets];
   }
 
   /** Layouts that the loop will use again; the sweep of the tables keeps them. */
@@ -223,13 +227,13 @@ export class ScrapeLoop {
       return failedAttempt(error, isTooLarge ? -1 : 0);
     }
     try {
-      return this.#readPage(fetched);
+      return await this.#readPage(fetched);
     } finally {
       fetched.release();
     }
   }
 
-  #readPage({ page, length, contentType }: FetchedPage): Attempt {
+  async #readPage({ page, length, contentType }: FetchedPage): Promise<Attempt> {
     // An empty page is a success whatever its type says.
     if (length === 0) return emptyAttempt;
     const format = formatOfContentType(contentType, this.#parts.settings.fallbackProtocol);
@@ -238,7 +242,7 @@ export class ScrapeLoop {
     const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;
     parser.reset(page, length);
     try {
-      const content = this.#parts.page.read(page, length, parser, isOpenMetrics);
+      const content = await this.#inSteps(this.#parts.page.readInSteps(page, length, parser, isOpenMetrics));
       const problem = this.#learn(content.layout);
       if (problem !== undefined) return failedAttempt(new Error(problem), length);
       if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
@@ -257,6 +261,19 @@ export class ScrapeLoop {
       return this.#failedPage(caught, length);
     } finally {
       parser.reset(Buffer.alloc(0), 0);
+    }
+  }
+
+  /** Runs the steps of reading a page, and lets everything else in the process go on between them. */
+  async #inSteps(steps: Generator<void, PageContent>): Promise<PageContent> {
+    const { monotonic } = this.#parts;
+    let since = monotonic();
+    for (;;) {
+      const step = steps.next();
+      if (step.done) return step.value;
+      if (monotonic() - since < longestStepMs) continue;
+      await setImmediate();
+      since = monotonic();
     }
   }
 

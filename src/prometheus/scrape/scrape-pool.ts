@@ -70,7 +70,8 @@ export class ScrapePool {
 
   /** Label sets that loops remember though they may not be live: their numbers must not be given to others. */
   *rememberedLabelSets(): Iterable<Uint32Array> {
-    for (const { loop } of this.#loops.values()) yield loop.rememberedLabelSets;
+    for (const { loop } of this.#loops.values()) yield* loop.rememberedLabelSets;
+    for (const loop of this.#leaving) yield* loop.rememberedLabelSets;
   }
 
   get dropped(): readonly SortedLabels[] {

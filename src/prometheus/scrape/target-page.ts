@@ -10,8 +10,10 @@ import { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import { countAdded } from "./count-added.ts";
 import { failPage } from "./fail-page.ts";
+import { followsTemplate } from "./follows-template.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import type { PageContent, PageLimits } from "./page-content.ts";
+import { hasMoreLines, linesPerStep, tooManySeries } from "./page-size.ts";
 import {
   blockRepeats,
   emptyTemplate,
@@ -46,6 +48,8 @@ export class TargetPage {
   #metadataVersion = 0;
   #starts = new Uint32Array(0);
   #seen = new Uint8Array(0);
+  /** The page under way, where it differs from the template. */
+  #edit: PageEdit | undefined;
   /** Series that the last page had added when it failed: they do not count as added again. */
   #addedByFailed: ReadonlySet<number> = noLabelSets;
 
@@ -78,18 +82,29 @@ export class TargetPage {
     this.#limits = { ...this.#limits, samples };
   }
 
-  /** Bytes that the cache of the page holds. */
-  get byteLength(): number {
-    const { text, ends, seriesStarts, rows, outcomes } = this.#template;
-    const lists = ends.byteLength + seriesStarts.byteLength + (rows?.byteLength ?? 0) + (outcomes?.byteLength ?? 0);
-    return text.byteLength + lists + this.#layout.length * 8;
-  }
-
   /**
    * Reads `page[0..length)` with a parser of its format. Throws PageError when the page as a whole is refused; the
    * cache then stays as it was.
    */
   read(page: Buffer, length: number, parser: ExpositionParser, isOpenMetrics: boolean): PageContent {
+    const steps = this.readInSteps(page, length, parser, isOpenMetrics);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    return step.value;
+  }
+
+  /** Label sets of the page under way, which nothing else names yet. */
+  get pendingLabelSets(): Uint32Array {
+    return Uint32Array.from(this.#edit?.newLines ?? [], (line) => line.labelSet);
+  }
+
+  /** The same in steps of some milliseconds, so that others can go on between them; pages that are known take one. */
+  *readInSteps(
+    page: Buffer,
+    length: number,
+    parser: ExpositionParser,
+    isOpenMetrics: boolean,
+  ): Generator<void, PageContent> {
     const { metadata } = this;
     const template = this.#template;
     const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
@@ -103,17 +118,17 @@ export class TargetPage {
     const begin = () => this.#beginScan(page, length, isOpenMetrics);
     // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
     const isClean = usesKernel && !template.hasRepeats;
-    const content = this.#readChanged(isClean ? scan : begin(), parser, usesKernel, isClean);
-    return content ?? (this.#readChanged(begin(), parser, false, false) as PageContent);
+    const content = yield* this.#readChanged(isClean ? scan : begin(), parser, usesKernel, isClean);
+    return content ?? ((yield* this.#readChanged(begin(), parser, false, false)) as PageContent);
   }
 
   /** Reads a page that differs; undefined when the comments that the kernel passed over matter. Throws PageError. */
-  #readChanged(
+  *#readChanged(
     scan: PageScan,
     parser: ExpositionParser,
     usesKernel: boolean,
     isBegun: boolean,
-  ): PageContent | undefined {
+  ): Generator<void, PageContent | undefined> {
     const { metadata } = this;
     const template = this.#template;
     if (!isBegun) blockRepeats(template, scan.seen);
@@ -121,8 +136,10 @@ export class TargetPage {
     const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, moved: false };
     if (scan.line > 0) edit.order.push({ from: 0, to: scan.line });
     metadata.beginPage();
+    this.#edit = edit;
     try {
-      this.#readLines(scan, parser, edit, usesKernel);
+      if (hasMoreLines(scan.page, scan.length, this.#limits.series)) throw tooManySeries(this.#limits.series);
+      yield* this.#readLines(scan, parser, edit, usesKernel);
       if (usesKernel && metadata.isContradictory) {
         metadata.rollback();
         return undefined;
@@ -134,6 +151,8 @@ export class TargetPage {
     } catch (error) {
       metadata.rollback();
       throw this.#failure(error, scan, edit);
+    } finally {
+      this.#edit = undefined;
     }
   }
 
@@ -195,19 +214,25 @@ export class TargetPage {
   }
 
   /** Line by line from where the kernel stopped, with the kernel tried again after each line. */
-  #readLines(scan: PageScan, parser: ExpositionParser, edit: PageEdit, usesKernel: boolean): void {
+  *#readLines(
+    scan: PageScan,
+    parser: ExpositionParser,
+    edit: PageEdit,
+    usesKernel: boolean,
+  ): Generator<void, undefined> {
     const template = this.#template;
     let index: LineIndex | undefined;
     // Lines that the kernel read since the parser last knew the TYPE line in force, which tells how `le` is written.
     const unread: LineRun[] = scan.line > 0 ? [{ from: 0, to: scan.line }] : [];
     parser.setState("");
-    for (;;) {
+    for (let slowLines = 1; ; slowLines++) {
+      if (slowLines % linesPerStep === 0) yield;
       const lineStart = scan.offset;
       parser.seek(lineStart);
       const kind = this.#nextSeries(scan, parser, () => {
         unread.length = 0;
       });
-      if (kind === "end") break;
+      if (kind === "end") return;
       if (
         parser.offset - lineStart > this.#limits.lineBytes &&
         parser.offset - parser.seriesStart > this.#limits.lineBytes
@@ -286,7 +311,7 @@ export class TargetPage {
       );
     }
     if (edit.samples > this.#limits.series) {
-      throw new ScrapeError("own_limit", `more series than the limit of ${this.#limits.series}`);
+      throw tooManySeries(this.#limits.series);
     }
     const { repeatedSets } = this.#template;
     const repeated =
@@ -318,20 +343,6 @@ export class TargetPage {
     scan.timestamps[row] = timestampMs;
   }
 
-  /** Every line of the template was there in its place and as it was; only values needed the slow path. */
-  #followsTemplate(scan: PageScan, edit: PageEdit): boolean {
-    const template = this.#template;
-    if (edit.moved || edit.newLines.length > 0 || edit.samples !== template.lines || template.lines === 0) return false;
-    for (const entry of edit.order) {
-      if (!("line" in entry)) continue;
-      const from = entry.line === 0 ? 0 : (template.ends[entry.line - 1] as number);
-      const size = (template.ends[entry.line] as number) - from;
-      if (entry.valueStart - entry.start !== size) return false;
-      for (let i = 0; i < size; i++) if (scan.page[entry.start + i] !== template.text[from + i]) return false;
-    }
-    return this.#isTail(scan.page, scan.offset, scan.length);
-  }
-
   #exemplarRows(edit: PageEdit): SampleExemplar[] {
     const { rows } = this.#template;
     return edit.exemplars.map(({ line = 0, exemplar }) => ({
@@ -342,7 +353,12 @@ export class TargetPage {
 
   #changed(scan: PageScan, edit: PageEdit): PageContent {
     const familiesChanged = this.metadata.version !== this.#metadataVersion;
-    if (!familiesChanged && this.#isWithinLimit() && this.#followsTemplate(scan, edit)) {
+    if (
+      !familiesChanged &&
+      this.#isWithinLimit() &&
+      followsTemplate(this.#template, scan, edit) &&
+      this.#isTail(scan.page, scan.offset, scan.length)
+    ) {
       this.#addedByFailed = noLabelSets;
       return { ...this.#unchanged(scan), exemplars: this.#exemplarRows(edit) };
     }
