@@ -177,5 +177,11 @@ export function segmentBytes(segment: MetricsSegment): number {
   if (segment.kind === "histogram")
     return base + rows * 30 + segment.bucketCounts.byteLength + segment.bounds.byteLength;
   if (segment.kind === "summary") return base + rows * 20 + segment.quantiles.byteLength * 2;
-  return base + rows * 200;
+  return base + rows * 120 + bucketBytes(segment.positive) + bucketBytes(segment.negative);
+}
+
+function bucketBytes(halves: readonly ExponentialBuckets[]): number {
+  let bytes = 0;
+  for (const { counts } of halves) bytes += 40 + counts.byteLength;
+  return bytes;
 }
