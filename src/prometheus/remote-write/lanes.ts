@@ -144,7 +144,8 @@ export class Lanes {
   drain(): QueuedSegment[] {
     const items: QueuedSegment[] = [];
     for (const lane of this.#lanes) {
-      items.push(...lane.queue.slice(lane.head));
+      // One by one: as arguments of one call, a long outage's queue would not fit on the stack.
+      for (let i = lane.head; i < lane.queue.length; i++) items.push(lane.queue[i] as QueuedSegment);
       lane.queue.length = 0;
       lane.head = 0;
       lane.rows = 0;
