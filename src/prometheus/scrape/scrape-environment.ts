@@ -42,6 +42,10 @@ export interface ScrapeEnvironment {
   readonly ownLimits: OwnLimits;
   /** Set on every series over its own labels (the Collector's receiver); empty in an agent, which adds them on egress. */
   readonly externalLabels: readonly Label[];
+  /** How much later than its place in the interval every target begins. */
+  readonly initialOffsetMs?: number | undefined;
+  /** Scrape every target once more when the process ends. */
+  readonly scrapeOnShutdown?: boolean | undefined;
   createFetcher(config: ScrapeConfig): PageFetcher;
   createOrigin(target: ScrapeTarget, resolved: ResolvedTarget): ScrapeOrigin;
   /** Whether somebody downstream reads series the OTLP way, so that every row needs a job and an instance. */

@@ -277,6 +277,17 @@ describe("the schedule", () => {
     expect(kit.clock.sleepers).toBe(0);
   });
 
+  test("begins later by initial_scrape_offset, and keeps that place", async () => {
+    const kit = createLoopKit({ target: { hash: 0 }, settings: { initialOffsetMs: 3000 } });
+    kit.answer = () => page("a 1");
+    const stop = new AbortController();
+    const running = kit.loop.run(stop.signal, new AbortController().signal);
+    await kit.clock.advance(15_000);
+    stop.abort();
+    await running;
+    expect(kit.batches.map((lines) => lines[0])).toEqual(["a 1 @1003000", "a 1 @1013000"]);
+  });
+
   test("of the ticks that a slow scrape missed one is made up for, and the grid stays", async () => {
     const kit = createLoopKit();
     let scrapes = 0;

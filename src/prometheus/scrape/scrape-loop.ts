@@ -33,6 +33,8 @@ export interface ScrapeSettings {
   readonly extraScrapeMetrics: boolean;
   /** Set on every report series, over the target's labels. */
   readonly externalLabels: readonly Label[];
+  /** Added to the first due time (the Collector's `initial_scrape_offset`); 0 unless given. */
+  readonly initialOffsetMs?: number | undefined;
 }
 
 export interface ScrapeLoopParts {
@@ -172,6 +174,7 @@ export class ScrapeLoop {
     let due = start - (start % intervalMs) + offsetMs;
     // A loop that goes on for another may have had this tick already.
     if (due < start || due <= this.#status.lastScrapeMs) due += intervalMs;
+    due += this.#parts.settings.initialOffsetMs ?? 0;
     while (!stop.aborted) {
       this.#nextDueMs = due;
       const wait = due - this.#parts.now();

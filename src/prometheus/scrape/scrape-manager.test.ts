@@ -42,7 +42,7 @@ afterEach(async () => {
 
 const pageOf = "a 1\nb 1\n";
 
-function createKit(): Kit {
+function createKit(more: { scrapeOnShutdown?: boolean } = {}): Kit {
   const clock = createFakeClock(1_000_000_000);
   const identities = new Identities();
   const metrics = recordMetrics();
@@ -58,6 +58,7 @@ function createKit(): Kit {
       ownLimits: defaultOwnLimits,
       externalLabels: [],
       readsOtlp: false,
+      ...more,
       createFetcher: () => {
         kit.fetchers++;
         const fetcher = answering((target, signal) => {
@@ -329,6 +330,17 @@ describe("shutdown", () => {
     await Promise.all([kit.manager.close(deadline), kit.manager.close(deadline)]);
     await kit.clock.advance(60_000);
     expect([staleOf(kit), kit.clock.sleepers, kit.fetchers]).toEqual([[], 0, 0]);
+  });
+
+  test("scrapes every target once more with scrape_on_shutdown, but not when a job is removed", async () => {
+    const kit = createKit({ scrapeOnShutdown: true });
+    await kit.apply(job("x", "'h1:1'") + job("y", "'h2:1'"));
+    await kit.clock.advance(10_000);
+    const before = kit.scrapes.length;
+    await kit.apply(job("x", "'h1:1'"));
+    expect(kit.scrapes.length).toBe(before);
+    await kit.manager.close(new AbortController().signal);
+    expect(kit.scrapes.slice(before)).toEqual([`h1:1 @${kit.clock.now()}`]);
   });
 
   test("lets a scrape under way finish before the deadline, and cuts it off there", async () => {

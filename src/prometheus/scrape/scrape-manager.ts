@@ -77,7 +77,7 @@ export class ScrapeManager {
     if (deadline.aborted) kill();
     deadline.addEventListener("abort", kill, { once: true });
     await this.#discovery.close();
-    await Promise.all([...this.#pools.values()].map((pool) => pool.stop()));
+    await Promise.all([...this.#pools.values()].map((pool) => pool.stop(true)));
     this.#kill.abort();
     await Promise.all(this.#endings);
     deadline.removeEventListener("abort", kill);

@@ -107,12 +107,16 @@ export class ScrapePool {
   }
 
   /** Stops all loops; scrapes under way are awaited. No stale markers: the job is gone, or the process ends. */
-  stop(): Promise<void> {
+  stop(isShutdown = false): Promise<void> {
     return this.#change(async () => {
       const running = [...this.#loops.values()];
       this.#loops = new Map();
       for (const { stop } of running) stop.abort();
       await Promise.all(running.map(({ done }) => done));
+      if (isShutdown && this.#environment.scrapeOnShutdown === true) {
+        const nowMs = this.#environment.clock.now();
+        await Promise.all(running.map(({ loop }) => loop.scrape(nowMs, this.#kill)));
+      }
       await this.#fetcher.close();
     });
   }
@@ -214,6 +218,7 @@ export class ScrapePool {
         sampleLimit: this.#config.sampleLimit,
         extraScrapeMetrics: this.#config.extraScrapeMetrics,
         externalLabels: this.#environment.externalLabels,
+        initialOffsetMs: this.#environment.initialOffsetMs,
       },
       fetcher: this.#fetcher,
       page,

@@ -40,6 +40,8 @@ export interface ScrapeServiceParts {
   readonly trimMetricSuffixes: boolean;
   /** Whether series are read the OTLP way downstream. */
   readonly readsOtlp: boolean;
+  readonly initialOffsetMs?: number | undefined;
+  readonly scrapeOnShutdown?: boolean | undefined;
   readonly deliver: (batch: MetricsBatch) => Promise<void>;
 }
 
@@ -61,6 +63,8 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       clock,
       ownLimits: parts.ownLimits,
       readsOtlp: parts.readsOtlp,
+      initialOffsetMs: parts.initialOffsetMs,
+      scrapeOnShutdown: parts.scrapeOnShutdown,
       externalLabels: parts.externalLabels,
       createFetcher: (config) =>
         new HttpPageFetcher({

@@ -34,12 +34,14 @@ export const prometheusSchema = z.strictObject({
     .boolean()
     .default(false)
     .describe("Cuts type and unit suffixes from metric names, where the page declares them."),
-  scrape_on_shutdown: z.boolean().default(false).describe("Accepted; no last scrape is made at shutdown."),
+  scrape_on_shutdown: z.boolean().default(false).describe("Scrapes every target once more when the process ends."),
   discovery_reload_on_startup: z
     .boolean()
     .default(false)
-    .describe("Accepted; discovered targets are always scraped from the start."),
-  initial_scrape_offset: duration().default(0).describe("Accepted; scrapes are spread over their interval by hash."),
+    .describe("Discovered targets are always scraped from the start; true is how it is."),
+  initial_scrape_offset: duration()
+    .default(0)
+    .describe("How much later than its place in the interval a target is scraped first."),
   limits: limitsSchema
     .prefault({})
     .describe(
@@ -74,14 +76,12 @@ export function completePrometheus(
       at: at("target_allocator"),
     });
   }
-  for (const key of [
-    "scrape_on_shutdown",
-    "discovery_reload_on_startup",
-    "initial_scrape_offset",
-    "api_server",
-  ] as const) {
-    if (config[key] === undefined || config[key] === false || config[key] === 0) continue;
-    section.notice({ path: formatPath(path(key)), message: "accepted, but has no effect yet", at: at(key) });
+  if (config.api_server !== undefined && config.api_server !== null) {
+    section.notice({
+      path: formatPath(path("api_server")),
+      message: "accepted, but has no effect yet",
+      at: at("api_server"),
+    });
   }
   const node = section.node === undefined ? undefined : nodeAt(section.node, ["config"]);
   if (node === undefined || (node.kind === "scalar" && node.value === null)) {

@@ -37,11 +37,9 @@ export default defineReceiver<PrometheusReceiverConfig>({
 });
 
 function sharedSettings(config: PrometheusReceiverConfig): string {
-  return JSON.stringify([
-    scrapeConfiguration(config).global.externalLabels,
-    config.limits,
-    config.trim_metric_suffixes,
-  ]);
+  const { limits, trim_metric_suffixes, initial_scrape_offset, scrape_on_shutdown } = config;
+  const { externalLabels } = scrapeConfiguration(config).global;
+  return JSON.stringify([externalLabels, limits, trim_metric_suffixes, initial_scrape_offset, scrape_on_shutdown]);
 }
 
 function createManager(
@@ -68,6 +66,8 @@ function createManager(
     scopeVersion: host.version,
     trimMetricSuffixes: config.trim_metric_suffixes,
     readsOtlp: true,
+    initialOffsetMs: config.initial_scrape_offset,
+    scrapeOnShutdown: config.scrape_on_shutdown,
     deliver: async (batch) => {
       const rows = countRows(batch);
       try {
