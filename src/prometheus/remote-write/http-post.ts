@@ -35,11 +35,18 @@ export function createPost(client: () => HttpClient, url: URL, headers: Readonly
   };
 }
 
+/** The first line of the body. A body that breaks or hangs changes nothing: the status is the answer. */
 async function readReason(body: AsyncIterable<Buffer>): Promise<string> {
-  let text = "";
-  for await (const chunk of body) {
-    text += chunk.subarray(0, maxReasonBytes - text.length).toString("utf8");
-    if (text.length >= maxReasonBytes) break;
+  const chunks: Buffer[] = [];
+  let left = maxReasonBytes;
+  try {
+    for await (const chunk of body) {
+      chunks.push(chunk.subarray(0, left));
+      left -= chunk.length;
+      if (left <= 0) break;
+    }
+  } catch {
+    // What came of it is the reason.
   }
-  return text.trim().split("\n")[0] ?? "";
+  return Buffer.concat(chunks).toString("utf8").trim().split("\n")[0]?.trim() ?? "";
 }
