@@ -9,18 +9,9 @@ import { productVersion } from "../version.ts";
 import type { Agent } from "./agent.ts";
 import { targetsJson } from "./targets-json.ts";
 
-/** What a server of a whole Prometheus offers and an agent does not. */
-const unavailable = [
-  "query",
-  "query_range",
-  "query_exemplars",
-  "labels",
-  "series",
-  "alertmanagers",
-  "alerts",
-  "rules",
-  "status/tsdb",
-];
+/** What a server of a whole Prometheus offers and an agent does not; the first ones are asked by POST too. */
+const unavailableQueries = ["query", "query_range", "query_exemplars", "labels", "series"];
+const unavailable = [...unavailableQueries, "label/*", "alertmanagers", "alerts", "rules", "status/tsdb"];
 
 export class AgentServer {
   readonly #agent: Agent;
@@ -115,15 +106,8 @@ export class AgentServer {
       "/api/v1/status/runtimeinfo",
       whenRunning((_, response) => sendData(response, runtimeInfo(agent))),
     );
-    for (const name of unavailable) {
-      router.on("GET", `/api/v1/${name}`, (_, response) =>
-        sendJson(response, 422, {
-          status: "error",
-          errorType: "execution",
-          error: "unavailable with Prometheus Agent",
-        }),
-      );
-    }
+    for (const name of unavailable) router.on("GET", `/api/v1/${name}`, sendUnavailable);
+    for (const name of unavailableQueries) router.on("POST", `/api/v1/${name}`, sendUnavailable);
     for (const method of ["POST", "PUT"] as const) {
       router.on(method, "/-/reload", (_, response) => this.#reload(response));
       router.on(method, "/-/quit", (_, response) => this.#quit(response));
@@ -193,6 +177,10 @@ function sendText(response: ServerResponse, status: number, text: string): void 
 
 function sendData(response: ServerResponse, data: unknown): void {
   sendJson(response, 200, { status: "success", data });
+}
+
+function sendUnavailable(_: IncomingMessage, response: ServerResponse): void {
+  sendJson(response, 422, { status: "error", errorType: "execution", error: "unavailable with Prometheus Agent" });
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {

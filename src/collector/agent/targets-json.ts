@@ -7,7 +7,7 @@ import type { Agent } from "./agent.ts";
 const neverScraped = "0001-01-01T00:00:00Z";
 
 export function targetsJson(agent: Agent, query: URLSearchParams) {
-  const state = query.get("state") ?? "any";
+  const state = (query.get("state") ?? "any").toLowerCase();
   const wantedPool = query.get("scrapePool");
   const pools = agent.scrapes.pools;
   const chosen = pools.filter((pool) => wantedPool === null || wantedPool === "" || pool.jobName === wantedPool);
