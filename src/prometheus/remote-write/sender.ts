@@ -68,6 +68,7 @@ export class RemoteWriteSender {
   readonly #lastExemplars = new Map<number, string>();
   #batches = 0;
   #inFlight = 0;
+  #inFlightSamples = 0;
   /** When the rows that wait for more will be sent all the same. */
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #closing = false;
@@ -88,9 +89,9 @@ export class RemoteWriteSender {
     parts.startAfter.then(release, release);
   }
 
-  /** Samples accepted and not yet delivered or dropped, without those of requests under way. */
+  /** Samples accepted and not yet delivered or dropped, those of requests under way included. */
   get queuedSamples(): number {
-    return this.#lanes.rows;
+    return this.#lanes.rows + this.#inFlightSamples;
   }
 
   get queuedBytes(): number {
@@ -251,11 +252,13 @@ export class RemoteWriteSender {
     }
     const request = encoder.finish();
     this.#inFlight++;
+    this.#inFlightSamples += request.samples;
     const started = this.#parts.now();
     const over = (outcome: PostOutcome) => {
       observer.finished((this.#parts.now() - started) / 1000, request.body.length);
       const dropped = this.#account(outcome, request.samples, request.exemplars, request.highestTimestampMs);
       this.#inFlight--;
+      this.#inFlightSamples -= request.samples;
       for (const lane of lanes) this.#lanes.free(lane);
       for (const ticket of tickets) ticket.release(dropped);
       this.#dispatch();
