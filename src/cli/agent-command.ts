@@ -39,7 +39,7 @@ export function addAgentCommand(program: Command): void {
       "directory of the queue on disk; accepted, the queue is in memory",
       "data-agent/",
     )
-    .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "1m")
+    .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "25s")
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
     .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
     .option("--scrape.max-series <number>", "most series of one target", "1000000")

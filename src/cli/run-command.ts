@@ -14,7 +14,7 @@ export function addRunCommand(program: Command): void {
     .option(
       "--shutdown-timeout <duration>",
       "time for data on its way to arrive when a signal ends the process",
-      "30s",
+      "25s",
     );
   addConfigOptions(command);
   command.action(async (extra: string[], flags: ConfigFlags & { shutdownTimeout: string }) => {

@@ -2,6 +2,11 @@
 
 const secretQueryName = /token|secret|passw|pwd|credential|signature|^sig$|api[-_]?key|access[-_]?key|^key$|^auth/i;
 
+/** Whether a query parameter of this name may hold a secret. */
+export function isSecretName(name: string): boolean {
+  return secretQueryName.test(name);
+}
+
 /**
  * The URL as text with its user part and the values of query parameters that sound like secrets replaced by `xxxxx`.
  * A text that is no URL becomes `<not a URL>`: it could hold anything.
@@ -16,6 +21,13 @@ export function redactUrl(url: URL | string): string {
   const user = shown.username === "" && shown.password === "" ? "" : "xxxxx@";
   const query = shown.search === "" ? "" : `?${shown.search.slice(1).split("&").map(redactPair).join("&")}`;
   return `${shown.protocol}//${user}${shown.host}${shown.pathname}${query}`;
+}
+
+/** The text of a URL as it is, but for the values of query parameters that sound like secrets. */
+export function redactQuery(text: string): string {
+  const start = text.indexOf("?");
+  if (start < 0) return text;
+  return `${text.slice(0, start)}?${text.slice(start + 1).split("&").map(redactPair).join("&")}`;
 }
 
 function redactPair(pair: string): string {

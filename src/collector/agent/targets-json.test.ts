@@ -24,6 +24,18 @@ function createAgent() {
 const ask = (agent: Agent, query = "") => targetsJson(agent, new URLSearchParams(query));
 
 describe("targetsJson", () => {
+  test("hides parameters that sound like secrets", () => {
+    const target = {
+      url: "http://host:80/probe?module=http&token=hidden",
+      discoveredLabels: { __param_module: "http", __param_token: "hidden" },
+    };
+    const { loop } = createLoopKit({ startMs, target });
+    const agent = { scrapes: { pools: [{ jobName: "a", loops: [loop], dropped: [], droppedCount: 0 }] } };
+    const [shown] = ask(agent as unknown as Agent).activeTargets;
+    expect(shown?.scrapeUrl).toBe("http://host:80/probe?module=http&token=xxxxx");
+    expect(shown?.discoveredLabels).toEqual({ __param_module: "http", __param_token: "xxxxx" });
+  });
+
   test("shows a target before its first scrape, as Prometheus writes it", () => {
     const { agent } = createAgent();
     expect(ask(agent).activeTargets).toEqual([

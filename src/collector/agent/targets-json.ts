@@ -2,6 +2,7 @@
 
 import { formatPromDuration } from "../../prometheus/config/prom-duration.ts";
 import type { ScrapeLoop } from "../../prometheus/scrape/scrape-loop.ts";
+import { isSecretName, redactQuery } from "../../transport/redact-url.ts";
 import type { Agent } from "./agent.ts";
 
 const neverScraped = "0001-01-01T00:00:00Z";
@@ -17,7 +18,7 @@ export function targetsJson(agent: Agent, query: URLSearchParams) {
     activeTargets: showActive ? chosen.flatMap((pool) => pool.loops.map((loop) => activeTarget(loop))) : [],
     droppedTargets: showDropped
       ? chosen.flatMap((pool) =>
-          pool.dropped.map((labels) => ({ discoveredLabels: Object.fromEntries(labels), scrapePool: pool.jobName })),
+          pool.dropped.map((labels) => ({ discoveredLabels: withoutSecrets(labels), scrapePool: pool.jobName })),
         )
       : [],
     droppedTargetCounts: showDropped
@@ -28,11 +29,11 @@ export function targetsJson(agent: Agent, query: URLSearchParams) {
 
 function activeTarget({ target, status }: ScrapeLoop) {
   return {
-    discoveredLabels: target.discoveredLabels,
+    discoveredLabels: withoutSecrets(Object.entries(target.discoveredLabels)),
     labels: Object.fromEntries(target.labels),
     scrapePool: target.jobName,
-    scrapeUrl: target.url,
-    globalUrl: target.url,
+    scrapeUrl: redactQuery(target.url),
+    globalUrl: redactQuery(target.url),
     lastError: status.lastError,
     lastScrape: status.lastScrapeMs === 0 ? neverScraped : new Date(status.lastScrapeMs).toISOString(),
     lastScrapeDuration: status.lastDurationSeconds,
@@ -40,4 +41,16 @@ function activeTarget({ target, status }: ScrapeLoop) {
     scrapeInterval: formatPromDuration(target.intervalMs),
     scrapeTimeout: formatPromDuration(target.timeoutMs),
   };
+}
+
+const paramPrefix = "__param_";
+
+/** Parameters that sound like secrets are hidden, as they are in the URL. */
+function withoutSecrets(labels: Iterable<readonly [string, string]>): Record<string, string> {
+  return Object.fromEntries(
+    Array.from(labels, ([name, value]) => {
+      const isSecret = name.startsWith(paramPrefix) && isSecretName(name.slice(paramPrefix.length));
+      return [name, isSecret ? "xxxxx" : value];
+    }),
+  );
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { formatPath, nodeAt } from "../../codec/yaml/config-node.ts";
 import { duration, headers, secret } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../../component/define.ts";
+import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 import type { HttpClientConfig, TlsVersion } from "../../transport/http-client-config.ts";
 
 const tlsVersion = z.enum(["1.0", "1.1", "1.2", "1.3"]);
@@ -27,6 +28,7 @@ const tlsSchema = z.strictObject({
   reload_interval: duration()
     .default(0)
     .describe("Accepted; files are looked at with every request, at most once a second."),
+  tpm: z.unknown().optional().describe("Accepted, without effect: keys in a TPM come later."),
   insecure: z.boolean().default(false).describe("Accepted; the scheme of the endpoint decides."),
   insecure_skip_verify: z.boolean().default(false).describe("Takes any server certificate."),
   server_name_override: z.string().optional().describe("Name that the server's certificate must have."),
@@ -147,6 +149,20 @@ export type RemoteWriteExporterConfig = z.infer<typeof remoteWriteSchema>;
 const laterErrors = ["auth", "middlewares"] as const;
 /** Keys that are accepted and wait for a later version. */
 const laterNotices = ["wal", "cookies", "compression_params"] as const;
+/** Keys that are accepted and have nothing to do here. */
+const inertKeys = [
+  ["read_buffer_size"],
+  ["write_buffer_size"],
+  ["max_idle_conns_per_host"],
+  ["http2_read_idle_timeout"],
+  ["http2_ping_timeout"],
+  ["force_attempt_http2"],
+  ["tls", "cipher_suites"],
+  ["tls", "curve_preferences"],
+  ["tls", "include_insecure_cipher_suites"],
+  ["tls", "reload_interval"],
+  ["tls", "tpm"],
+];
 
 export function completeRemoteWrite(
   config: RemoteWriteExporterConfig,
@@ -161,6 +177,9 @@ export function completeRemoteWrite(
   }
   for (const key of laterErrors) if (config[key] != null) report(key, `${key} comes in a later version of Millrace`);
   for (const key of laterNotices) if (config[key] != null) report(key, "accepted, but has no effect yet", "notice");
+  for (const key of inertKeys) {
+    if (isWritten(section, key)) section.notice(sectionIssue(section, key, "accepted, but has no effect"));
+  }
   if (config.protobuf_message !== "prometheus.WriteRequest") {
     report("protobuf_message", "remote write 2.0 comes later: 1.0 is sent", "notice");
   }

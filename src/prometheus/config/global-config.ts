@@ -60,6 +60,10 @@ export function decodeGlobal(
   if (writtenTimeoutMs > scrapeIntervalMs)
     section.fail("scrape_timeout", "scrape_timeout is longer than scrape_interval");
   noticeNativeHistogramKeys(section);
+  for (const key of ["query_log_file", "evaluation_interval", "rule_query_offset"]) {
+    if (section.hasValue(key))
+      noticeOnce(context, key, section.pathOf(key), "has no effect: rules are not evaluated here", section.keyAt(key));
+  }
   return {
     scrapeIntervalMs,
     scrapeTimeoutMs: writtenTimeoutMs || Math.min(DEFAULT_TIMEOUT_MS, scrapeIntervalMs),

@@ -7,7 +7,7 @@ import type {
   HttpClientConfig,
 } from "../../transport/http-client-config.ts";
 import { atMostOne, decodeProxy, decodeTls, existingFile, filePath, given, PROXY_KEYS } from "./client-parts.ts";
-import { fail } from "./decode-context.ts";
+import { fail, noticeOnce } from "./decode-context.ts";
 import { decodeOAuth2 } from "./oauth2.ts";
 import { SectionReader } from "./section-reader.ts";
 
@@ -58,6 +58,16 @@ const RESERVED_HTTP_HEADERS: ReadonlySet<string> = new Set([
 export function decodeHttpClient(section: SectionReader, defaults: { enableHttp2: boolean }): HttpClientConfig {
   checkExclusive(section);
   const basicAuth = section.hasValue("basic_auth") ? decodeBasicAuth(section) : undefined;
+  if (section.hasValue("enable_http2") && section.boolean("enable_http2", false)) {
+    const place = section.keyAt("enable_http2");
+    noticeOnce(
+      section.context,
+      "enable_http2",
+      section.pathOf("enable_http2"),
+      "accepted, but HTTP/1.1 is used",
+      place,
+    );
+  }
   const oauth2 = section.hasValue("oauth2") ? decodeOAuth2(section) : undefined;
   return {
     basicAuth,

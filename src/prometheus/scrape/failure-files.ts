@@ -2,6 +2,7 @@
 
 import { appendFile } from "node:fs/promises";
 import { toError } from "../../model/errors.ts";
+import { redactUrl } from "../../transport/redact-url.ts";
 import type { ScrapeTarget } from "./scrape-target.ts";
 
 /** Lines that may wait for one file; what comes while the file cannot keep up is left out. */
@@ -32,7 +33,7 @@ export class FailureFiles {
       level: "ERROR",
       msg: error.message,
       job_name: target.jobName,
-      target: target.url,
+      target: redactUrl(target.url),
     });
     file.waiting++;
     file.last = file.last.then(() => this.#append(path, file, line));

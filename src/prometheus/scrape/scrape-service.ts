@@ -4,6 +4,7 @@ import type { MetricsBatch } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { collectBody } from "../../transport/collect-body.ts";
 import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
+import { redactUrl } from "../../transport/redact-url.ts";
 import type { DiscoveryMetrics } from "../discovery/provider.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
 import { FailureFiles } from "./failure-files.ts";
@@ -103,7 +104,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
           err: failure.message,
         }),
       targetsChanged: () => {},
-      loopBroken: (target, error) => log.error("scrape loop ended", { target: target.url, err: error }),
+      loopBroken: (target, error) => log.error("scrape loop ended", { target: redactUrl(target.url), err: error }),
     },
     {
       createHttpClient: (config) => discoveryClient(createHttpClient(config, { userAgent, env: parts.env })),
@@ -140,7 +141,7 @@ class FailureLog {
     if (!this.#isNews(`scrape ${target.identity}`, error.message)) return;
     this.#log.warn("Failed to scrape Prometheus endpoint", {
       job: target.jobName,
-      target: target.url,
+      target: redactUrl(target.url),
       ...placeOf(error),
       err: error.message,
     });
@@ -148,7 +149,11 @@ class FailureLog {
 
   batchRefused(target: ScrapeTarget, error: Error): void {
     if (!this.#isNews(`refused ${target.jobName}`, error.message.replace(/\d+/g, "n"))) return;
-    this.#log.error("Scraped samples were not taken", { job: target.jobName, target: target.url, err: error.message });
+    this.#log.error("Scraped samples were not taken", {
+      job: target.jobName,
+      target: redactUrl(target.url),
+      err: error.message,
+    });
   }
 
   #isNews(key: string, message: string): boolean {
