@@ -27,7 +27,11 @@ export function redactUrl(url: URL | string): string {
 export function redactQuery(text: string): string {
   const start = text.indexOf("?");
   if (start < 0) return text;
-  return `${text.slice(0, start)}?${text.slice(start + 1).split("&").map(redactPair).join("&")}`;
+  return `${text.slice(0, start)}?${text
+    .slice(start + 1)
+    .split("&")
+    .map(redactPair)
+    .join("&")}`;
 }
 
 function redactPair(pair: string): string {
