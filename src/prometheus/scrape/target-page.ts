@@ -233,10 +233,8 @@ export class TargetPage {
         unread.length = 0;
       });
       if (kind === "end") return;
-      if (
-        parser.offset - lineStart > this.#limits.lineBytes &&
-        parser.offset - parser.seriesStart > this.#limits.lineBytes
-      ) {
+      // Comments stand between the start and the series.
+      if (parser.offset - Math.max(lineStart, parser.seriesStart) > this.#limits.lineBytes) {
         throw new ScrapeError("own_limit", `line longer than the limit of ${this.#limits.lineBytes} bytes`);
       }
       edit.samples++;
