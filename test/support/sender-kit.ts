@@ -26,6 +26,7 @@ export function createSenderKit(
   options: Partial<SenderOptions> = {},
   retry: Partial<RetryPolicy> = {},
   startAfter?: Promise<unknown>,
+  exemplarsDropped: (reason: string, count: number) => void = () => {},
 ) {
   const clock = createFakeClock(startMs);
   const identities = new Identities();
@@ -78,7 +79,8 @@ export function createSenderKit(
         counts.delivered += samples;
         counts.exemplars += exemplars;
       },
-      dropped: (reason, samples) => {
+      dropped: (reason, samples, exemplars) => {
+        exemplarsDropped(reason, exemplars);
         counts.dropped += samples;
         events.push(`${reason} ${samples}`);
       },

@@ -190,6 +190,24 @@ describe("bounds", () => {
     }
   });
 
+  test("exemplars of what was not taken, or not delivered at the end, are counted too", async () => {
+    const exemplars = [{ row: 0, labels: [["t", "1"]] as const, value: 1, timestampMs: undefined }];
+    const dropped: [string, number][] = [];
+    const kit = createSenderKit({ maxQueuedBatches: 1, lingerMs: 1e6 }, {}, new Promise(() => {}), (reason, count) =>
+      dropped.push([reason, count]),
+    );
+    const delivery = kit.offer([{ ...kit.segment("a=1"), exemplars }]);
+    expect(() => kit.offer([{ ...kit.segment("b=1"), exemplars }])).toThrow(ConsumeError);
+    await kit.sender.shutdown(AbortSignal.abort());
+    expect([await settled(delivery), dropped]).toEqual([
+      "CONSUME_SHUTDOWN",
+      [
+        ["queue_full", 1],
+        ["shutdown", 1],
+      ],
+    ]);
+  });
+
   test("there is room again once something was delivered", async () => {
     const kit = createSenderKit({ maxQueuedBatches: 1 });
     const delivery = kit.offer([kit.segment("a=1")]);

@@ -159,11 +159,13 @@ export class RemoteWriteSender {
     this.#abort.abort();
     const error = new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
     let samples = 0;
+    let exemplars = 0;
     for (const item of this.#lanes.drain()) {
       samples += item.segment.to - item.segment.from;
+      exemplars += item.exemplars.length;
       item.ticket.release(error);
     }
-    if (samples > 0) this.#parts.observer.dropped("shutdown", samples, 0, error.message);
+    if (samples > 0) this.#parts.observer.dropped("shutdown", samples, exemplars, error.message);
     // What was cut off is counted before the process may end.
     await Promise.all(this.#requests);
   }
@@ -175,9 +177,11 @@ export class RemoteWriteSender {
     }
     let bytes = 0;
     let samples = 0;
+    let exemplars = 0;
     for (const segment of segments) {
       bytes += segmentBytes(segment);
       samples += segment.to - segment.from;
+      if (this.#parts.options.sendExemplars) exemplars += segment.exemplars?.length ?? 0;
     }
     const full =
       this.#batches >= maxQueuedBatches
@@ -186,7 +190,7 @@ export class RemoteWriteSender {
           ? `the queue is full (${this.#lanes.bytes} bytes, limit ${maxQueuedBytes})`
           : undefined;
     if (full === undefined) return;
-    this.#parts.observer.dropped("queue_full", samples, 0, full);
+    this.#parts.observer.dropped("queue_full", samples, exemplars, full);
     throw new ConsumeError("CONSUME_QUEUE_FULL", full, { permanent: false });
   }
 

@@ -1,6 +1,6 @@
 /** What reading a page gives: its content, or an error that says how far the page was read. */
 
-import type { SampleExemplar } from "../../model/batch.ts";
+import type { SampleExemplar, SamplesSegment } from "../../model/batch.ts";
 import type { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeError } from "./sample-labels.ts";
 
@@ -29,6 +29,26 @@ export interface PageContent {
   readonly samplesAfterRelabel: number;
   readonly seriesAdded: number;
   readonly duplicates: number;
+}
+
+/** The rows of a page that was scraped at `timestampMs`; times of the page count only with `honorTimestamps`. */
+export function pageSegment(content: PageContent, timestampMs: number, honorTimestamps: boolean): SamplesSegment {
+  const { layout, values, exemplars } = content;
+  let timestampsMs: Float64Array | undefined;
+  if (content.timestamps !== undefined && honorTimestamps) {
+    timestampsMs = content.timestamps.map((time) => (Number.isNaN(time) ? timestampMs : time));
+  }
+  return {
+    form: "samples",
+    layout,
+    from: 0,
+    to: layout.length,
+    values,
+    stale: false,
+    timestampMs,
+    timestampsMs,
+    exemplars,
+  };
 }
 
 /** What had been read of a page before its fault. */

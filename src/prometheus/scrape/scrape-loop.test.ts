@@ -94,6 +94,8 @@ describe("staleness", () => {
     kit.refuses = true;
     expect(await kit.scrape(page("a 2", "c 1"))).toEqual([]);
     expect(kit.refusals).toEqual(["refused"]);
+    // Two samples and five of the report are lost; the marker of b is not.
+    expect(kit.metrics.dropped).toEqual({ refused: 7 });
     kit.refuses = false;
     await kit.clock.advance(10_000);
     // c was never delivered, so nothing is owed to it; b is, at the time of this scrape.

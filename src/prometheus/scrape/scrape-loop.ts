@@ -3,7 +3,13 @@
 import { setImmediate } from "node:timers/promises";
 import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
-import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
+import {
+  countRows,
+  type MetricsBatch,
+  type MetricsSegment,
+  metricsBatch,
+  type SamplesSegment,
+} from "../../model/batch.ts";
 import { toError } from "../../model/errors.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { SamplesLayout } from "../../model/layout.ts";
@@ -11,7 +17,7 @@ import { selectSamples } from "../../model/select-rows.ts";
 import type { ScrapeProtocol } from "../config/types.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
-import { type PageContent, PageError } from "./page-content.ts";
+import { type PageContent, PageError, pageSegment } from "./page-content.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
 import { SampleTimes } from "./sample-times.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
@@ -312,7 +318,10 @@ export class ScrapeLoop {
     const segments: MetricsSegment[] = [];
     let tracked: Uint32Array = attempt.seen;
     if (attempt.content !== undefined) {
-      const segment = this.#taken(pageSegment(attempt.content, timestampMs, this.#parts.settings), timestampMs);
+      const segment = this.#taken(
+        pageSegment(attempt.content, timestampMs, this.#parts.settings.honorTimestamps),
+        timestampMs,
+      );
       if (segment.to > segment.from) segments.push(segment);
       tracked = this.#trackedOf(attempt.content, segment);
     }
@@ -326,6 +335,8 @@ export class ScrapeLoop {
       this.#reported = true;
       this.#times.commit();
     } catch (caught) {
+      // Stale markers are not lost: they go with the next batch.
+      this.#parts.metrics.samplesDropped("refused", countRows(metricsBatch(segments)) - gone.length);
       this.#parts.refused(this.target, toError(caught));
     } finally {
       this.#pending = nothing;
@@ -365,25 +376,6 @@ export class ScrapeLoop {
     const families = Uint32Array.from(rows, (row) => segment.layout.families[row] as number);
     return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), rows);
   }
-}
-
-function pageSegment(content: PageContent, timestampMs: number, settings: ScrapeSettings): SamplesSegment {
-  const { layout, values, exemplars } = content;
-  let timestampsMs: Float64Array | undefined;
-  if (content.timestamps !== undefined && settings.honorTimestamps) {
-    timestampsMs = content.timestamps.map((time) => (Number.isNaN(time) ? timestampMs : time));
-  }
-  return {
-    form: "samples",
-    layout,
-    from: 0,
-    to: layout.length,
-    values,
-    stale: false,
-    timestampMs,
-    timestampsMs,
-    exemplars,
-  };
 }
 
 function failedAttempt(error: Error, bodySizeBytes: number): Attempt {

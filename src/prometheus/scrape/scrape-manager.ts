@@ -120,6 +120,7 @@ export class ScrapeManager {
     try {
       await this.#environment.deliver(metricsBatch([staleSegment(identities, loop.origin, gone, loop.nextDueMs)]));
     } catch (error) {
+      this.#environment.metrics.samplesDropped("refused", gone.length);
       this.#environment.batchRefused(loop.target, error instanceof Error ? error : new Error(String(error)));
     }
   }

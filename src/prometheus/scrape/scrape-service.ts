@@ -92,10 +92,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
         } else if (!(error instanceof PageError)) metrics.pageMissing("content");
         failures.scrapeFailed(target, error);
       },
-      batchRefused: (target, error) => {
-        metrics.samplesDropped("refused", 0);
-        failures.batchRefused(target, error);
-      },
+      batchRefused: (target, error) => failures.batchRefused(target, error),
       targetFailed: (jobName, failure) =>
         log.error("Creating target failed", {
           job: jobName,
