@@ -1,8 +1,8 @@
 /** The one place that names components: what there is, without loading it, and how to load it. */
 
-import type { Signal } from "./component/consumer.ts";
 import type { AnyDefinition, ComponentKind, Stability } from "./component/define.ts";
 import type { CatalogEntry, ComponentCatalog } from "./config/plan-types.ts";
+import type { Signal } from "./model/otlp-request.ts";
 
 /** What is known of a component type before it is loaded; a test compares it with the definition. */
 export interface RegistryEntry {

@@ -9,6 +9,3 @@ import type { MetricsBatch } from "../model/batch.ts";
 export interface MetricsConsumer {
   metrics(batch: MetricsBatch): Promise<void>;
 }
-
-/** The signals of OpenTelemetry. This version carries metrics only. */
-export type Signal = "metrics" | "traces" | "logs";

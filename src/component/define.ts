@@ -5,7 +5,8 @@ import type { ConfigNode } from "../codec/yaml/config-node.ts";
 import type { MetricsBatch } from "../model/batch.ts";
 import type { ConfigIssue } from "../model/errors.ts";
 import type { Identities } from "../model/identities.ts";
-import type { MetricsConsumer, Signal } from "./consumer.ts";
+import type { Signal } from "../model/otlp-request.ts";
+import type { MetricsConsumer } from "./consumer.ts";
 import type { Clock, Logger, Meter } from "./telemetry.ts";
 
 export type ComponentKind = "receiver" | "processor" | "exporter" | "connector" | "extension";

@@ -59,6 +59,7 @@ export {
 } from "../model/errors.ts";
 export type { Identities, Label } from "../model/identities.ts";
 export { type Layout, type Origin, type OtlpReading, PointsLayout, rowPart, SamplesLayout } from "../model/layout.ts";
+export type { Signal } from "../model/otlp-request.ts";
 export { selectPoints, selectSamples } from "../model/select-rows.ts";
 export type {
   Family,
@@ -70,7 +71,7 @@ export type {
   Series,
   Temporality,
 } from "../model/series.ts";
-export type { MetricsConsumer, Signal } from "./consumer.ts";
+export type { MetricsConsumer } from "./consumer.ts";
 // Definitions: data plus one function, see docs/component-spec.md.
 export {
   type CompleteContext,

@@ -1,8 +1,8 @@
 /** Works out which pipelines feed which through connectors, and that none feeds itself. */
 
 import { formatPath } from "../codec/yaml/config-node.ts";
-import type { Signal } from "../component/consumer.ts";
 import type { ConfigIssue } from "../model/errors.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import type { Findings, Section } from "./plan-components.ts";
 import type { PlannedConnection, PlannedPipeline } from "./plan-types.ts";
 

@@ -1,9 +1,9 @@
 /** What a collector's configuration becomes before anything is created: components, pipelines, and who feeds whom. */
 
 import type { ConfigNode } from "../codec/yaml/config-node.ts";
-import type { Signal } from "../component/consumer.ts";
 import type { ComponentKind } from "../component/define.ts";
 import type { SourcePosition } from "../model/errors.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import type { TelemetrySettings } from "./telemetry-config.ts";
 
 /** A component type as the registry knows it. */

@@ -1,0 +1,34 @@
+/** OTLP requests that travel as the bytes they came in, until a component has to look. */
+
+import type { PointsSegment } from "./batch.ts";
+
+/** The signals of OpenTelemetry that travel. */
+export type Signal = "metrics" | "traces" | "logs";
+
+/** One serialized ExportMetricsServiceRequest, ExportTraceServiceRequest or ExportLogsServiceRequest, proven well-formed. Immutable. */
+export interface OtlpRequest {
+  readonly signal: Signal;
+  /** The protobuf message, uncompressed. Requests of one signal joined are one request. */
+  readonly bytes: Uint8Array;
+  /** Data points, spans or log records in it. */
+  readonly items: number;
+}
+
+/** A metrics segment that nobody has opened. Rows are its data points: `from` is 0, `to` is `request.items`. */
+export interface OtlpSegment {
+  readonly form: "otlp";
+  readonly request: OtlpRequest;
+  readonly from: 0;
+  readonly to: number;
+  /** Decodes the points, at the first call; throws DecodeError where the bytes are no valid metrics. */
+  open(): readonly PointsSegment[];
+}
+
+/** An immutable list of trace or log requests. */
+export interface OtlpBatch<S extends "traces" | "logs" = "traces" | "logs"> {
+  readonly signal: S;
+  readonly requests: readonly OtlpRequest[];
+}
+
+export type TracesBatch = OtlpBatch<"traces">;
+export type LogsBatch = OtlpBatch<"logs">;
