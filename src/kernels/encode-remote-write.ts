@@ -71,8 +71,8 @@ function writeVarint(bytes: Uint8Array, at: number, value: number): number {
 
 /**
  * Writes rows [from, to) of the columns, each a TimeSeries with one sample, and returns the row behind the last one
- * written: fewer than `to` when the target is full. Stale rows carry Prometheus' marker, NaNs its ordinary NaN; a value of
- * 0 is left out as proto3 does. Rows whose label set is 0 are passed over.
+ * written: fewer than `to` when the target is full. Stale rows carry Prometheus' marker, NaNs its ordinary NaN; a zero of
+ * either sign is left out, as Prometheus does. Rows whose label set is 0 are passed over.
  *
  * `timestampsMs` has one element per row, or is undefined when `timestampMs` is the time of all.
  * One loop: a call per sample costs a fifth of the whole.
@@ -111,8 +111,7 @@ export function encodeSamples(
     }
     const value = values[row] as number;
     const isStale = allStale || (staleRows !== undefined && staleRows[row] === 1);
-    // Minus zero keeps its sign, hence the look at 1 / value.
-    const hasValue = isStale || value !== 0 || 1 / value < 0;
+    const hasValue = isStale || value !== 0;
     const sampleSize = (hasValue ? 9 : 0) + (timestampMs === 0 ? 0 : 1 + timeSize);
     bytes[at] = 0x0a;
     at = writeVarint(bytes, at + 1, weight + 2 + sampleSize);

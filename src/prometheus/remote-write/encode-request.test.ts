@@ -38,12 +38,15 @@ function segmentOf(identities: Identities, rows: readonly Row[], options: { wide
   };
 }
 
+/** A zero of either sign is left out of the message, as Prometheus does. */
+const plainZero = (value: number): number => (value === 0 ? 0 : value);
+
 const exemplarsOf = (rows: readonly Row[]): SampleExemplar[] =>
   rows.flatMap(({ exemplar }, row) => (exemplar === undefined ? [] : [{ ...exemplar, row }]));
 
 /** Encodes all segments into as many requests as the bounds make of them. */
 function encodeAll(identities: Identities, segments: readonly SamplesSegment[], bounds: RequestBounds) {
-  const encoder = new RequestEncoder(identities);
+  const encoder = new RequestEncoder(identities, bounds.samples);
   const requests: ReturnType<typeof encoder.finish>[] = [];
   encoder.begin();
   for (const segment of segments) {
@@ -69,7 +72,7 @@ function encodeAll(identities: Identities, segments: readonly SamplesSegment[], 
 const expectedSeries = (rows: readonly Row[]) => [
   ...rows.map(({ labels, value, stale, timestampMs }) => ({
     labels: labels.map(([name, text]) => ({ name, value: text })),
-    samples: [{ bits: stale ? staleBits : bitsOf(value), timestampMs }],
+    samples: [{ bits: stale ? staleBits : bitsOf(plainZero(value)), timestampMs }],
     exemplars: [],
     histograms: 0,
   })),
@@ -83,7 +86,7 @@ const expectedSeries = (rows: readonly Row[]) => [
             exemplars: [
               {
                 labels: sorted(exemplar.labels).map(([name, text]) => ({ name, value: text })),
-                bits: bitsOf(exemplar.value),
+                bits: bitsOf(plainZero(exemplar.value)),
                 timestampMs: exemplar.timestampMs ?? timestampMs,
               },
             ],

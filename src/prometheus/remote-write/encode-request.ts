@@ -8,9 +8,13 @@ import {
   type LabelColumns,
   sampleOverheadBytes,
 } from "../../kernels/encode-remote-write.ts";
+import { fitsTemplate } from "../../kernels/fill-template.ts";
+import type { SnappyTemplate } from "../../kernels/snappy-template.ts";
 import { type SampleExemplar, type SamplesSegment, sliceSamples } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import type { FamilyType } from "../../model/series.ts";
+import { BlockTemplates } from "./block-templates.ts";
+import { RequestBody } from "./request-body.ts";
 
 /** What fits into one request. */
 export interface RequestBounds {
@@ -30,18 +34,26 @@ export interface EncodedRequest {
   readonly highestTimestampMs: number;
 }
 
-/** Encodes one request after another into one buffer that is used again. */
+/**
+ * Encodes one request after another. The body is put together from parts: blocks of rows whose compressed form is known
+ * are filled in, all else is encoded and compressed.
+ */
 export class RequestEncoder {
   readonly #identities: Identities;
+  readonly #templates: BlockTemplates;
+  /** What is encoded and not yet compressed. */
   #bytes: Buffer = Buffer.allocUnsafeSlow(256 * 1024);
   #view = new DataView(this.#bytes.buffer);
   #length = 0;
+  readonly #body = new RequestBody();
   #samples = 0;
   #exemplars = 0;
   #highestTimestampMs = 0;
 
-  constructor(identities: Identities) {
+  /** `maxRows` is what a request may hold. */
+  constructor(identities: Identities, maxRows: number) {
     this.#identities = identities;
+    this.#templates = new BlockTemplates(maxRows);
   }
 
   get samples(): number {
@@ -50,35 +62,50 @@ export class RequestEncoder {
 
   begin(): void {
     this.#length = 0;
+    this.#body.begin();
     this.#samples = 0;
     this.#exemplars = 0;
     this.#highestTimestampMs = 0;
   }
 
-  /** Appends rows of a segment as far as the bounds allow; returns what did not fit, or undefined. */
+  /**
+   * Appends rows of a segment as far as the bounds allow; returns what did not fit, or undefined. A request may end a
+   * little before its bound, so that the next begins with a block.
+   */
   add(
     segment: SamplesSegment,
     bounds: RequestBounds,
     exemplars: readonly SampleExemplar[],
   ): SamplesSegment | undefined {
     const rows = segment.to - segment.from;
-    const wanted = Math.min(rows, Math.max(0, bounds.samples - this.#samples - this.#exemplars));
+    const room = Math.max(0, bounds.samples - this.#samples - this.#exemplars);
     const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);
-    const target = this.#target(bounds.bytes);
+    const mayFill = segment.timestampsMs === undefined && fitsTemplate(segment.timestampMs);
+    const { blockRows } = this.#templates;
     let done = 0;
-    const columns = this.#columns();
-    while (done < wanted) {
-      done = encodeSamples(columns, labelSets, rowsOf(segment), done, wanted, target);
-      if (done >= wanted) break;
-      // The target is full: is the request, or may the buffer grow?
-      const weight = this.#identities.labelSets.weights[labelSets[done] as number] as number;
-      const needed = target.length + weight + sampleOverheadBytes;
-      if (needed > bounds.bytes && target.length > 0) break;
-      this.#length = target.length;
-      this.#grow(needed);
-      Object.assign(target, this.#target(Math.max(needed, bounds.bytes)));
+    while (done < rows && done < room) {
+      const next = Math.min(rows, done + blockRows - ((segment.from + done) % blockRows));
+      const template = mayFill ? this.#templateOf(segment, done, next) : undefined;
+      if (template === undefined) {
+        const to = Math.min(next, room);
+        const end = this.#encodeRows(segment, labelSets, done, to, bounds.bytes);
+        const full = end < to;
+        done = end;
+        if (full) break;
+        continue;
+      }
+      const isFirst = this.#plainBytes === 0;
+      if (next > room && !isFirst) break;
+      if (next > room || this.#plainBytes + template.plainBytes > bounds.bytes) {
+        if (!isFirst) break;
+        const to = Math.min(next, room);
+        done = this.#encodeRows(segment, labelSets, done, to, bounds.bytes);
+        break;
+      }
+      this.#flush();
+      this.#body.fill(template, segment, done);
+      done = next;
     }
-    this.#length = target.length;
     this.#samples += done;
     this.#noteTimes(segment, done);
     for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, labelSets, exemplar);
@@ -87,18 +114,59 @@ export class RequestEncoder {
 
   /** The request as it leaves. */
   finish(): EncodedRequest {
-    const body = compressSync(this.#bytes.subarray(0, this.#length), { copyOutputData: true });
+    this.#flush();
     return {
-      body: body as Uint8Array,
+      body: this.#body.finish(),
       samples: this.#samples,
       exemplars: this.#exemplars,
       highestTimestampMs: this.#highestTimestampMs,
     };
   }
 
+  /** Bytes of the request so far, before compression. */
+  get #plainBytes(): number {
+    return this.#body.plainBytes + this.#length;
+  }
+
+  #flush(): void {
+    if (this.#length > 0) this.#body.compress(this.#bytes.subarray(0, this.#length));
+    this.#length = 0;
+  }
+
+  /** The template of rows [from, to) of a segment, if they are a whole block of their layout. */
+  #templateOf(segment: SamplesSegment, from: number, to: number): SnappyTemplate | undefined {
+    const { layout } = segment;
+    const first = segment.from + from;
+    const { blockRows } = this.#templates;
+    if (first % blockRows !== 0) return undefined;
+    if (to - from < blockRows && segment.from + to < layout.length) return undefined;
+    return this.#templates.at(layout, first, () => this.#columns());
+  }
+
+  /** Encodes rows [from, to) of a segment; returns the row behind the last one for which there was room. */
+  #encodeRows(segment: SamplesSegment, labelSets: Uint32Array, from: number, to: number, maxBytes: number): number {
+    const before = this.#body.plainBytes;
+    const target = this.#target(maxBytes - before);
+    let done = from;
+    const columns = this.#columns();
+    while (done < to) {
+      done = encodeSamples(columns, labelSets, rowsOf(segment), done, to, target);
+      if (done >= to) break;
+      // The target is full: is the request, or may the buffer grow?
+      const weight = this.#identities.labelSets.weights[labelSets[done] as number] as number;
+      const needed = target.length + weight + sampleOverheadBytes;
+      if (before + needed > maxBytes && before + target.length > 0) break;
+      this.#length = target.length;
+      this.#grow(needed);
+      Object.assign(target, this.#target(Math.max(needed, maxBytes - before)));
+    }
+    this.#length = target.length;
+    return done;
+  }
+
   /** The buffer as far as a request of so many bytes may fill it. */
   #target(bytes: number): EncodeTarget {
-    return { bytes: this.#bytes.subarray(0, bytes), view: this.#view, length: this.#length };
+    return { bytes: this.#bytes.subarray(0, Math.max(0, bytes)), view: this.#view, length: this.#length };
   }
 
   #columns(): LabelColumns {
@@ -135,7 +203,7 @@ export class RequestEncoder {
       label.stringField(0x12, value);
       message.bytesField(0x0a, label.view());
     }
-    if (!Object.is(exemplar.value, 0)) {
+    if (exemplar.value !== 0) {
       message.varint(0x11);
       if (Number.isNaN(exemplar.value)) message.raw(plainNaN);
       else message.double(exemplar.value);

@@ -79,7 +79,7 @@ export class RemoteWriteSender {
 
   constructor(parts: SenderParts) {
     this.#parts = parts;
-    this.#encoder = new RequestEncoder(parts.identities);
+    this.#encoder = new RequestEncoder(parts.identities, parts.options.maxSamplesPerSend);
     if (parts.startAfter === undefined) return;
     this.#isHeld = true;
     const release = () => {
