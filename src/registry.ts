@@ -67,7 +67,11 @@ const entries: readonly RegistryEntry[] = [
     load: async () => (await import("./exporters/prometheus_remote_write/prometheus_remote_write.ts")).default,
   }),
   entry("connector", "forward", {
-    pairs: [{ from: "metrics", to: "metrics", stability: "beta" }],
+    pairs: [
+      { from: "metrics", to: "metrics", stability: "beta" },
+      { from: "traces", to: "traces", stability: "beta" },
+      { from: "logs", to: "logs", stability: "beta" },
+    ],
     load: async () => (await import("./connectors/forward/forward.ts")).default,
   }),
   entry("extension", "health_check", {

@@ -5,8 +5,8 @@ import type { ConfigNode } from "../codec/yaml/config-node.ts";
 import type { MetricsBatch } from "../model/batch.ts";
 import type { ConfigIssue } from "../model/errors.ts";
 import type { Identities } from "../model/identities.ts";
-import type { Signal } from "../model/otlp-request.ts";
-import type { MetricsConsumer } from "./consumer.ts";
+import type { LogsBatch, Signal, TracesBatch } from "../model/otlp-request.ts";
+import type { Consumers, LogsConsumer, MetricsConsumer, Output, TracesConsumer } from "./consumer.ts";
 import type { Clock, Logger, Meter } from "./telemetry.ts";
 
 export type ComponentKind = "receiver" | "processor" | "exporter" | "connector" | "extension";
@@ -47,6 +47,8 @@ export interface CreateContext<C> {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly host: Host;
+  /** Of a processor: the signal of its pipeline, for which alone it is called. */
+  readonly signal?: Signal | undefined;
   /**
    * Set when a reload puts this component into the place of another with the same id: settles when that one has drained.
    * An exporter that keeps series in order sends nothing before.
@@ -75,12 +77,15 @@ export interface Receiver<C> extends Lifecycle {
   reconfigure?(config: C): Promise<void>;
 }
 
-/** A processor is a function from a batch to what follows; `next` is where its output goes. */
+/** A processor is a function for each signal, from a batch to what follows; `next` is where its output goes. */
 export interface Processor extends Lifecycle {
   metrics?(batch: MetricsBatch, next: MetricsConsumer): Promise<void>;
+  traces?(batch: TracesBatch, next: TracesConsumer): Promise<void>;
+  logs?(batch: LogsBatch, next: LogsConsumer): Promise<void>;
 }
 
-export interface Exporter extends Lifecycle, Partial<MetricsConsumer> {}
+/** One instance takes all of its signals. */
+export interface Exporter extends Lifecycle, Partial<Consumers> {}
 
 interface DefinitionBase<C> {
   /** The id in configurations: lower_snake_case, the Collector's own name where it has one. */
@@ -113,7 +118,8 @@ export interface CompleteContext {
 export interface ReceiverDefinition<C> extends DefinitionBase<C> {
   readonly kind: "receiver";
   readonly stability: SignalStability;
-  create(context: CreateContext<C> & { readonly next: MetricsConsumer }): Receiver<C>;
+  /** One instance feeds the pipelines of all signals. */
+  create(context: CreateContext<C> & { readonly next: Output }): Receiver<C>;
 }
 
 export interface ProcessorDefinition<C> extends DefinitionBase<C> {
@@ -138,8 +144,8 @@ export interface SignalPair {
 export interface ConnectorDefinition<C> extends DefinitionBase<C> {
   readonly kind: "connector";
   readonly pairs: readonly SignalPair[];
-  /** `next` fans out to every pipeline that has the connector as a receiver. */
-  create(context: CreateContext<C> & { readonly next: MetricsConsumer }): Exporter;
+  /** An instance for each pair of signals in use; `next` fans out to the pipelines of `to` that have it as a receiver. */
+  create(context: CreateContext<C> & { readonly next: Output; readonly from: Signal; readonly to: Signal }): Exporter;
 }
 
 export interface ExtensionDefinition<C> extends DefinitionBase<C> {

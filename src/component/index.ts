@@ -25,6 +25,7 @@ export {
   stringMap,
 } from "../codec/yaml/field-types.ts";
 export { Secret } from "../codec/yaml/secret.ts";
+export { type AnyBatch, batchBytes, countItems, logsBatch, tracesBatch } from "../model/any-batch.ts";
 export { type Attributes, type AttributeValue, noAttributes } from "../model/attributes.ts";
 // The data: immutable batches of segments, and views of series.
 export {
@@ -38,6 +39,10 @@ export {
   metricsBatch,
   type NumberPoints,
   noRecordedValue,
+  type OpenMetricsBatch,
+  type OpenSegment,
+  openBatch,
+  openSegments,
   type PointColumns,
   type PointExemplar,
   type PointsSegment,
@@ -59,7 +64,7 @@ export {
 } from "../model/errors.ts";
 export type { Identities, Label } from "../model/identities.ts";
 export { type Layout, type Origin, type OtlpReading, PointsLayout, rowPart, SamplesLayout } from "../model/layout.ts";
-export type { Signal } from "../model/otlp-request.ts";
+export type { LogsBatch, OtlpRequest, OtlpSegment, Signal, TracesBatch } from "../model/otlp-request.ts";
 export { selectPoints, selectSamples } from "../model/select-rows.ts";
 export type {
   Family,
@@ -71,7 +76,15 @@ export type {
   Series,
   Temporality,
 } from "../model/series.ts";
-export type { MetricsConsumer } from "./consumer.ts";
+export {
+  type Consumers,
+  consumeWith,
+  handOn,
+  type LogsConsumer,
+  type MetricsConsumer,
+  type Output,
+  type TracesConsumer,
+} from "./consumer.ts";
 // Definitions: data plus one function, see docs/component-spec.md.
 export {
   type CompleteContext,

@@ -12,7 +12,7 @@ import { Identities } from "../model/identities.ts";
 import { PointsLayout } from "../model/layout.ts";
 import type { Metric, Series } from "../model/series.ts";
 import { buildSamples, type SampleRow } from "../testing/build-samples.ts";
-import { createMetricsSink } from "../testing/metrics-sink.ts";
+import { createMetricsSink } from "../testing/sink.ts";
 import { mapSeries, type SeriesFunction } from "./map-series.ts";
 
 const rename: SeriesFunction = (series) => ({

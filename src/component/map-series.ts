@@ -1,6 +1,12 @@
 /** Turns a pure function of a series into a processor: it runs once per series, never per point. */
 
-import { type MetricsBatch, type MetricsSegment, metricsBatch, type PointsSegment } from "../model/batch.ts";
+import {
+  type MetricsBatch,
+  type MetricsSegment,
+  metricsBatch,
+  openSegments,
+  type PointsSegment,
+} from "../model/batch.ts";
 import type { Identities } from "../model/identities.ts";
 import { none } from "../model/intern-table.ts";
 import { type Layout, type OtlpReading, PointsLayout, rowPart, SamplesLayout } from "../model/layout.ts";
@@ -44,7 +50,7 @@ export function mapSeries(
   return async (batch, next) => {
     const segments: MetricsSegment[] = [];
     let dropped = 0;
-    for (const segment of batch.segments) {
+    for (const segment of openSegments(batch)) {
       const { layout, rows, dropped: rowsDropped } = mapped(segment.layout);
       const result =
         segment.form === "samples"

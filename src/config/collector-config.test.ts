@@ -294,8 +294,8 @@ describe("issues", () => {
           "{metrics: {receivers: [nop], exporters: [debug]}, traces: {receivers: [nop, prometheus], processors: [batch], exporters: [debug]}}",
       }),
       [
-        'service::pipelines::traces::receivers[1]: the receiver "prometheus" does not support traces, only metrics',
-        'service::pipelines::traces::processors[0]: the processor "batch" does not support traces, only metrics',
+        'service::pipelines::traces::receivers[1]: telemetry type is not supported: the receiver "prometheus" does not support traces, only metrics',
+        'service::pipelines::traces::processors[0]: telemetry type is not supported: the processor "batch" does not support traces, only metrics',
       ],
     ],
     [
@@ -323,7 +323,7 @@ describe("issues", () => {
       "a connector in a signal it does not take",
       pipeline("{receivers: [prometheus], exporters: [span_metrics]}", { connectors: "{span_metrics: }" }),
       [
-        'service::pipelines::metrics::exporters[0]: the connector "span_metrics" does not support metrics as an exporter, only traces',
+        'service::pipelines::metrics::exporters[0]: telemetry type is not supported: the connector "span_metrics" does not support metrics as an exporter, only traces',
         'connectors::span_metrics: the connector "span_metrics" is an exporter of metrics, but no pipeline has it as a receiver of what it makes of metrics',
       ],
     ],

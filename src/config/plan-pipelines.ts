@@ -188,7 +188,7 @@ class PipelineReader {
         : entry.signals;
     if (supported.includes(signal)) return;
     const as = component.kind === "connector" ? ` as ${role === "receiver" ? "a receiver" : "an exporter"}` : "";
-    const message = `the ${component.kind} ${JSON.stringify(component.id)} does not support ${signal}${as}, only ${supported.join(", ") || "nothing"}`;
+    const message = `telemetry type is not supported: the ${component.kind} ${JSON.stringify(component.id)} does not support ${signal}${as}, only ${supported.join(", ") || "nothing"}`;
     this.#findings.issues.push({ path: formatPath(reference.path), message, at: reference.at });
   }
 }

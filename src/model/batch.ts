@@ -1,8 +1,10 @@
 /** What travels through a metrics pipeline: immutable batches of segments, each a layout and its columns. */
 
 import type { Attributes } from "./attributes.ts";
+import { ConsumeError, DecodeError } from "./errors.ts";
 import type { Label } from "./identities.ts";
 import type { PointsLayout, SamplesLayout } from "./layout.ts";
+import type { OtlpSegment } from "./otlp-request.ts";
 
 /** An exemplar of a sample row. */
 export interface SampleExemplar {
@@ -119,7 +121,10 @@ export interface SummaryPoints extends PointColumns {
 }
 
 export type PointsSegment = NumberPoints | HistogramPoints | ExponentialHistogramPoints | SummaryPoints;
-export type MetricsSegment = SamplesSegment | PointsSegment;
+/** A segment whose rows can be looked at. */
+export type OpenSegment = SamplesSegment | PointsSegment;
+/** Any segment; see `openSegments` for those that are still in their bytes. */
+export type MetricsSegment = OpenSegment | OtlpSegment;
 
 /** DataPointFlags: the point says that there is no value (a stale marker). */
 export const noRecordedValue = 1;
@@ -130,8 +135,43 @@ export interface MetricsBatch {
   readonly segments: readonly MetricsSegment[];
 }
 
+/** A batch of which every segment is open. */
+export interface OpenMetricsBatch extends MetricsBatch {
+  readonly segments: readonly OpenSegment[];
+}
+
+export function metricsBatch(segments: readonly OpenSegment[]): OpenMetricsBatch;
+export function metricsBatch(segments: readonly MetricsSegment[]): MetricsBatch;
 export function metricsBatch(segments: readonly MetricsSegment[]): MetricsBatch {
   return { signal: "metrics", segments };
+}
+
+/**
+ * The segments of a batch, those in their received bytes replaced by their points. Throws a permanent ConsumeError when
+ * bytes are no valid metrics.
+ */
+export function openSegments(batch: MetricsBatch): readonly OpenSegment[] {
+  const { segments } = batch;
+  if (segments.every((segment) => segment.form !== "otlp")) return segments as readonly OpenSegment[];
+  return segments.flatMap((segment): readonly OpenSegment[] => (segment.form === "otlp" ? opened(segment) : [segment]));
+}
+
+/** The batch with open segments only; the batch itself where they are. Throws as `openSegments` does. */
+export function openBatch(batch: MetricsBatch): OpenMetricsBatch {
+  const segments = openSegments(batch);
+  return segments === batch.segments ? (batch as OpenMetricsBatch) : metricsBatch(segments);
+}
+
+function opened(segment: OtlpSegment): readonly PointsSegment[] {
+  try {
+    return segment.open();
+  } catch (caught) {
+    if (!(caught instanceof DecodeError)) throw caught;
+    throw new ConsumeError("CONSUME_REJECTED", `metrics cannot be decoded: ${caught.message}`, {
+      permanent: true,
+      cause: caught,
+    });
+  }
 }
 
 /** Rows of a batch: samples in the samples form, points in the points form. */
@@ -166,6 +206,7 @@ export function sliceSamples(segment: SamplesSegment, from: number, to: number):
 
 /** Rough bytes that a segment keeps alive in a queue beyond its layout, for bounds. */
 export function segmentBytes(segment: MetricsSegment): number {
+  if (segment.form === "otlp") return 200 + segment.request.bytes.byteLength;
   const rows = segment.to - segment.from;
   const exemplars = (segment.exemplars?.length ?? 0) * 256;
   if (segment.form === "samples") {

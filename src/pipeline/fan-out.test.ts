@@ -1,8 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { MetricsConsumer } from "../component/consumer.ts";
+import { consumeWith } from "../component/consumer.ts";
 import { ConsumeError } from "../model/errors.ts";
-import { createMetricsSink } from "../testing/metrics-sink.ts";
+import { createMetricsSink } from "../testing/sink.ts";
 import { combineErrors, isConsumeError } from "./consume-errors.ts";
 import { fanOut } from "./fan-out.ts";
 import { createTestProcess } from "./test-graph.ts";
@@ -19,11 +19,9 @@ describe("fan-out", () => {
 
   test("a branch that fails, at once or later, keeps no other from its data", async () => {
     const sink = createMetricsSink();
-    const throwing: MetricsConsumer = {
-      metrics() {
-        throw new Error("at once");
-      },
-    };
+    const throwing = consumeWith(() => {
+      throw new Error("at once");
+    });
     await expect(fanOut([throwing, createMetricsSink("permanent"), sink]).metrics(batch())).rejects.toThrow("at once");
     expect(sink.batches).toHaveLength(1);
   });
@@ -32,7 +30,7 @@ describe("fan-out", () => {
     const slow = Promise.withResolvers<void>();
     const sink = createMetricsSink();
     let isAnswered = false;
-    const answer = fanOut([{ metrics: () => slow.promise }, sink])
+    const answer = fanOut([consumeWith(() => slow.promise), sink])
       .metrics(batch())
       .then(() => {
         isAnswered = true;
@@ -87,7 +85,7 @@ describe("properties", () => {
               (caught: unknown) => caught,
             );
             const refusals = sinks.filter((sink) => sink.refused.includes(one));
-            const takers = sinks.filter((sink) => sink.batches.includes(one));
+            const takers = sinks.filter((sink) => sink.taken.includes(one));
             expect(refusals.length + takers.length).toBe(sinks.length);
             expect(isConsumeError(error)).toBe(refusals.length > 0);
           }

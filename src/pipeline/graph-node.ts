@@ -1,6 +1,6 @@
 /** One component instance in a graph: its creation, its life, its inputs and outputs, and how it fares. */
 
-import type { MetricsConsumer } from "../component/consumer.ts";
+import { type Consumers, consumeWith } from "../component/consumer.ts";
 import type {
   AnyDefinition,
   ComponentStatus,
@@ -12,9 +12,10 @@ import type {
   Receiver,
 } from "../component/define.ts";
 import type { Clock, Logger, Meter } from "../component/telemetry.ts";
-import type { MetricsBatch } from "../model/batch.ts";
+import type { AnyBatch } from "../model/any-batch.ts";
 import { ConfigError, type ConfigIssue, ConsumeError, toError } from "../model/errors.ts";
 import type { Identities } from "../model/identities.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import { ComponentMeter } from "./component-meter.ts";
 import { isConsumeError, unexpectedError } from "./consume-errors.ts";
 import { countExported, countPassing, countProcessed, countReceived } from "./counting.ts";
@@ -37,6 +38,10 @@ export interface GraphEnvironment {
 export interface NodePlace {
   readonly key: string;
   readonly pipeline?: string | undefined;
+  /** The signals that pass through it; of an extension none. */
+  readonly signals: readonly Signal[];
+  /** Of a connector: the signal that it makes. */
+  readonly to?: Signal | undefined;
 }
 
 /** How long a component may take for its end after the deadline's signal. */
@@ -51,7 +56,7 @@ export class GraphNode {
   /** Where its output goes; receivers, processors and connectors have one. */
   readonly next = new Junction();
   /** Takes batches; undefined for receivers and extensions. */
-  readonly input: MetricsConsumer | undefined;
+  readonly input: Consumers | undefined;
   readonly instance: Lifecycle;
   readonly #environment: GraphEnvironment;
   readonly #meter: ComponentMeter;
@@ -82,7 +87,7 @@ export class GraphNode {
       "otelcol.component.id": setup.id,
       "otelcol.component.kind": setup.kind,
       ...(place.pipeline === undefined ? {} : { "otelcol.pipeline.id": place.pipeline }),
-      ...(setup.kind === "extension" ? {} : { "otelcol.signal": "metrics" }),
+      ...(place.signals.length === 1 ? { "otelcol.signal": place.signals[0] } : {}),
     });
     this.#loops = new Loops((name, error) => this.#loopFailed(name, error));
     const context: CreateContext<unknown> = {
@@ -100,6 +105,7 @@ export class GraphNode {
         statuses: () => host.statuses(),
         reportStatus: (status) => this.#report(status),
       },
+      signal: setup.kind === "processor" ? place.signals[0] : undefined,
       after: predecessor?.ended,
       spawn: (name, loop) => this.#loops.add(name, loop),
     };
@@ -213,58 +219,57 @@ export class GraphNode {
   }
 
   #create(definition: AnyDefinition, context: CreateContext<unknown>): Lifecycle {
+    const { signals, to } = this.place;
     switch (definition.kind) {
       case "receiver": {
-        const { id, transport, countsItself } = this.#setup;
-        const next = countsItself ? this.next : countReceived(this.next, this.#meter, id, transport);
+        const next = this.#setup.countsItself ? this.next : countReceived(this.next, this.#meter, this.#setup, signals);
         return definition.create({ ...context, next });
       }
-      case "connector":
-        return definition.create({ ...context, next: this.next });
+      case "connector": {
+        const [from = "metrics"] = signals;
+        return definition.create({ ...context, next: this.next, from, to: to ?? from });
+      }
       default:
         return definition.create(context);
     }
   }
 
-  #createInput(): MetricsConsumer | undefined {
+  #createInput(): Consumers | undefined {
     const { kind, id, countsItself } = this.#setup;
+    const { signals } = this.place;
     if (kind === "receiver" || kind === "extension") return undefined;
-    if (kind === "processor") {
-      const processor = this.instance as Processor;
-      if (processor.metrics === undefined) throw new Error("it takes no metrics");
-      const { incoming, outgoing } = countProcessed(this.#meter, id);
-      const next = countPassing(this.next, outgoing);
-      return countPassing(
-        this.#guarded(async (batch) => processor.metrics?.(batch, next)),
-        incoming,
-      );
+    for (const signal of signals) {
+      if ((this.instance as Processor | Exporter)[signal] === undefined) {
+        throw new Error(`telemetry type is not supported: it takes no ${signal}`);
+      }
     }
-    const exporter = this.instance as Exporter;
-    if (exporter.metrics === undefined) throw new Error("it takes no metrics");
-    const input = this.#guarded(async (batch) => exporter.metrics?.(batch));
-    return kind === "exporter" && !countsItself ? countExported(input, this.#meter, id) : input;
+    if (kind === "processor") {
+      const { incoming, outgoing } = countProcessed(this.#meter, id, signals[0] ?? "metrics");
+      const next = countPassing(this.next, outgoing);
+      return countPassing(this.#guarded(processWith(this.instance, next)), incoming);
+    }
+    const input = this.#guarded(exportWith(this.instance));
+    return kind === "exporter" && !countsItself ? countExported(input, this.#meter, id, signals) : input;
   }
 
   /** Counts what is in the component, refuses when it has ended, and gives unexpected errors a class. */
-  #guarded(take: (batch: MetricsBatch) => Promise<void>): MetricsConsumer {
-    return {
-      metrics: async (batch) => {
-        if (this.#isClosed) {
-          throw new ConsumeError("CONSUME_SHUTDOWN", `${this.path}: has shut down`, { permanent: false });
-        }
-        this.#inFlight++;
-        try {
-          await take(batch);
-        } catch (caught) {
-          if (isConsumeError(caught)) throw caught;
-          this.#logUnexpected(toError(caught));
-          throw unexpectedError(this.path, caught);
-        } finally {
-          this.#inFlight--;
-          if (this.#inFlight === 0) this.#wakeIdle();
-        }
-      },
-    };
+  #guarded(take: (batch: AnyBatch) => Promise<void>): Consumers {
+    return consumeWith(async (batch) => {
+      if (this.#isClosed) {
+        throw new ConsumeError("CONSUME_SHUTDOWN", `${this.path}: has shut down`, { permanent: false });
+      }
+      this.#inFlight++;
+      try {
+        await take(batch);
+      } catch (caught) {
+        if (isConsumeError(caught)) throw caught;
+        this.#logUnexpected(toError(caught));
+        throw unexpectedError(this.path, caught);
+      } finally {
+        this.#inFlight--;
+        if (this.#inFlight === 0) this.#wakeIdle();
+      }
+    });
   }
 
   #logUnexpected(error: Error): void {
@@ -285,6 +290,28 @@ export class GraphNode {
   #report(status: ComponentStatus): void {
     if (this.#status.state !== "permanent") this.#status = status;
   }
+}
+
+async function takesNone({ signal }: AnyBatch): Promise<never> {
+  throw new ConsumeError("CONSUME_REJECTED", `telemetry type is not supported: no ${signal} here`, { permanent: true });
+}
+
+/** The function of a processor for the signal of a batch. */
+function processWith(processor: Processor, next: Consumers) {
+  return (batch: AnyBatch): Promise<void> => {
+    if (batch.signal === "metrics") return processor.metrics?.(batch, next) ?? takesNone(batch);
+    if (batch.signal === "traces") return processor.traces?.(batch, next) ?? takesNone(batch);
+    return processor.logs?.(batch, next) ?? takesNone(batch);
+  };
+}
+
+/** The function of an exporter or a connector for the signal of a batch. */
+function exportWith(exporter: Exporter) {
+  return (batch: AnyBatch): Promise<void> => {
+    if (batch.signal === "metrics") return exporter.metrics?.(batch) ?? takesNone(batch);
+    if (batch.signal === "traces") return exporter.traces?.(batch) ?? takesNone(batch);
+    return exporter.logs?.(batch) ?? takesNone(batch);
+  };
 }
 
 function toConfigError(caught: unknown, path: string, what: string): ConfigError {

@@ -138,7 +138,7 @@ export class Pipelines {
   async #revive(ended: GraphNode, graph: Graph): Promise<void> {
     try {
       const node = new GraphNode(ended.setup, ended.place, this.#options, this.#host);
-      node.next.switchTo(ended.next.target);
+      node.next.switchTo(ended.next.targets);
       graph.nodes.set(node.place.key, node);
       await node.start();
     } catch (error) {

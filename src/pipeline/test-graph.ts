@@ -1,15 +1,17 @@
 /** Graphs for tests: components that record what happens to them and misbehave as told. */
 
 import { z } from "zod";
-import type { MetricsConsumer } from "../component/consumer.ts";
+import { type Consumers, consumeWith, handOn, type Output } from "../component/consumer.ts";
 import type { AnyDefinition, ComponentKind, Lifecycle } from "../component/define.ts";
 import { MetricRegistry } from "../component/metric-registry.ts";
 import type { PlannedPipeline } from "../config/plan-types.ts";
+import { type AnyBatch, signals } from "../model/any-batch.ts";
 import type { MetricsBatch } from "../model/batch.ts";
 import { Identities } from "../model/identities.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import { buildNumbers } from "../testing/build-points.ts";
 import { createFakeClock } from "../testing/fake-clock.ts";
-import { createMetricsSink } from "../testing/metrics-sink.ts";
+import { createMetricsSink } from "../testing/sink.ts";
 import { createTestLogger } from "../testing/test-context.ts";
 import { type ComponentSetup, type GraphSetup, setupKey } from "./graph-setup.ts";
 import { Pipelines } from "./pipelines.ts";
@@ -27,6 +29,8 @@ export interface Fault {
   readonly hangs?: boolean;
   readonly reconfigurable?: boolean;
   readonly failReconfigure?: Error;
+  /** The only signal that an exporter has a function for. */
+  readonly only?: Signal;
 }
 
 export interface TestPipeline {
@@ -45,7 +49,7 @@ export function createTestProcess() {
   const clock = createFakeClock();
   const events: string[] = [];
   const sinks = new Map<string, ReturnType<typeof createMetricsSink>>();
-  const outputs = new Map<string, MetricsConsumer>();
+  const outputs = new Map<string, Output>();
   const sink = (name: string) => {
     const known = sinks.get(name) ?? createMetricsSink();
     sinks.set(name, known);
@@ -95,13 +99,19 @@ export function createTestProcess() {
     }
     add("extension", extensions);
     const connectors = new Set(planned.flatMap((pipeline) => pipeline.toConnectors));
-    const connections = [...connectors].map((connector) => ({
-      connector,
-      from: "metrics" as const,
-      to: "metrics" as const,
-      fromPipelines: planned.filter((one) => one.toConnectors.includes(connector)).map((one) => one.id),
-      toPipelines: planned.filter((one) => one.fromConnectors.includes(connector)).map((one) => one.id),
-    }));
+    const connections = [...connectors]
+      .flatMap((connector) => signals.map((signal) => ({ connector, signal })))
+      .map(({ connector, signal }) => {
+        const ofSignal = planned.filter((one) => one.signal === signal);
+        return {
+          connector,
+          from: signal,
+          to: signal,
+          fromPipelines: ofSignal.filter((one) => one.toConnectors.includes(connector)).map((one) => one.id),
+          toPipelines: ofSignal.filter((one) => one.fromConnectors.includes(connector)).map((one) => one.id),
+        };
+      })
+      .filter(({ fromPipelines, toPipelines }) => fromPipelines.length > 0 && toPipelines.length > 0);
     return {
       plan: {
         pipelines: planned,
@@ -123,11 +133,13 @@ export function createTestProcess() {
     sink,
     setup,
     /** Hands a batch on as the receiver does. */
-    send: (receiver: string, batch: MetricsBatch): Promise<void> => {
+    send: (receiver: string, batch: AnyBatch): Promise<void> => {
       const output = outputs.get(receiver);
       if (output === undefined) throw new Error(`no receiver ${receiver}`);
-      return output.metrics(batch);
+      return handOn(output, batch);
     },
+    /** The signals that pipelines take from the receiver. */
+    taken: (receiver: string) => signals.filter((signal) => outputs.get(receiver)?.takes(signal)),
     /** A batch with this many points. */
     batch: (rows = 1): MetricsBatch =>
       buildNumbers(
@@ -150,22 +162,28 @@ const kinds: readonly ComponentKind[] = ["receiver", "processor", "exporter", "c
 interface Parts {
   readonly events: string[];
   sink(name: string): ReturnType<typeof createMetricsSink>;
-  readonly outputs: Map<string, MetricsConsumer>;
+  readonly outputs: Map<string, Output>;
 }
 
 function plannedPipeline(id: string, pipeline: TestPipeline): PlannedPipeline {
   const { receivers = [], processors = [], exporters = [], toConnectors = [], fromConnectors = [] } = pipeline;
-  const name = id.split("/")[1] ?? "";
-  return { id, signal: "metrics", name, receivers, processors, exporters, toConnectors, fromConnectors, at: undefined };
+  const [type = "", name = ""] = id.split("/");
+  const signal = signals.find((one) => one === type) ?? "metrics";
+  return { id, signal, name, receivers, processors, exporters, toConnectors, fromConnectors, at: undefined };
 }
 
 /** One definition for each kind; the configuration says how an instance misbehaves. */
 function testDefinition(kind: ComponentKind, parts: Parts): AnyDefinition {
-  const base = { kind, type: "test", config: z.unknown(), stability: { metrics: "alpha" } };
+  const base = {
+    kind,
+    type: "test",
+    config: z.unknown(),
+    stability: { metrics: "alpha", traces: "alpha", logs: "alpha" },
+  };
   const create = (context: {
     readonly id: string;
     readonly config: Fault;
-    readonly next?: MetricsConsumer;
+    readonly next?: Output;
     spawn(name: string, loop: (signal: AbortSignal) => Promise<void>): void;
   }) => {
     const { id, config, next, spawn } = context;
@@ -184,13 +202,18 @@ function testDefinition(kind: ComponentKind, parts: Parts): AnyDefinition {
         parts.events.push(`end ${name}`);
       },
     };
-    const pass = async (batch: MetricsBatch, to: MetricsConsumer | undefined): Promise<void> => {
+    const pass = async (batch: AnyBatch, to: Consumers | undefined): Promise<void> => {
       if (config.throws !== undefined) throw config.throws;
-      if (config.holds !== true) return await to?.metrics(batch);
+      if (to === undefined) return;
+      if (config.holds !== true) return await handOn(to, batch);
       await new Promise<void>((resolve, reject) => {
-        flushes.push(async () => to?.metrics(batch).then(resolve, reject));
+        flushes.push(async () => handOn(to, batch).then(resolve, reject));
       });
     };
+    const functions = (to: Consumers | undefined) =>
+      config.only === undefined
+        ? consumeWith((batch) => pass(batch, to))
+        : { [config.only]: (batch: AnyBatch) => pass(batch, to) };
     const reconfigure = async (wanted: Fault): Promise<void> => {
       if (wanted.failReconfigure !== undefined) throw wanted.failReconfigure;
       parts.events.push(`reconfigure ${kind}:${id}@${wanted.version ?? "1"}`);
@@ -199,11 +222,11 @@ function testDefinition(kind: ComponentKind, parts: Parts): AnyDefinition {
       case "receiver":
         return config.reconfigurable === true ? { ...life, reconfigure } : life;
       case "processor":
-        return { ...life, metrics: pass };
+        return { ...life, metrics: pass, traces: pass, logs: pass };
       case "connector":
-        return { ...life, metrics: (batch: MetricsBatch) => pass(batch, next) };
+        return { ...life, ...functions(next) };
       case "exporter":
-        return { ...life, metrics: (batch: MetricsBatch) => pass(batch, parts.sink(name.slice("exporter:".length))) };
+        return { ...life, ...functions(parts.sink(name.slice("exporter:".length))) };
       case "extension":
         return life;
     }

@@ -3,8 +3,8 @@
 import { type Attributes, type AttributeValue, noAttributes } from "../model/attributes.ts";
 import {
   type ExponentialBuckets,
-  type MetricsBatch,
   metricsBatch,
+  type OpenMetricsBatch,
   type PointColumns,
   type PointExemplar,
   type PointsSegment,
@@ -90,7 +90,7 @@ export interface BuildOptions {
 const defaultTimeUnixNano = 1_700_000_000_000_000_000n;
 
 /** A batch of one segment of gauge and sum points. */
-export function buildNumbers(rows: readonly NumberRow[], options: BuildOptions = {}): MetricsBatch {
+export function buildNumbers(rows: readonly NumberRow[], options: BuildOptions = {}): OpenMetricsBatch {
   const ints = new BigInt64Array(rows.length);
   const doubles = new Float64Array(ints.buffer);
   const isInt = new Uint8Array(rows.length);
@@ -110,7 +110,7 @@ export function buildNumbers(rows: readonly NumberRow[], options: BuildOptions =
 }
 
 /** A batch of one segment of explicit histograms. */
-export function buildHistograms(rows: readonly HistogramRow[], options: BuildOptions = {}): MetricsBatch {
+export function buildHistograms(rows: readonly HistogramRow[], options: BuildOptions = {}): OpenMetricsBatch {
   return batchOf({
     ...pointColumns(rows, options, (row) => distribution(row, "histogram")),
     kind: "histogram",
@@ -126,7 +126,7 @@ export function buildHistograms(rows: readonly HistogramRow[], options: BuildOpt
 export function buildExponentialHistograms(
   rows: readonly ExponentialHistogramRow[],
   options: BuildOptions = {},
-): MetricsBatch {
+): OpenMetricsBatch {
   const half = (buckets?: { offset: number; counts: readonly bigint[] }): ExponentialBuckets => ({
     offset: buckets?.offset ?? 0,
     counts: BigUint64Array.from(buckets?.counts ?? []),
@@ -147,7 +147,7 @@ export function buildExponentialHistograms(
 }
 
 /** A batch of one segment of summaries. */
-export function buildSummaries(rows: readonly SummaryRow[], options: BuildOptions = {}): MetricsBatch {
+export function buildSummaries(rows: readonly SummaryRow[], options: BuildOptions = {}): OpenMetricsBatch {
   return batchOf({
     ...pointColumns(rows, options, (row) => described(row, "summary")),
     kind: "summary",
@@ -160,7 +160,7 @@ export function buildSummaries(rows: readonly SummaryRow[], options: BuildOption
 }
 
 /** One batch of the segments of several; they must share their identity tables. */
-export function joinBatches(...batches: readonly MetricsBatch[]): MetricsBatch {
+export function joinBatches(...batches: readonly OpenMetricsBatch[]): OpenMetricsBatch {
   return metricsBatch(batches.flatMap((batch) => batch.segments));
 }
 
@@ -170,7 +170,7 @@ export function attributesFrom(record: AttributeRecord | undefined): Attributes 
   return record instanceof Map ? record : new Map(Object.entries(record));
 }
 
-function batchOf(segment: PointsSegment): MetricsBatch {
+function batchOf(segment: PointsSegment): OpenMetricsBatch {
   return metricsBatch([segment]);
 }
 

@@ -1,6 +1,6 @@
 /** Builds batches of scraped samples from rows that read like a page. */
 
-import { type MetricsBatch, metricsBatch, type SampleExemplar } from "../model/batch.ts";
+import { metricsBatch, type OpenMetricsBatch, type SampleExemplar } from "../model/batch.ts";
 import { Identities, type Label } from "../model/identities.ts";
 import { none } from "../model/intern-table.ts";
 import { SamplesLayout } from "../model/layout.ts";
@@ -42,7 +42,7 @@ export interface BuildSamplesOptions {
 }
 
 /** A batch of one samples segment, as a scrape of the page would give it. */
-export function buildSamples(rows: readonly SampleRow[], options: BuildSamplesOptions = {}): MetricsBatch {
+export function buildSamples(rows: readonly SampleRow[], options: BuildSamplesOptions = {}): OpenMetricsBatch {
   const { identities = new Identities(), lane = 0, timestampMs = 1_700_000_000_000 } = options;
   const target: Label[] = [
     ["instance", options.instance ?? "instance:80"],

@@ -2,30 +2,38 @@
 
 import { createHook } from "node:async_hooks";
 import { setImmediate as turn } from "node:timers/promises";
-import type { AnyDefinition, Lifecycle } from "../component/define.ts";
+import type { Output } from "../component/consumer.ts";
+import type { AnyDefinition, Exporter, Processor } from "../component/define.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import type { ContractOptions } from "./contract.ts";
-import { createMetricsSink } from "./metrics-sink.ts";
+import { createSink } from "./sink.ts";
 import { createTestContext, parseConfig, type TestContext } from "./test-context.ts";
 
-export type AnyComponent = Lifecycle & {
-  metrics?(batch: never, next: never): Promise<void>;
-};
+export type AnyComponent = Processor | Exporter;
 
 export interface Subject {
   readonly component: AnyComponent;
   readonly test: TestContext<unknown>;
 }
 
-/** Creates the component with the configuration of the options. */
+/** Creates the component with the configuration of the options, for a signal that it takes (the first unless given). */
 export function createSubject(
   definition: AnyDefinition,
   options: ContractOptions,
-  next = createMetricsSink(),
+  next: Output = createSink(),
+  signal: Signal = firstSignal(definition),
 ): Subject {
   const config = parseConfig(definition, options.config ?? options.example);
   const test = createTestContext(config, { id: definition.type });
-  const component = definition.create({ ...test.context, next }) as AnyComponent;
+  const pair = definition.kind === "connector" ? definition.pairs.find(({ from }) => from === signal) : undefined;
+  const context = { ...test.context, signal: definition.kind === "processor" ? signal : undefined };
+  const component: AnyComponent = definition.create({ ...context, next, from: signal, to: pair?.to ?? signal });
   return { component, test };
+}
+
+function firstSignal(definition: AnyDefinition): Signal {
+  if (definition.kind === "connector") return definition.pairs[0]?.from ?? "metrics";
+  return (Object.keys(definition.stability ?? {})[0] as Signal | undefined) ?? "metrics";
 }
 
 /** A signal that never aborts. */

@@ -1,6 +1,7 @@
 /** What every component must do, as tests for any runner. The numbers are those of docs/component-spec.md. */
 
 import type { AnyDefinition } from "../component/define.ts";
+import type { Signal } from "../model/otlp-request.ts";
 import { checkDefinition, checkDescriptions, checkExample, checkUnknownKeys } from "./contract-config.ts";
 import { checkAnswers, checkDeadline, checkImmutable, checkPendingCalls } from "./contract-data.ts";
 import { checkCreate, checkLives, checkMetricNames, checkShutdownBeforeStart } from "./contract-life.ts";
@@ -12,8 +13,11 @@ export interface ContractOptions {
   readonly config?: unknown;
   /** False for a processor or connector that drops or makes rows by design: then only doubling is checked. */
   readonly keepsRows?: boolean;
-  /** For an exporter: the values of all points that arrived at its destination, after it was shut down. */
-  delivered?(): Promise<readonly number[]> | readonly number[];
+  /**
+   * For an exporter: after it was shut down, the values of all points that arrived at its destination, or the numbers N in
+   * all the texts `item-N.`, which are the names of spans and the bodies of log records.
+   */
+  delivered?(signal: Signal): Promise<readonly number[]> | readonly number[];
 }
 
 export interface ContractTest {

@@ -3,6 +3,7 @@
 /** Batches that meet must share their identity tables. */
 export { Identities } from "../model/identities.ts";
 // Data that reads like data.
+export { buildLogs, buildTraces, type ItemOrigin, joinTraces, type LogRow, type SpanRow } from "./build-otlp.ts";
 export {
   type AttributeRecord,
   attributesFrom,
@@ -24,9 +25,9 @@ export { type BuildSamplesOptions, buildSamples, type SampleRow } from "./build-
 export { type ContractOptions, type ContractTest, contractTests } from "./contract.ts";
 // Surroundings of a component.
 export { createFakeClock, type FakeClock } from "./fake-clock.ts";
-export { createMetricsSink, type MetricsSink, type SinkMode } from "./metrics-sink.ts";
 export { runProcessor } from "./run-processor.ts";
 export { sampleMetrics } from "./sample-metrics.ts";
+export { createMetricsSink, createSink, type MetricsSink, type Sink, type SinkMode, type SinkOptions } from "./sink.ts";
 export {
   createTestContext,
   createTestLogger,

@@ -1,7 +1,7 @@
 /** Sorts the points of a batch into resources, scopes and metrics, the nesting of an OTLP request. */
 
 import type { Attributes } from "../../model/attributes.ts";
-import type { MetricsBatch, PointExemplar, PointsSegment } from "../../model/batch.ts";
+import { type MetricsBatch, openSegments, type PointExemplar, type PointsSegment } from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
 import type { Metric, Resource, Scope } from "../../model/series.ts";
 
@@ -27,9 +27,9 @@ export interface ResourceGroup {
   readonly scopes: ScopeGroup[];
 }
 
-/** The points segments of a batch; segments in the samples form are assembled. */
+/** The points segments of a batch; segments in the samples form are assembled, those in bytes opened. */
 export function batchPoints(batch: MetricsBatch): PointsSegment[] {
-  return batch.segments.flatMap((segment) =>
+  return openSegments(batch).flatMap((segment) =>
     segment.form === "points" ? [segment] : segment.layout.origin.points(segment),
   );
 }

@@ -12,8 +12,8 @@ import {
   buildSummaries,
 } from "../../testing/build-points.ts";
 import { buildSamples } from "../../testing/build-samples.ts";
-import { createMetricsSink } from "../../testing/metrics-sink.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
+import { createMetricsSink } from "../../testing/sink.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
 import batch from "./batch.ts";
 import { slicePoints } from "./split-segment.ts";

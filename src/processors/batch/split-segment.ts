@@ -26,6 +26,7 @@ export function splitSegment(
     if (cut >= length) return [segment, undefined];
     return [sliceSamples(segment, 0, cut), sliceSamples(segment, cut, length)];
   }
+  if (segment.form === "otlp") return mustTake ? [segment, undefined] : [undefined, segment];
   const cut = mustTake ? Math.max(1, maxRows) : maxRows;
   if (cut <= 0) return [undefined, segment];
   return [slicePoints(segment, 0, cut), slicePoints(segment, cut, length)];

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { ConsumeError } from "../../model/errors.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
-import { createMetricsSink } from "../../testing/metrics-sink.ts";
+import { createMetricsSink } from "../../testing/sink.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
 import { memoryLimits } from "./limiter.ts";
 import memoryLimiter, { defineMemoryLimiter } from "./memory_limiter.ts";

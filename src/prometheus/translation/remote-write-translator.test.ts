@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { Attributes } from "../../model/attributes.ts";
-import { type HistogramPoints, type MetricsSegment, metricsBatch, type NumberPoints } from "../../model/batch.ts";
+import { type HistogramPoints, metricsBatch, type NumberPoints, type OpenSegment } from "../../model/batch.ts";
 import { Identities } from "../../model/identities.ts";
 import { PointsLayout } from "../../model/layout.ts";
 import type { Metric } from "../../model/series.ts";
@@ -18,7 +18,7 @@ const plain: RemoteWriteTranslatorOptions = {
   targetInfo: false,
 };
 
-function translate(segments: readonly MetricsSegment[], options: Partial<RemoteWriteTranslatorOptions> = {}) {
+function translate(segments: readonly OpenSegment[], options: Partial<RemoteWriteTranslatorOptions> = {}) {
   const identities = segments[0]?.layout.identities ?? new Identities();
   const { batch, dropped } = createRemoteWriteTranslator({ ...plain, ...options }, identities).translate(
     metricsBatch(segments),
@@ -403,7 +403,7 @@ it("names the same series after a sweep of the tables gave the numbers of what h
   };
   const translator = createRemoteWriteTranslator({ ...plain, targetInfo: true }, identities);
   const part = { ...pushed, to: 1 };
-  const rows = (segments: readonly MetricsSegment[]) =>
+  const rows = (segments: readonly OpenSegment[]) =>
     describeRows(translator.translate(metricsBatch(segments)).batch.segments);
   const before = [rows([pushed, scraped]), rows([part])];
   // Whatever a garbage collection might have let go is let go: only the source layouts are kept.

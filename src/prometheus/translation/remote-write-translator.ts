@@ -1,6 +1,14 @@
 /** Turns metrics batches into the sample rows of remote write: names, labels and `target_info` as otelcol-contrib's exporter makes them. */
 
-import { type MetricsBatch, type MetricsSegment, metricsBatch, type SamplesSegment } from "../../model/batch.ts";
+import {
+  type MetricsBatch,
+  metricsBatch,
+  type OpenMetricsBatch,
+  type OpenSegment,
+  openBatch,
+  openSegments,
+  type SamplesSegment,
+} from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { type PointsLayout, SamplesLayout } from "../../model/layout.ts";
@@ -58,7 +66,8 @@ class Translator implements RemoteWriteTranslator {
     this.#targetInfo = targetInfo;
   }
 
-  translate(batch: MetricsBatch): TranslatedBatch {
+  translate(received: MetricsBatch): TranslatedBatch {
+    const batch = openBatch(received);
     const drops = new Map<DropReason, number>();
     const dropped: Dropped = (reason, points) => drops.set(reason, (drops.get(reason) ?? 0) + points);
     const segments: SamplesSegment[] = [];
@@ -75,7 +84,7 @@ class Translator implements RemoteWriteTranslator {
 
   metadata(batch: MetricsBatch): MetricMetadata[] {
     return distinctMetadata(
-      batch.segments.flatMap((segment) =>
+      openSegments(batch).flatMap((segment) =>
         segment.form === "samples" ? this.#samplesOf(segment.layout).metadata : this.#pointsOf(segment.layout).metadata,
       ),
     );
@@ -105,7 +114,7 @@ class Translator implements RemoteWriteTranslator {
   }
 
   /** One sample for each resource of the batch, at the newest time of its points; one segment per lane. */
-  #targetInfoSegments(batch: MetricsBatch): SamplesSegment[] {
+  #targetInfoSegments(batch: OpenMetricsBatch): SamplesSegment[] {
     const found = new Map<number, { set: number; timeMs: number; lane: number }>();
     for (const segment of batch.segments) {
       const resources =
@@ -155,7 +164,7 @@ class Translator implements RemoteWriteTranslator {
 }
 
 /** The newest time of a resource's rows in a segment; 0 when it has none there. */
-function newestTime(segment: MetricsSegment, resource: number, resources: readonly LayoutResource[]): number {
+function newestTime(segment: OpenSegment, resource: number, resources: readonly LayoutResource[]): number {
   const isWhole = segment.from === 0 && segment.to === segment.layout.length;
   const isOnly = resources.length === 1;
   if (segment.form === "samples" && segment.timestampsMs === undefined && (isOnly || isWhole)) {
