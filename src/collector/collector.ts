@@ -7,6 +7,7 @@ import type { TelemetrySettings } from "../config/telemetry-config.ts";
 import { ConfigError, formatConfigIssue, toError } from "../model/errors.ts";
 import { Identities } from "../model/identities.ts";
 import { Pipelines } from "../pipeline/pipelines.ts";
+import { eventLoopDelayVariable, observeEventLoopDelay } from "./event-loop-delay.ts";
 import { type ConfigSources, type LoadedConfig, loadConfig } from "./load-config.ts";
 import { locateIssues } from "./locate-issues.ts";
 import { labelName, OwnMetrics, type ResourceLabels } from "./own-metrics.ts";
@@ -56,6 +57,7 @@ export class Collector {
     });
     this.#ownMetrics = new OwnMetrics(this.registry, log);
     observeProcess(this.registry, this.identities, clock.now(), "otelcol");
+    if (options.env[eventLoopDelayVariable]) observeEventLoopDelay(this.registry, clock.monotonic);
     this.registry.observe("target_info", { help: "Target metadata", type: "gauge" }, () => [
       {
         labels: Object.fromEntries(Object.entries(this.#resource).map(([name, value]) => [labelName(name), value])),

@@ -10,6 +10,7 @@ import type { MetadataEntry } from "../../prometheus/remote-write/encode-request
 import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
 import { createScrapeManager } from "../../prometheus/scrape/scrape-service.ts";
 import { createDiscoveryMetrics } from "../discovery-metrics.ts";
+import { eventLoopDelayVariable, observeEventLoopDelay } from "../event-loop-delay.ts";
 import { observeProcess } from "../self-metrics.ts";
 import { productVersion, userAgent } from "../version.ts";
 import type { AgentOptions } from "./agent-options.ts";
@@ -110,6 +111,7 @@ export class Agent {
     await this.#apply(read.config, read.text, read.notices);
     this.#state = "ready";
     this.#sweeper = setInterval(() => this.identities.sweep(), sweepIntervalMs);
+    if (this.options.env[eventLoopDelayVariable]) observeEventLoopDelay(this.registry, this.#clock.monotonic);
     this.log.info("Server is ready to receive web requests.", {
       url: this.url,
       jobs: read.config.scrapeConfigs.length,
