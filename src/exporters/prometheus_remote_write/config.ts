@@ -59,7 +59,9 @@ const queueSchema = z.strictObject({
     .int()
     .positive()
     .default(256 * 1024 * 1024)
-    .describe("Most bytes of batches that are accepted and not yet delivered (Millrace's own key)."),
+    .describe(
+      "Most bytes of batches that are accepted and not yet delivered; an empty queue takes a larger batch too (Millrace's own key).",
+    ),
 });
 
 const resourceSchema = z.strictObject({

@@ -2,7 +2,14 @@
 
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createFakeClock } from "../../testing/fake-clock.ts";
-import { type PostAnswer, type PostParts, postUntilDone, type RetryPolicy, retryAfterMs } from "./post-request.ts";
+import {
+  maxRetryAfterMs,
+  type PostAnswer,
+  type PostParts,
+  postUntilDone,
+  type RetryPolicy,
+  retryAfterMs,
+} from "./post-request.ts";
 
 const policy: RetryPolicy = {
   enabled: true,
@@ -186,6 +193,10 @@ describe("Retry-After", () => {
     ["0", 0],
     ["120", 120_000],
     [" 7 ", 7000],
+    ["300", 300_000],
+    ["301", maxRetryAfterMs],
+    ["999999999", maxRetryAfterMs],
+    ["Fri, 01 Jan 2027 12:00:00 GMT", maxRetryAfterMs],
     ["-5", 0],
     ["1.5", 0],
     ["1e3", 0],

@@ -105,8 +105,18 @@ async function attemptOnce(
 /** The one format of dates that RFC 9110 lets servers generate. */
 const httpDate = /^[A-Z][a-z]{2}, \d{2} [A-Z][a-z]{2} \d{4} \d{2}:\d{2}:\d{2} GMT$/;
 
-/** Milliseconds that a Retry-After header asks for (RFC 9110 section 10.2.3): seconds or a date; 0 for none or nonsense. */
+/** Longest wait that a server may ask for: one that is wrong about its clock or its unit holds nothing up for days. */
+export const maxRetryAfterMs = 5 * 60_000;
+
+/**
+ * Milliseconds that a Retry-After header asks for (RFC 9110 section 10.2.3), seconds or a date, up to
+ * `maxRetryAfterMs`; 0 for none or nonsense.
+ */
 export function retryAfterMs(header: string | undefined, nowMs: number): number {
+  return Math.min(maxRetryAfterMs, askedMs(header, nowMs));
+}
+
+function askedMs(header: string | undefined, nowMs: number): number {
   if (header === undefined) return 0;
   if (/^\d{1,9}$/.test(header.trim())) return Number(header.trim()) * 1000;
   // Date.parse alone finds dates in many a sentence.

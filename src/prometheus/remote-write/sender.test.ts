@@ -208,6 +208,17 @@ describe("bounds", () => {
     ]);
   });
 
+  test("an empty queue takes a batch that is larger than the bound in bytes, and nothing beside it", async () => {
+    const kit = createSenderKit({ maxQueuedBytes: 1, lingerMs: 1000 });
+    const delivery = kit.offer([kit.segment("a=1 b=1")]);
+    expect(() => kit.offer([kit.segment("c=1")])).toThrow("the queue is full");
+    await kit.clock.advance(1000);
+    expect(await settled(delivery)).toBe("delivered");
+    const next = kit.offer([kit.segment("c=1")]);
+    await kit.clock.advance(1000);
+    expect(await settled(next)).toBe("delivered");
+  });
+
   test("there is room again once something was delivered", async () => {
     const kit = createSenderKit({ maxQueuedBatches: 1 });
     const delivery = kit.offer([kit.segment("a=1")]);

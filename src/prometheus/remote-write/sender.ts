@@ -170,6 +170,7 @@ export class RemoteWriteSender {
     await Promise.all(this.#requests);
   }
 
+  /** An empty queue takes a batch of any size: one that is larger than the whole queue would be refused for ever. */
   #admit(segments: readonly SamplesSegment[]): void {
     const { maxQueuedBatches, maxQueuedBytes } = this.#parts.options;
     if (this.#closing) {
@@ -186,7 +187,7 @@ export class RemoteWriteSender {
     const full =
       this.#batches >= maxQueuedBatches
         ? `the queue is full (${this.#batches} requests, limit ${maxQueuedBatches})`
-        : this.#lanes.bytes + bytes > maxQueuedBytes
+        : this.#lanes.bytes > 0 && this.#lanes.bytes + bytes > maxQueuedBytes
           ? `the queue is full (${this.#lanes.bytes} bytes, limit ${maxQueuedBytes})`
           : undefined;
     if (full === undefined) return;
