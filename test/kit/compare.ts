@@ -119,7 +119,6 @@ function exemplarTexts(
 
 /** Differences that are meant: each a rule of ours that `docs/differences.md` states. */
 const meant: Record<string, (peer: readonly ValueBits[], own: readonly ValueBits[]) => boolean> = {
-  "a zero keeps its sign": (peer, own) => peer.map(showBits).join() === "0" && own.map(showBits).join() === "-0",
   "of samples with the same labels and time the first is kept": (peer, own) =>
     peer.length > 1 && own.length === 1 && peer[0] === own[0],
 };
@@ -189,7 +188,7 @@ function compareWithServed(
   }
 }
 
-/** Zero loses its sign on the wire of a sender that leaves out zeros, as Prometheus does. */
+/** A sender leaves out zeros, minus zero too: the sign is lost on the wire. */
 function sameValue(a: ValueBits, b: ValueBits): boolean {
   return a === b || (showBits(a) === "-0" && showBits(b) === "0");
 }

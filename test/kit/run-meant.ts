@@ -4,7 +4,6 @@ import type { MeantDifference, RunDifference } from "./run-compare.ts";
 
 /** Headings of `docs/differences.md`. */
 const names = {
-  zero: "A zero keeps its sign",
   first: "Of samples with the same labels and time the first is kept",
   stale: "Staleness markers of histograms",
   externalExemplars: "Exemplars beside external labels",
@@ -32,7 +31,6 @@ const metric =
 
 /** All differences that are meant, the narrow ones first. */
 export const meantDifferences: readonly MeantDifference[] = [
-  { name: names.zero, covers: ({ peer, own, form }) => form === "series" && `${peer} ${own}` === "0 -0" },
   {
     name: names.stale,
     covers: ({ key, peer, own, form }) =>
