@@ -18,6 +18,7 @@ type account struct {
 	served    []served
 	delivered []delivery
 	cut       int // scrapes served when the window ended
+	last      time.Time
 }
 
 // ledger compares scrape by scrape what was served with what arrived.
@@ -28,12 +29,14 @@ type ledger struct {
 	window   totals
 	latency  [maxLatencyMs + 1]uint32
 	begun    time.Time
+	interval time.Duration // between the scrapes of a target; 0 where nobody asks for missed ones
 }
 
 const maxLatencyMs = 120_000
 
 type totals struct {
 	Scrapes    int `json:"scrapes"`
+	Missed     int `json:"missed"`
 	Aborted    int `json:"aborted"`
 	Served     int `json:"served"`
 	ServedB    int `json:"servedBytes"`
@@ -56,7 +59,9 @@ func newLedger(targets int) *ledger {
 func (l *ledger) scraped(target int, s served, bytes int, complete bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	missed := l.accounts[target].missed(time.Now(), l.interval)
 	for _, t := range []*totals{&l.total, &l.window} {
+		t.Missed += missed
 		if !complete {
 			t.Aborted++
 			continue
@@ -70,6 +75,17 @@ func (l *ledger) scraped(target int, s served, bytes int, complete bool) {
 		a := &l.accounts[target]
 		a.served = append(a.served, s)
 	}
+}
+
+// missed tells how many scrapes should have come between the one before and this.
+func (a *account) missed(now time.Time, interval time.Duration) int {
+	gap := now.Sub(a.last)
+	isFirst := a.last.IsZero()
+	a.last = now
+	if isFirst || interval == 0 || gap < interval {
+		return 0
+	}
+	return int((gap+interval/2)/interval) - 1
 }
 
 // deliveryOf finds the entry of a timestamp, looking at the newest first.

@@ -2,16 +2,20 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPageGivesTheDigestOfItsText(t *testing.T) {
 	dropped := regexp.MustCompile(`^(v[0-9]+_)?cache_`)
 	for _, options := range []pageOptions{
-		{series: 5000}, {series: 100}, {series: 1000, reorder: true}, {series: 5000, rename: true}, {series: 5000, relabel: true},
+		{series: 5000}, {series: 100}, {series: 1000, reorder: true}, {series: 5000, rename: 0.01}, {series: 5000, relabel: true},
 	} {
 		p := newPage(3, options)
 		for n := 0; n < 20; n++ {
@@ -46,7 +50,7 @@ func TestPageGivesTheDigestOfItsText(t *testing.T) {
 }
 
 func TestPageRenamesOnePercent(t *testing.T) {
-	p := newPage(0, pageOptions{series: 5000, rename: true})
+	p := newPage(0, pageOptions{series: 5000, rename: 0.01})
 	before, _ := p.render(nil)
 	for n := 0; n < 5; n++ {
 		after, s := p.render(nil)
@@ -55,6 +59,40 @@ func TestPageRenamesOnePercent(t *testing.T) {
 			t.Fatalf("scrape %d: %d series ended, announced %d", n, gone, s.stale)
 		}
 		before = after
+	}
+}
+
+func TestPageRenamesOnceOnCommand(t *testing.T) {
+	p := newPage(0, pageOptions{series: 5000})
+	before, _ := p.render(nil)
+	for _, c := range []struct {
+		share     float64
+		low, high int
+	}{{0, 0, 0}, {0.1, 400, 600}, {0, 0, 0}, {1, 5000, 5000}, {0, 0, 0}} {
+		p.churn(c.share)
+		after, s := p.render(nil)
+		gone := 5000 - shared(seriesOf(before), seriesOf(after))
+		if gone != s.stale || gone < c.low || gone > c.high {
+			t.Fatalf("churn of %v: %d series ended, announced %d", c.share, gone, s.stale)
+		}
+		before = after
+	}
+}
+
+func TestPagesRenameAtDifferentScrapes(t *testing.T) {
+	renaming := map[int]int{}
+	for target := 0; target < 100; target++ {
+		p := newPage(target, pageOptions{series: 500, rename: 1. / 100})
+		for n := 0; n < 11; n++ {
+			if _, s := p.render(nil); s.stale > 0 {
+				renaming[n]++
+			}
+		}
+	}
+	for n := 1; n < 11; n++ {
+		if renaming[n] < 5 || renaming[n] > 15 {
+			t.Fatalf("pages that rename by scrape: %v", renaming)
+		}
 	}
 }
 
@@ -116,6 +154,114 @@ func TestSnappy(t *testing.T) {
 	}
 }
 
+func TestSnappyDecodesWhateverIsValid(t *testing.T) {
+	random := rand.New(rand.NewPCG(1, 2))
+	var scratch []byte
+	for n := 0; n < 400; n++ {
+		size := []int{100, 1000, 70_000, 300_000}[n%4]
+		packed, want := randomBlock(random, size)
+		got, err := decodeSnappy(scratch, packed)
+		if err != nil || !bytes.Equal(got, want) {
+			t.Fatalf("block %d of %d bytes: %v", n, len(want), err)
+		}
+		scratch = got
+		for cut := 0; cut < 20; cut++ { // cut off or spoilt, it is refused or gives other bytes, but never more
+			spoilt := bytes.Clone(packed[:random.IntN(len(packed))])
+			if len(spoilt) > 0 && cut%2 == 0 {
+				spoilt = bytes.Clone(packed)
+				spoilt[random.IntN(len(spoilt))] ^= byte(1 + random.IntN(255))
+			}
+			decodeSnappy(nil, spoilt)
+		}
+	}
+}
+
+// randomBlock has literals with lengths in 0 to 4 bytes and copies with offsets in 1, 2 and 4 bytes, near, far and overlapping.
+func randomBlock(random *rand.Rand, size int) (packed, raw []byte) {
+	var body []byte
+	for len(raw) < size {
+		choice := random.IntN(6)
+		if len(raw) == 0 {
+			choice = 5
+		}
+		reach := min(len(raw), []int{len(raw), 7, 15, 2047, 65535}[random.IntN(5)])
+		offset, length := 0, 1+random.IntN(64)
+		if reach > 0 {
+			offset = 1 + random.IntN(reach)
+		}
+		switch {
+		case choice >= 4: // literal
+			n := []int{length, 60 + random.IntN(200), 60 + random.IntN(2000)}[random.IntN(3)]
+			bytesOfLength := 0
+			for v := n - 1; v > 0; v >>= 8 {
+				bytesOfLength++
+			}
+			if n <= 60 && random.IntN(2) == 0 {
+				body = append(body, byte(n-1)<<2)
+			} else {
+				width := max(1, min(4, bytesOfLength+random.IntN(3)))
+				body = append(body, byte(59+width)<<2)
+				for i := 0; i < width; i++ {
+					body = append(body, byte((n-1)>>(8*i)))
+				}
+			}
+			for i := 0; i < n; i++ {
+				b := byte(random.Uint32())
+				body, raw = append(body, b), append(raw, b)
+			}
+			continue
+		case choice <= 1 && offset < 2048:
+			length = 4 + length%8
+			body = append(body, 1|byte(length-4)<<2|byte(offset>>8)<<5, byte(offset))
+		case choice <= 2 && offset < 65536:
+			body = binary.LittleEndian.AppendUint16(append(body, 2|byte(length-1)<<2), uint16(offset))
+		default:
+			body = binary.LittleEndian.AppendUint32(append(body, 3|byte(length-1)<<2), uint32(offset))
+		}
+		for i := 0; i < length; i++ {
+			raw = append(raw, raw[len(raw)-offset])
+		}
+	}
+	return append(binary.AppendUvarint(nil, uint64(len(raw))), body...), raw
+}
+
+func TestSinkReadsLabelsOfEveryLength(t *testing.T) {
+	for _, c := range []struct {
+		title string
+		name  string
+		other string
+		ok    bool
+	}{
+		{"short", "a_metric", "x", true},
+		{"a long name", strings.Repeat("n", 300), "x", true},
+		{"a long value", "a_metric", strings.Repeat("v", 5000), true},
+		{"a value of 128 bytes", "a_metric", strings.Repeat("v", 128), true},
+		{"an empty value", "a_metric", "", true},
+		{"no name", "", "x", false},
+	} {
+		series := appendLabel(nil, "__name__", c.name)
+		for i := 0; i < 8; i++ {
+			series = appendLabel(series, "label"+strconv.Itoa(i), c.other)
+		}
+		series = appendLabel(series, "instance", "127.0.0.1:40000")
+		sample := binary.LittleEndian.AppendUint64([]byte{9}, math.Float64bits(1))
+		series = appendField(series, 2, binary.AppendUvarint(append(sample, 16), 1_700_000_000_000))
+		s := &sink{ledger: newLedger(1), byPort: new([65536]int32)}
+		s.byPort[40000] = 1
+		if err := s.book(1, appendField(nil, 1, series)); err != nil {
+			t.Fatal(c.title, err)
+		}
+		if got := s.ledger.total; (got.Delivered == 1) != c.ok || (got.Malformed == 1) == c.ok {
+			t.Errorf("%s: %+v", c.title, got)
+		}
+		for cut := 1; cut < len(series); cut++ {
+			if s.book(1, appendField(nil, 1, series[:cut])) == nil && s.ledger.total.Delivered > 1 {
+				t.Fatalf("%s: cut off at %d it was counted", c.title, cut)
+			}
+		}
+	}
+}
+
 func TestLedgerFindsWhatIsWrong(t *testing.T) {
 	first, second := served{samples: 10, digest: 77}, served{samples: 10, digest: 88}
 	for _, c := range []struct {
@@ -138,6 +284,29 @@ func TestLedgerFindsWhatIsWrong(t *testing.T) {
 		l.accounts[0].delivered = c.delivered
 		if got := l.verify(); got.Missing != c.want.Missing || got.Extra != c.want.Extra || got.Wrong != c.want.Wrong {
 			t.Errorf("%s: %+v", c.title, got)
+		}
+	}
+}
+
+func TestLedgerCountsMissedScrapes(t *testing.T) {
+	start := time.Unix(1000, 0)
+	for _, c := range []struct {
+		title string
+		at    []float64 // seconds
+		want  int
+	}{
+		{"in time", []float64{0, 1, 2, 3}, 0},
+		{"with jitter", []float64{0, 1.3, 1.9, 3.2}, 0},
+		{"one left out", []float64{0, 1, 3, 4}, 1},
+		{"three left out", []float64{0, 4.1}, 3},
+	} {
+		var a account
+		got := 0
+		for _, at := range c.at {
+			got += a.missed(start.Add(time.Duration(at*1e9)), time.Second)
+		}
+		if got != c.want {
+			t.Errorf("%s: %d missed", c.title, got)
 		}
 	}
 }

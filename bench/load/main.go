@@ -8,7 +8,11 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"runtime/debug"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 )
 
@@ -28,12 +32,31 @@ func (l *ledger) state() state {
 	}
 }
 
-// answer runs one command of the runner: "state", "begin" or "end" a window, "verify" what was served before its end.
-func (l *ledger) answer(command string) any {
+// bench obeys the runner.
+type bench struct {
+	*ledger
+	exporter *exporter
+	guarded  int // process group that must not outlive the runner
+}
+
+// answer runs one command of the runner: "state", "begin" or "end" a window, "verify" what was served before its end,
+// "churn SHARE" of the series once, "guard PID" of the subject's process group.
+func (b *bench) answer(line string) any {
+	command, argument, _ := strings.Cut(line, " ")
+	switch command {
+	case "churn":
+		share, _ := strconv.ParseFloat(argument, 64)
+		for _, p := range b.exporter.pages {
+			p.churn(share)
+		}
+	case "guard":
+		b.guarded, _ = strconv.Atoi(argument)
+	}
+	l := b.ledger
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch command {
-	case "state":
+	case "state", "churn", "guard":
 		return l.state()
 	case "begin":
 		l.begin()
@@ -51,9 +74,10 @@ func main() {
 	var options pageOptions
 	targets := flag.Int("targets", 100, "number of targets")
 	flag.IntVar(&options.series, "series", 5000, "series per target")
+	interval := flag.Duration("interval", 0, "between the scrapes of a target, to count those that are missed")
 	zip := flag.Bool("gzip", false, "answer gzip, in chunks, where it is accepted")
 	flag.BoolVar(&options.reorder, "reorder", false, "change the order of lines at every scrape")
-	flag.BoolVar(&options.rename, "rename", false, "give 1 % of the series a new pod name at every scrape")
+	flag.Float64Var(&options.rename, "rename", 0, "share of the series that gets a new pod name at every scrape")
 	flag.BoolVar(&options.relabel, "relabel", false, "expect what the relabel rules leave")
 	dump := flag.Bool("dump", false, "print the first page and leave")
 	flag.Parse()
@@ -62,8 +86,11 @@ func main() {
 		os.Stdout.Write(text)
 		return
 	}
+	// It ends with its input only, so that it outlives the runner for as long as the guard needs.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	debug.SetGCPercent(400)
 	book := newLedger(*targets)
+	book.interval = *interval
 	e, err := newExporter(*targets, options, *zip, book)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -76,8 +103,12 @@ func main() {
 	}
 	out := json.NewEncoder(os.Stdout)
 	out.Encode(map[string]any{"ports": e.ports, "sink": s.url})
+	b := &bench{ledger: book, exporter: e}
 	commands := bufio.NewScanner(os.Stdin)
 	for commands.Scan() {
-		out.Encode(book.answer(commands.Text()))
+		out.Encode(b.answer(commands.Text()))
+	}
+	if b.guarded > 1 { // the runner ended without having stopped its subject
+		syscall.Kill(-b.guarded, syscall.SIGKILL)
 	}
 }

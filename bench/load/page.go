@@ -11,7 +11,7 @@ import (
 type pageOptions struct {
 	series  int
 	reorder bool
-	rename  bool
+	rename  float64 // share of the series that is renamed at every scrape
 	relabel bool
 }
 
@@ -59,6 +59,8 @@ type page struct {
 	units    []unit
 	families []family
 	pods     [][]uint32 // units by pod
+	phase    float64    // pods due to be renamed before the first scrape, so that targets do not rename together
+	extra    int        // pods due to be renamed by command
 	renamed  int        // pods renamed so far
 	scrapes  int
 	counted  int
@@ -70,6 +72,7 @@ const podSuffix = 5 // digits of a pod's last name part, rewritten when it is re
 func newPage(target int, options pageOptions) *page {
 	p := &page{options: options, random: uint64(target+1) * 0x9e3779b97f4a7c15}
 	p.pods = make([][]uint32, max(1, options.series/50))
+	p.phase = float64(target*61%100) / 100
 	size := min(1000, max(20, options.series/100))
 	for f := 0; len(p.lines) < options.series; f++ {
 		p.addFamily(target, f, min(size, options.series-len(p.lines)))
@@ -216,9 +219,7 @@ func (p *page) render(out []byte) ([]byte, served) {
 	var s served
 	if p.scrapes > 0 {
 		p.move()
-		if p.options.rename {
-			s.stale = p.renamePods()
-		}
+		s.stale = p.renamePods()
 	}
 	p.scrapes++
 	turn := 0
@@ -300,9 +301,16 @@ func (p *page) moveUnit(u *unit) {
 	count.print()
 }
 
-// renamePods gives 1 % of the pods new names and returns how many series ended by that.
+// churn renames a share of the series once, at the next scrape, from the pod on that is next.
+func (p *page) churn(share float64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.extra += int(math.Round(share * float64(len(p.pods))))
+}
+
+// renamePods gives the pods that are due new names and returns how many series ended by that.
 func (p *page) renamePods() (ended int) {
-	due := p.scrapes * len(p.pods) / 100
+	due := int(float64(p.scrapes)*p.options.rename*float64(len(p.pods))+p.phase+1e-9) + p.extra
 	for ; p.renamed < due; p.renamed++ {
 		name := fmt.Sprintf("%0*d", podSuffix, 1+p.renamed/len(p.pods))
 		for _, i := range p.pods[p.renamed%len(p.pods)] {

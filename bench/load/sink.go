@@ -84,12 +84,18 @@ func (s *sink) reject(w http.ResponseWriter, err error) {
 type arrivals struct {
 	totals
 	now int64
+	// Of the series before: neighbours mostly come from one scrape of one target.
+	instance  []byte
+	target    int
+	timestamp int64
+	delivery  *delivery
+	booked    int
 }
 
 func (s *sink) book(wireBytes int, raw []byte) error {
 	s.ledger.mu.Lock()
 	defer s.ledger.mu.Unlock()
-	a := arrivals{now: time.Now().UnixMilli()}
+	a := arrivals{now: time.Now().UnixMilli(), target: -1, booked: -1}
 	err := fields(raw, func(number int, value []byte, _ uint64) error {
 		switch number {
 		case 1:
@@ -112,6 +118,12 @@ func (s *sink) book(wireBytes int, raw []byte) error {
 	return err
 }
 
+// The names of two labels as little-endian numbers.
+const (
+	keyName     = 0x5f5f656d616e5f5f // __name__
+	keyInstance = 0x65636e6174736e69 // instance
+)
+
 func (s *sink) series(raw []byte, a *arrivals) error {
 	var name []byte
 	labels, target := 0, -1
@@ -127,11 +139,23 @@ func (s *sink) series(raw []byte, a *arrivals) error {
 		switch tag {
 		case 1<<3 | 2:
 			labels++
-			key, value := label(part)
-			if len(key) == 8 && string(key) == "__name__" {
+			key, value, ok := shortLabel(part)
+			if !ok {
+				if key, value, ok = label(part); !ok {
+					return errProto
+				}
+			}
+			if len(key) != 8 {
+				continue
+			}
+			switch binary.LittleEndian.Uint64(key) {
+			case keyName:
 				name = value
-			} else if len(key) == 8 && string(key) == "instance" {
-				target = s.target(value)
+			case keyInstance:
+				if !bytes.Equal(value, a.instance) {
+					a.instance, a.target = value, s.target(value)
+				}
+				target = a.target
 			}
 		case 2<<3 | 2:
 			if err := s.sample(part, name, labels, target, a); err != nil {
@@ -172,9 +196,12 @@ func (s *sink) sample(part, name []byte, labels, target int, a *arrivals) error 
 		a.Malformed++
 	default:
 		a.Delivered++
-		d := s.ledger.accounts[target].deliveryOf(int64(timestamp))
-		d.samples++
-		d.digest += digestOf(math.Float64frombits(value))
+		if target != a.booked || int64(timestamp) != a.timestamp {
+			a.booked, a.timestamp = target, int64(timestamp)
+			a.delivery = s.ledger.accounts[target].deliveryOf(a.timestamp)
+		}
+		a.delivery.samples++
+		a.delivery.digest += digestOf(math.Float64frombits(value))
 		late := min(max(a.now-int64(timestamp), 0), maxLatencyMs)
 		s.ledger.latency[late]++
 	}
@@ -198,13 +225,25 @@ func (s *sink) target(instance []byte) int {
 	return int(s.byPort[port&0xffff]) - 1
 }
 
-func label(part []byte) (key, value []byte) {
+// shortLabel reads a label as nearly all are: key and value in this order, each shorter than 128 bytes.
+func shortLabel(part []byte) (key, value []byte, ok bool) {
+	if len(part) < 4 || part[0] != 1<<3|2 {
+		return nil, nil, false
+	}
+	at := 2 + int(part[1]) // of the value's tag
+	if at+1 >= len(part) || part[at] != 2<<3|2 || at+2+int(part[at+1]) != len(part) || (part[1]|part[at+1]) >= 0x80 {
+		return nil, nil, false
+	}
+	return part[2:at], part[at+2:], true
+}
+
+func label(part []byte) (key, value []byte, ok bool) {
 	for i := 0; i+1 < len(part); {
 		tag := part[i]
 		length, n := uvarint(part[i+1:])
 		i += 1 + n
 		if n <= 0 || length > uint64(len(part)-i) {
-			return nil, nil
+			return nil, nil, false
 		}
 		if tag == 1<<3|2 {
 			key = part[i : i+int(length)]
@@ -213,7 +252,7 @@ func label(part []byte) (key, value []byte) {
 		}
 		i += int(length)
 	}
-	return key, value
+	return key, value, true
 }
 
 // fields walks a message and gives each field's bytes (wire type 2) or number (wire type 0).

@@ -7,7 +7,11 @@ import (
 
 var errSnappy = errors.New("malformed snappy block")
 
-const maxBlock = 256 << 20
+const (
+	maxBlock = 256 << 20
+	// Room behind a block, so that short pieces are copied 16 bytes at a time; what is too much is overwritten or cut off.
+	slack = 64 + 16
+)
 
 // decodeSnappy decodes one block (not the framed format) into dst, which it grows where needed.
 func decodeSnappy(dst, src []byte) ([]byte, error) {
@@ -15,35 +19,30 @@ func decodeSnappy(dst, src []byte) ([]byte, error) {
 	if n <= 0 || size > maxBlock {
 		return nil, errSnappy
 	}
-	if uint64(cap(dst)) < size {
-		dst = make([]byte, size, size+size/4)
+	end := int(size)
+	if cap(dst) < end+slack {
+		dst = make([]byte, end+end/4+slack)
 	}
-	dst = dst[:size]
+	dst = dst[:end+slack]
 	d := 0
 	for s := n; s < len(src); {
-		var length, offset int
-		switch tag := src[s]; tag & 3 {
-		case 0:
-			length = int(tag >> 2)
-			s++
-			if extra := length - 59; extra > 0 {
-				if s+extra > len(src) {
-					return nil, errSnappy
-				}
-				length = 0
-				for i := extra - 1; i >= 0; i-- {
-					length = length<<8 | int(src[s+i])
-				}
-				s += extra
-			}
-			length++
-			if length > len(src)-s || length > len(dst)-d {
+		tag := src[s]
+		if tag&3 == 0 {
+			length, from, ok := literal(src, s)
+			if !ok || length > end-d {
 				return nil, errSnappy
 			}
-			copy(dst[d:], src[s:s+length])
+			if length <= 16 && len(src)-from >= 16 {
+				*(*[16]byte)(dst[d:]) = *(*[16]byte)(src[from:])
+			} else {
+				copy(dst[d:], src[from:from+length])
+			}
 			d += length
-			s += length
+			s = from + length
 			continue
+		}
+		var length, offset int
+		switch tag & 3 {
 		case 1:
 			if s+2 > len(src) {
 				return nil, errSnappy
@@ -63,25 +62,50 @@ func decodeSnappy(dst, src []byte) ([]byte, error) {
 			length, offset = 1+int(tag>>2), int(binary.LittleEndian.Uint32(src[s+1:]))
 			s += 5
 		}
-		if offset == 0 || offset > d || length > len(dst)-d {
+		if offset == 0 || offset > d || length > end-d {
 			return nil, errSnappy
 		}
 		copyBack(dst, d, offset, length)
 		d += length
 	}
-	if d != len(dst) {
+	if d != end {
 		return nil, errSnappy
 	}
-	return dst, nil
+	return dst[:end], nil
 }
 
-// copyBack repeats bytes that end at d - offset + length, which may overlap what is being written.
-func copyBack(dst []byte, d, offset, length int) {
-	if offset >= length {
-		copy(dst[d:d+length], dst[d-offset:])
-		return
+// literal gives the length of the literal whose tag is at s, and where its bytes begin.
+func literal(src []byte, s int) (length, from int, ok bool) {
+	length = int(src[s] >> 2)
+	s++
+	if extra := length - 59; extra > 0 {
+		if s+extra > len(src) {
+			return 0, 0, false
+		}
+		length = 0
+		for i := extra - 1; i >= 0; i-- {
+			length = length<<8 | int(src[s+i])
+		}
+		s += extra
 	}
-	for i := d; i < d+length; i++ {
-		dst[i] = dst[i-offset]
+	length++
+	return length, s, length <= len(src)-s
+}
+
+// copyBack repeats the length bytes that begin offset before d, at most 64; they may overlap what is being written.
+func copyBack(dst []byte, d, offset, length int) {
+	switch {
+	case offset >= 16:
+		for i := d; i < d+length; i += 16 {
+			*(*[16]byte)(dst[i:]) = *(*[16]byte)(dst[i-offset:])
+		}
+	case offset >= 8:
+		for i := d; i < d+length; i += 8 {
+			*(*[8]byte)(dst[i:]) = *(*[8]byte)(dst[i-offset:])
+		}
+	default:
+		for i := d; i < d+length; i++ {
+			dst[i] = dst[i-offset]
+		}
 	}
 }

@@ -17,6 +17,8 @@ const sources = fileURLToPath(new URL("../load/", import.meta.url));
 
 export interface Totals {
   readonly scrapes: number;
+  /** Scrapes that should have come between those that did. */
+  readonly missed: number;
   readonly aborted: number;
   /** Samples that the subject must deliver of the completed scrapes. */
   readonly served: number;
@@ -88,16 +90,20 @@ export class Load {
   }
 
   static async start(file: string, row: Row): Promise<Load> {
-    const args = [`-targets=${row.targets}`, `-series=${row.series}`, `-gzip=${row.encoding === "gzip"}`];
-    if (row.mode === "relabel" || row.mode === "rename" || row.mode === "reorder") args.push(`-${row.mode}`);
-    const child = spawn("taskset", ["-c", String(loadCore), file, ...args], {
+    const child = spawn("taskset", ["-c", String(loadCore), file, ...argsOf(row)], {
       detached: true,
       stdio: ["pipe", "pipe", "inherit"],
     });
+    // A program that has ended is seen by its output's end; writing to it must not end the runner.
+    child.stdin.on("error", () => {});
     const reader = createInterface({ input: child.stdout });
     const lines = reader[Symbol.asyncIterator]();
-    const endpoints = await nextLine<Endpoints>(lines);
-    return new Load(child, reader, lines, endpoints);
+    try {
+      return new Load(child, reader, lines, await nextLine<Endpoints>(lines));
+    } catch (error) {
+      child.kill("SIGKILL");
+      throw error;
+    }
   }
 
   /** Its process id is its session's too, since it was started detached. */
@@ -123,6 +129,16 @@ export class Load {
     return this.#ask("verify");
   }
 
+  /** Renames a share of every target's series once, at its next scrape. */
+  churn(share: number): Promise<LoadState> {
+    return this.#ask(`churn ${share}`);
+  }
+
+  /** Has a process group killed when this process ends without having taken the order back with 0. */
+  guard(group: number): Promise<LoadState> {
+    return this.#ask(`guard ${group}`);
+  }
+
   async stop(): Promise<void> {
     const ended = this.#process.exitCode === null ? once(this.#process, "exit") : undefined;
     this.#process.stdin?.end();
@@ -134,6 +150,19 @@ export class Load {
     this.#process.stdin?.write(`${command}\n`);
     return nextLine<T>(this.#lines);
   }
+}
+
+function argsOf(row: Row): string[] {
+  const args = [
+    `-targets=${row.targets}`,
+    `-series=${row.series}`,
+    `-interval=${row.intervalS}s`,
+    `-gzip=${row.encoding === "gzip"}`,
+  ];
+  if (row.mode === "relabel" || row.mode === "reorder") args.push(`-${row.mode}`);
+  if (row.mode === "rename") args.push("-rename=0.01");
+  if (row.mode === "soak") args.push(`-rename=${(0.01 * row.intervalS) / 60}`);
+  return args;
 }
 
 async function nextLine<T>(lines: AsyncIterator<string>): Promise<T> {

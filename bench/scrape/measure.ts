@@ -1,39 +1,28 @@
 /** One run: one subject, one row, from the start to the verdict on what arrived. */
 
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { setTimeout as pause } from "node:timers/promises";
+import { delayP99Ms, readDelayCounts } from "./event-loop.ts";
+import { completeFigures, type FigureName, type Figures } from "./figures.ts";
 import { Load, type LoadState, type Verdict } from "./load.ts";
-import { type CpuTime, cpuOf, type Pinned, residentKbOf, startPinned, stopPinned, subjectCore } from "./processes.ts";
-import type { Row } from "./rows.ts";
+import { growthOf, recover } from "./memory.ts";
+import { type CpuTime, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "./processes.ts";
+import { modeRules, type Row } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
+import { Watch } from "./watch.ts";
 
 export interface RunSettings {
   readonly loadFile: string;
   readonly windowS: number;
-  readonly warmup: number;
+  /** Scrapes of every target before the window; undefined means what the mode has. */
+  readonly warmup?: number;
+  /** Between the renaming and the second look at the memory, in modes "churn" and "rollout". */
+  readonly settleS: number;
+  readonly soakS: number;
+  /** Told about long runs on their way. */
+  readonly progress: (line: string) => void;
 }
-
-export const figureNames = [
-  "cpuUserPerMillion",
-  "cpuSystemPerMillion",
-  /** Share of core 0 that the subject used. */
-  "coreShare",
-  "maxKbPerSeries",
-  "meanKbPerSeries",
-  "endKbPerSeries",
-  "bytesPerSample",
-  "p50Ms",
-  "p99Ms",
-  "deliveredPerSecond",
-  /** Completed scrapes as a share of those that the interval asks for. */
-  "scrapeShare",
-  /** Share of core 1 that exporter, sink and this runner used; above 0.8 they may have held the subject back. */
-  "loadShare",
-] as const;
-
-export type Figures = Readonly<Record<(typeof figureNames)[number], number>>;
 
 export interface RunResult {
   readonly figures: Figures;
@@ -42,6 +31,15 @@ export interface RunResult {
   readonly notes: readonly string[];
   readonly window?: LoadState["window"];
   readonly verdict?: Verdict;
+}
+
+/** What a run has at hand. */
+export interface Running {
+  readonly subject: Subject;
+  readonly row: Row;
+  readonly settings: RunSettings;
+  readonly load: Load;
+  readonly watch: Watch;
 }
 
 const drainS = 30;
@@ -62,14 +60,15 @@ export async function measure(
     load = await Load.start(settings.loadFile, row);
     const configFile = join(dir, "config.yaml");
     writeFileSync(configFile, subject.config(row, load.endpoints));
-    const command = subject.command(row, dir, configFile, load.endpoints);
     const logFile = join(dir, "subject.log");
-    pinned = startPinned(subjectCore, command, dir, logFile);
-    const running = new Watch(pinned, logFile, stop);
-    await warmUp(load, row, settings, running);
-    return await window(load, pinned, row, settings, running);
+    pinned = startPinned(subjectCore, subject.command(row, dir, configFile, load.endpoints), dir, logFile);
+    await load.guard(pinned.pid);
+    const running = { subject, row, settings, load, watch: new Watch(pinned, logFile, stop) };
+    await warmUp(running);
+    return await measureMode(running);
   } finally {
     if (pinned !== undefined) await stopPinned(pinned);
+    await load?.guard(0).catch(() => {});
     await load?.stop();
     rmSync(dir, { recursive: true, force: true });
   }
@@ -77,70 +76,61 @@ export async function measure(
 
 /** The result of a run that came to no figures. */
 export function failedRun(error: unknown): RunResult {
-  const nothing = Object.fromEntries(figureNames.map((name) => [name, Number.NaN])) as Record<keyof Figures, number>;
-  return { figures: nothing, problem: error instanceof Error ? error.message : String(error), notes: [] };
+  return { figures: completeFigures({}), problem: error instanceof Error ? error.message : String(error), notes: [] };
 }
 
-/** Waits while the subject runs; ends the wait with an error when it does not or when the bench is stopped. */
-class Watch {
-  readonly #pinned: Pinned;
-  readonly #logFile: string;
-  readonly #stop: AbortSignal;
-
-  constructor(pinned: Pinned, logFile: string, stop: AbortSignal) {
-    this.#pinned = pinned;
-    this.#logFile = logFile;
-    this.#stop = stop;
-  }
-
-  async pause(ms: number): Promise<void> {
-    try {
-      await pause(ms, undefined, { signal: this.#stop });
-    } catch {
-      throw this.#stop.reason;
-    }
-    const { exitCode, signalCode } = this.#pinned.process;
-    if (exitCode !== null || signalCode !== null) {
-      throw new Error(`the subject ended (${exitCode ?? signalCode}):\n${this.logTail()}`);
-    }
-  }
-
-  logTail(): string {
-    return readFileSync(this.#logFile, "utf8").split("\n").slice(-15).join("\n");
-  }
-}
-
-async function warmUp(load: Load, row: Row, settings: RunSettings, running: Watch): Promise<void> {
-  const deadline = Date.now() + (settings.warmup + 4) * row.intervalS * 1000 + 30_000;
+async function warmUp({ row, settings, load, watch }: Running): Promise<void> {
+  const warmup = settings.warmup ?? modeRules[row.mode].warmup;
+  const deadline = Date.now() + (warmup + 4) * row.intervalS * 1000 + 30_000;
   for (;;) {
     const state = await load.state();
-    if (state.minScrapes >= settings.warmup) return;
+    if (state.minScrapes >= warmup) return;
     if (Date.now() > deadline) {
       if (row.mode === "second" && state.total.scrapes > 0) return; // overloaded, which is what this mode shows
       throw new Error(
-        `only ${state.total.scrapes} scrapes of ${row.targets} targets came during warm-up:\n${running.logTail()}`,
+        `only ${state.total.scrapes} scrapes of ${row.targets} targets came during warm-up:\n${watch.logTail()}`,
       );
     }
-    await running.pause(pollMs);
+    await watch.pause(pollMs);
   }
 }
 
-async function window(load: Load, pinned: Pinned, row: Row, settings: RunSettings, running: Watch): Promise<RunResult> {
-  const residentKb: number[] = [];
-  await load.beginWindow();
-  const before = { subject: cpuOf(pinned.pid), load: cpuOf(load.pid), runner: process.cpuUsage() };
-  const end = performance.now() + settings.windowS * 1000;
-  while (performance.now() < end) {
-    await running.pause(Math.min(1000, Math.max(0, end - performance.now())));
-    residentKb.push(residentKbOf(pinned.pid));
+async function measureMode(running: Running): Promise<RunResult> {
+  const { mode } = running.row;
+  if (mode === "churn" || mode === "rollout") {
+    const memory = await recover(running, mode === "churn" ? 0.1 : 1);
+    return window(running, (residentKb) => ({ ...memory.figures, recovery: memory.recovery(residentKb) }));
   }
-  const cpu = cpuSince(before.subject, cpuOf(pinned.pid));
+  if (mode === "soak") return window(running, (residentKb) => ({ growth: growthOf(residentKb, soakPollMs) }));
+  return window(running, () => ({}));
+}
+
+const soakPollMs = 5000;
+
+async function window(
+  running: Running,
+  memoryFigures: (residentKb: readonly number[]) => Partial<Record<FigureName, number>>,
+): Promise<RunResult> {
+  const { row, settings, load, watch } = running;
+  const isSoak = row.mode === "soak";
+  await load.beginWindow();
+  const delays = row.mode === "delay" ? await readDelayCounts(watch) : undefined;
+  const before = { subject: cpuOf(watch.pid), load: cpuOf(load.pid), runner: process.cpuUsage() };
+  const residentKb = isSoak
+    ? await watch.residentKbOver(settings.soakS * 1000, soakPollMs, tenMinutes(settings, soakPollMs))
+    : await watch.residentKbOver(settings.windowS * 1000, 1000);
+  const cpu = cpuSince(before.subject, cpuOf(watch.pid));
   const loadCpu = cpuSince(before.load, cpuOf(load.pid));
   const runnerCpu = process.cpuUsage(before.runner);
   const state = await load.endWindow();
+  const eventLoopP99Ms = delayP99Ms(delays, row.mode === "delay" ? await readDelayCounts(watch) : undefined);
   const loadS = loadCpu.userS + loadCpu.systemS + (runnerCpu.user + runnerCpu.system) / 1e6;
-  const figures = figuresOf(row, state, cpu, residentKb, loadS);
-  const verdict = await drain(load, running);
+  const figures = completeFigures({
+    ...figuresOf(row, state, cpu, residentKb, loadS),
+    ...memoryFigures(residentKb),
+    eventLoopP99Ms,
+  });
+  const verdict = await drain(load, watch);
   return {
     figures,
     problem: problemOf(verdict, state),
@@ -150,23 +140,33 @@ async function window(load: Load, pinned: Pinned, row: Row, settings: RunSetting
   };
 }
 
+/** Tells the resident memory every ten minutes. */
+function tenMinutes({ progress }: RunSettings, everyMs: number): (residentKb: number) => void {
+  let readings = 0;
+  return (residentKb) => {
+    readings++;
+    const minutes = (readings * everyMs) / 60_000;
+    if (minutes % 10 === 0) progress(`after ${minutes} minutes: ${(residentKb / 1024).toFixed(0)} MiB resident`);
+  };
+}
+
 function cpuSince(before: CpuTime, after: CpuTime): CpuTime {
   return { userS: after.userS - before.userS, systemS: after.systemS - before.systemS };
 }
 
 /** Lets what was served in the window arrive, and then whatever may come twice. */
-async function drain(load: Load, running: Watch): Promise<Verdict> {
+async function drain(load: Load, watch: Watch): Promise<Verdict> {
   const deadline = Date.now() + drainS * 1000;
   let verdict = await load.verify();
   while (verdict.missing > 0 && Date.now() < deadline) {
-    await running.pause(pollMs);
+    await watch.pause(pollMs);
     verdict = await load.verify();
   }
-  await running.pause(1000);
+  await watch.pause(1000);
   return load.verify();
 }
 
-function figuresOf(row: Row, state: LoadState, cpu: CpuTime, residentKb: readonly number[], loadS: number): Figures {
+function figuresOf(row: Row, state: LoadState, cpu: CpuTime, residentKb: readonly number[], loadS: number) {
   const { window, seconds } = state;
   const series = row.targets * row.series;
   const millions = window.delivered / 1e6;
@@ -182,6 +182,7 @@ function figuresOf(row: Row, state: LoadState, cpu: CpuTime, residentKb: readonl
     p99Ms: state.p99Ms,
     deliveredPerSecond: window.delivered / seconds,
     scrapeShare: window.scrapes / ((row.targets * seconds) / row.intervalS),
+    missedScrapes: window.missed,
     loadShare: loadS / seconds,
   };
 }
@@ -199,14 +200,16 @@ function problemOf(verdict: Verdict, state: LoadState): string | undefined {
 }
 
 function notesOf(row: Row, state: LoadState, figures: Figures): string[] {
-  const { window } = state;
+  const { window, total } = state;
   const notes: string[] = [];
   if (figures.loadShare > maxLoadShare) {
     notes.push(`exporter and sink used ${percent(figures.loadShare)} of their core: figures are doubtful`);
   }
   if (figures.scrapeShare < minScrapeShare) notes.push(`only ${percent(figures.scrapeShare)} of the scrapes were made`);
+  if (window.missed > 0) notes.push(`${window.missed} scrapes were missed`);
   if (window.aborted > 0) notes.push(`${window.aborted} scrapes were broken off`);
-  if (row.mode === "rename") notes.push(`${window.stale} staleness markers for ${window.servedGone} renamed series`);
+  if (row.mode === "delay" && Number.isNaN(figures.eventLoopP99Ms)) notes.push("its event loop could not be asked");
+  if (total.servedGone > 0) notes.push(`${total.stale} staleness markers for ${total.servedGone} renamed series`);
   else if (window.stale > 0) notes.push(`${window.stale} staleness markers for series that did not end`);
   return notes;
 }

@@ -2,7 +2,7 @@
 
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { openSync, readdirSync, readFileSync } from "node:fs";
+import { closeSync, openSync, readdirSync, readFileSync } from "node:fs";
 
 export const subjectCore = 0;
 export const loadCore = 1;
@@ -22,15 +22,23 @@ export interface Pinned {
   readonly process: ChildProcess;
 }
 
-export function startPinned(core: number, command: readonly string[], cwd: string, logFile: string): Pinned {
+export interface Command {
+  readonly argv: readonly string[];
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export function startPinned(core: number, command: Command, cwd: string, logFile: string): Pinned {
   const log = openSync(logFile, "w");
-  const process = spawn("taskset", ["-c", String(core), ...command], {
+  const child = spawn("taskset", ["-c", String(core), ...command.argv], {
     cwd,
+    env: { ...process.env, ...command.env },
     detached: true,
     stdio: ["ignore", log, log],
   });
-  if (process.pid === undefined) throw new Error("taskset (util-linux) cannot be started");
-  return { pid: process.pid, process };
+  closeSync(log);
+  if (child.pid === undefined) throw new Error("taskset (util-linux) cannot be started");
+  return { pid: child.pid, process: child };
 }
 
 /** Kills the program with its children and waits for its end. */

@@ -6,10 +6,17 @@ import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { collectorConfig, type Endpoints, prometheusConfig, vmagentConfig } from "./configs.ts";
+import type { Command } from "./processes.ts";
 import type { Row } from "./rows.ts";
 
-export const subjectNames = ["millrace", "vmagent", "prometheus", "otelcol"] as const;
+/** "agent" is `millrace agent` beside `millrace run`, "before" another build of Millrace. */
+export const subjectNames = ["millrace", "agent", "before", "vmagent", "prometheus", "otelcol"] as const;
 export type SubjectName = (typeof subjectNames)[number];
+
+/** Whether it is another program than Millrace. */
+export function isPeer(name: SubjectName): boolean {
+  return name !== "millrace" && name !== "agent" && name !== "before";
+}
 
 export interface Subject {
   readonly name: SubjectName;
@@ -17,7 +24,7 @@ export interface Subject {
   /** Whether its figures may decide a bar; an older peer is only shown. */
   readonly decides: boolean;
   readonly config: (row: Row, endpoints: Endpoints) => string;
-  readonly command: (row: Row, dir: string, configFile: string, endpoints: Endpoints) => readonly string[];
+  readonly command: (row: Row, dir: string, configFile: string, endpoints: Endpoints) => Command;
 }
 
 interface PeerRule {
@@ -31,7 +38,7 @@ interface PeerRule {
 
 const repo = fileURLToPath(new URL("../../", import.meta.url));
 
-const peerRules: Record<Exclude<SubjectName, "millrace">, PeerRule> = {
+const peerRules: Partial<Record<SubjectName, PeerRule>> = {
   vmagent: {
     files: ["vmagent"],
     minVersion: [1, 150],
@@ -54,24 +61,28 @@ const peerRules: Record<Exclude<SubjectName, "millrace">, PeerRule> = {
   },
 };
 
-/** The subject, or undefined where its program is not on this machine. */
-export function findSubject(name: SubjectName): Subject | undefined {
-  return name === "millrace" ? findMillrace() : findPeer(name, peerRules[name]);
+/** The subject, or undefined where its program is not on this machine. `before` is the folder of another build of Millrace. */
+export function findSubject(name: SubjectName, before: string | undefined): Subject | undefined {
+  const rule = peerRules[name];
+  if (rule !== undefined) return findPeer(name, rule);
+  const root = name === "before" ? before : repo;
+  return root === undefined ? undefined : findMillrace(name, root);
 }
 
-function findMillrace(): Subject | undefined {
-  const launcher = join(repo, "bin/millrace.mjs");
-  if (!existsSync(launcher) || !existsSync(join(repo, "dist/cli/main.js"))) return undefined;
+function findMillrace(name: SubjectName, root: string): Subject | undefined {
+  const launcher = join(root, "bin/millrace.mjs");
+  if (!existsSync(launcher) || !existsSync(join(root, "dist/cli/main.js"))) return undefined;
   const bundled = join(repo, "node_modules/.bin/node");
   const node = existsSync(bundled) ? bundled : process.execPath;
-  const version = output(node, [launcher, "--version"]).split("\n")[0]?.trim() || "unknown";
+  const version = (output(node, [launcher, "--version"]).split("\n")[0] ?? "").replace(/^millrace /, "").trim();
+  const runs = (row: Row) => row.mode === "run" && name !== "agent";
   return {
-    name: "millrace",
-    version: `${version} (node ${output(node, ["--version"]).trim()})`,
+    name,
+    version: `${version || "unknown"} (node ${output(node, ["--version"]).trim()})`,
     decides: true,
-    config: (row, endpoints) => (row.mode === "run" ? collectorConfig : prometheusConfig)(row, endpoints),
-    command: (row, dir, configFile) =>
-      row.mode === "run"
+    config: (row, endpoints) => (runs(row) ? collectorConfig : prometheusConfig)(row, endpoints),
+    command: (row, dir, configFile) => ({
+      argv: runs(row)
         ? [node, launcher, "run", "--config", configFile]
         : [
             node,
@@ -81,6 +92,8 @@ function findMillrace(): Subject | undefined {
             "--web.listen-address=127.0.0.1:0",
             `--storage.agent.path=${join(dir, "storage")}`,
           ],
+      env: row.mode === "delay" ? { MILLRACE_EVENT_LOOP_DELAY: "1" } : undefined,
+    }),
   };
 }
 
@@ -141,33 +154,37 @@ function vmagent(file: string): Pick<Subject, "config" | "command"> {
   const plainProtocol = help.includes("-remoteWrite.forcePromProto") ? ["-remoteWrite.forcePromProto=true"] : [];
   return {
     config: vmagentConfig,
-    command: (_row, dir, configFile, endpoints) => [
-      file,
-      `-promscrape.config=${configFile}`,
-      "-promscrape.maxScrapeSize=256MB",
-      `-remoteWrite.url=${endpoints.sink}`,
-      `-remoteWrite.tmpDataPath=${join(dir, "storage")}`,
-      ...plainProtocol,
-      "-httpListenAddr=127.0.0.1:0",
-      "-loggerLevel=WARN",
-    ],
+    command: (_row, dir, configFile, endpoints) => ({
+      argv: [
+        file,
+        `-promscrape.config=${configFile}`,
+        "-promscrape.maxScrapeSize=256MB",
+        `-remoteWrite.url=${endpoints.sink}`,
+        `-remoteWrite.tmpDataPath=${join(dir, "storage")}`,
+        ...plainProtocol,
+        "-httpListenAddr=127.0.0.1:0",
+        "-loggerLevel=WARN",
+      ],
+    }),
   };
 }
 
 function prometheus(file: string): Pick<Subject, "config" | "command"> {
   return {
     config: prometheusConfig,
-    command: (_row, dir, configFile) => [
-      file,
-      "--agent",
-      `--config.file=${configFile}`,
-      `--storage.agent.path=${join(dir, "storage")}`,
-      "--web.listen-address=127.0.0.1:0",
-      "--log.level=warn",
-    ],
+    command: (_row, dir, configFile) => ({
+      argv: [
+        file,
+        "--agent",
+        `--config.file=${configFile}`,
+        `--storage.agent.path=${join(dir, "storage")}`,
+        "--web.listen-address=127.0.0.1:0",
+        "--log.level=warn",
+      ],
+    }),
   };
 }
 
 function otelcol(file: string): Pick<Subject, "config" | "command"> {
-  return { config: collectorConfig, command: (_row, _dir, configFile) => [file, `--config=${configFile}`] };
+  return { config: collectorConfig, command: (_row, _dir, configFile) => ({ argv: [file, `--config=${configFile}`] }) };
 }

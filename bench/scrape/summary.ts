@@ -1,8 +1,10 @@
-/** Medians over the runs of a row, ratios to the peers, and whether the bars hold. */
+/** Medians over the runs of a row, ratios to the other subjects, and whether the bars hold. */
 
-import { type Figures, figureNames, type RunResult } from "./measure.ts";
-import { bars, type Row, rowName } from "./rows.ts";
-import type { Subject } from "./subjects.ts";
+import { type BarVerdict, judge, type Measured, missingPeers } from "./bars.ts";
+import { cpuPerMillion, type Figures, medians } from "./figures.ts";
+import type { RunResult } from "./measure.ts";
+import type { Row } from "./rows.ts";
+import type { Subject, SubjectName } from "./subjects.ts";
 
 export interface SubjectSummary {
   readonly subject: Subject;
@@ -14,19 +16,16 @@ export interface SubjectSummary {
   readonly notes: readonly string[];
 }
 
+/** Millrace's figure divided by another subject's of the same run. */
 export interface Ratio {
-  readonly peer: string;
+  readonly to: SubjectName;
   readonly decides: boolean;
-  /** Millrace's CPU seconds per million samples divided by the peer's. */
+  /** CPU seconds per million samples. */
   readonly cpu: number;
+  /** Largest resident memory. */
   readonly memory: number;
-}
-
-export interface BarVerdict {
-  readonly title: string;
-  readonly measured: number;
-  readonly limit: number;
-  readonly holds: boolean;
+  /** Bytes on the wire per sample. */
+  readonly bytes: number;
 }
 
 export interface RowSummary {
@@ -34,6 +33,8 @@ export interface RowSummary {
   readonly subjects: readonly SubjectSummary[];
   readonly ratios: readonly Ratio[];
   readonly bars: readonly BarVerdict[];
+  /** Whom the bars need beside and who did not take part. */
+  readonly missing: readonly SubjectName[];
 }
 
 export function summarize(subject: Subject, runs: readonly RunResult[]): SubjectSummary {
@@ -47,52 +48,29 @@ export function summarize(subject: Subject, runs: readonly RunResult[]): Subject
 }
 
 export function summarizeRow(row: Row, subjects: readonly SubjectSummary[], quick: boolean): RowSummary {
-  const millrace = subjects.find((each) => each.subject.name === "millrace" && each.problem === undefined);
+  const whole = subjects.filter((each) => each.problem === undefined).map(measuredOf);
+  const millrace = whole.find(({ name }) => name === "millrace");
+  const others = whole.filter((each) => each !== millrace);
+  if (millrace === undefined) return { row, subjects, ratios: [], bars: [], missing: [] };
   return {
     row,
     subjects,
-    ratios: millrace === undefined ? [] : subjects.flatMap((peer) => ratioTo(millrace, peer)),
-    bars: millrace === undefined || quick ? [] : barsOf(row, millrace),
+    ratios: others.map((other) => ratioTo(millrace, other)),
+    bars: quick ? [] : judge(row, millrace.figures, others),
+    missing: quick ? [] : missingPeers(row, others),
   };
 }
 
-export function cpuPerMillion(figures: Figures): number {
-  return figures.cpuUserPerMillion + figures.cpuSystemPerMillion;
+function measuredOf({ subject, figures }: SubjectSummary): Measured {
+  return { name: subject.name, decides: subject.decides, figures };
 }
 
-function ratioTo(millrace: SubjectSummary, peer: SubjectSummary): Ratio[] {
-  if (peer === millrace || peer.problem !== undefined) return [];
-  return [
-    {
-      peer: peer.subject.name,
-      decides: peer.subject.decides,
-      cpu: cpuPerMillion(millrace.figures) / cpuPerMillion(peer.figures),
-      memory: millrace.figures.maxKbPerSeries / peer.figures.maxKbPerSeries,
-    },
-  ];
-}
-
-function barsOf(row: Row, { figures }: SubjectSummary): BarVerdict[] {
-  return bars
-    .filter((bar) => bar.row === rowName(row))
-    .flatMap((bar) => [
-      ...verdictOn("CPU seconds per million samples", cpuPerMillion(figures), bar.cpuPerMillion),
-      ...verdictOn("resident KB per series", figures.maxKbPerSeries, bar.kbPerSeries),
-    ]);
-}
-
-function verdictOn(title: string, measured: number, limit: number | undefined): BarVerdict[] {
-  return limit === undefined ? [] : [{ title, measured, limit, holds: measured <= limit }];
-}
-
-function medians(all: readonly Figures[]): Figures {
-  const entries = figureNames.map((name) => [name, median(all.map((figures) => figures[name]))] as const);
-  return Object.fromEntries(entries) as Record<keyof Figures, number>;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = values.toSorted((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  const upper = sorted[middle] ?? Number.NaN;
-  return sorted.length % 2 === 1 ? upper : (upper + (sorted[middle - 1] ?? Number.NaN)) / 2;
+function ratioTo({ figures: mine }: Measured, { name, decides, figures }: Measured): Ratio {
+  return {
+    to: name,
+    decides,
+    cpu: cpuPerMillion(mine) / cpuPerMillion(figures),
+    memory: mine.maxKbPerSeries / figures.maxKbPerSeries,
+    bytes: mine.bytesPerSample / figures.bytesPerSample,
+  };
 }
