@@ -47,8 +47,8 @@ export interface CreateContext<C> {
   readonly meter: Meter;
   readonly clock: Clock;
   readonly host: Host;
-  /** Of a processor: the signal of its pipeline, for which alone it is called. */
-  readonly signal?: Signal | undefined;
+  /** The signals that pass through it when it is created: of a processor the one of its pipeline. A reload may add some. */
+  readonly signals?: readonly Signal[] | undefined;
   /**
    * Set when a reload puts this component into the place of another with the same id: settles when that one has drained.
    * An exporter that keeps series in order sends nothing before.

@@ -105,7 +105,7 @@ export class GraphNode {
         statuses: () => host.statuses(),
         reportStatus: (status) => this.#report(status),
       },
-      signal: setup.kind === "processor" ? place.signals[0] : undefined,
+      signals: place.signals,
       after: predecessor?.ended,
       spawn: (name, loop) => this.#loops.add(name, loop),
     };

@@ -26,8 +26,13 @@ export function createSubject(
   const config = parseConfig(definition, options.config ?? options.example);
   const test = createTestContext(config, { id: definition.type });
   const pair = definition.kind === "connector" ? definition.pairs.find(({ from }) => from === signal) : undefined;
-  const context = { ...test.context, signal: definition.kind === "processor" ? signal : undefined };
-  const component: AnyComponent = definition.create({ ...context, next, from: signal, to: pair?.to ?? signal });
+  const component: AnyComponent = definition.create({
+    ...test.context,
+    signals: [signal],
+    next,
+    from: signal,
+    to: pair?.to ?? signal,
+  });
   return { component, test };
 }
 

@@ -33,7 +33,7 @@ export async function runProcessor<C>(
   const list = "signal" in batches ? [batches] : batches;
   const signal = list[0]?.signal ?? "metrics";
   const test = createTestContext(parseConfig(definition, section) as C, options);
-  const processor = definition.create({ ...test.context, signal });
+  const processor = definition.create({ ...test.context, signals: [signal] });
   const sink = createSink();
   await processor.start?.();
   test.startLoops();

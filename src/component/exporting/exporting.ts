@@ -1,0 +1,158 @@
+/** Gives an exporter that sends OTLP requests its queue, retries and own metrics, for every signal. */
+
+import { randomBytes } from "node:crypto";
+import { createHashKey } from "../../kernels/hash-bytes.ts";
+import { signals } from "../../model/any-batch.ts";
+import type { MetricsBatch, PointsSegment, SamplesSegment } from "../../model/batch.ts";
+import type { ConsumeError } from "../../model/errors.ts";
+import type { LogsBatch, OtlpRequest, Signal, TracesBatch } from "../../model/otlp-request.ts";
+import type { Consumers } from "../consumer.ts";
+import type { CreateContext, Lifecycle } from "../define.ts";
+import { type BatchLimits, batchLimits, type ExportingConfig } from "./config.ts";
+import { exportingMetrics } from "./exporting-metrics.ts";
+import type { DropReason } from "./retry.ts";
+import { RequestSender, type Send } from "./sender.ts";
+
+export type { OutgoingRequest, Send, SendAnswer } from "./sender.ts";
+
+export interface ExportingParts {
+  readonly send: Send;
+  /** The request that these open segments are. */
+  encode(segments: readonly (PointsSegment | SamplesSegment)[]): OtlpRequest;
+  /** Bytes above which a request is cut, unless the queue's batch says otherwise; Infinity for no maximum. */
+  readonly maxBytes: number;
+  /** For tests; Math.random unless given. */
+  readonly random?: (() => number) | undefined;
+}
+
+/** The part of an exporter that takes batches and ends. */
+export type Exporting = Consumers & Required<Pick<Lifecycle, "shutdown">>;
+
+/** The same event is logged again after this time. */
+const repeatLogMs = 10_000;
+
+/** Takes batches of all signals and delivers them through `parts.send`, as the configuration says. */
+export function createExporting(
+  context: Pick<CreateContext<unknown>, "id" | "log" | "meter" | "clock" | "host" | "after" | "signals">,
+  config: ExportingConfig,
+  parts: ExportingParts,
+): Exporting {
+  const batch = batchLimits(config.sending_queue);
+  const hashKey = createHashKey(randomBytes(12));
+  const reporter = new Reporter(context);
+  const senders = new Map<Signal, RequestSender>();
+  const senderOf = (signal: Signal): RequestSender => {
+    const known = senders.get(signal);
+    if (known !== undefined) return known;
+    const sender = new RequestSender({
+      signal,
+      queue: config.sending_queue,
+      retry: config.retry_on_failure,
+      batch,
+      maxBytes: maxBytesOf(batch, parts.maxBytes),
+      send: parts.send,
+      clock: context.clock,
+      random: parts.random ?? Math.random,
+      hashKey,
+      metrics: (state) => exportingMetrics(context.meter, context.id, signal, state),
+      retrying: (error, waitMs) => reporter.retrying(error, waitMs),
+      delivered: () => reporter.delivered(),
+      dropped: (reason, items, error) => reporter.dropped(reason, items, error),
+      after: context.after,
+    });
+    senders.set(signal, sender);
+    return sender;
+  };
+  for (const signal of context.signals ?? signals) senderOf(signal);
+  const ofRequests = async (batchOfRequests: TracesBatch | LogsBatch) =>
+    await senderOf(batchOfRequests.signal).offer(batchOfRequests.requests.map((request) => ({ request })));
+  return {
+    metrics: async (metrics) => await senderOf("metrics").offer(divideMetrics(metrics, parts)),
+    traces: ofRequests,
+    logs: ofRequests,
+    async shutdown(deadline) {
+      await Promise.all([...senders.values()].map((sender) => sender.shutdown(deadline)));
+    },
+  };
+}
+
+function maxBytesOf(batch: BatchLimits | undefined, maxBytes: number): number {
+  // A maximum that was configured counts, also one above what is usual.
+  return batch?.sizer === "bytes" && batch.maxSize !== Number.POSITIVE_INFINITY ? batch.maxSize : maxBytes;
+}
+
+interface Piece {
+  readonly request: OtlpRequest;
+  readonly lane?: number;
+}
+
+/** Unopened requests as they are, scraped samples by the lane of their target, points by their resources. */
+function divideMetrics({ segments }: MetricsBatch, parts: ExportingParts): Piece[] {
+  const pieces: Piece[] = [];
+  const points: PointsSegment[] = [];
+  const samples = new Map<number, SamplesSegment[]>();
+  for (const segment of segments) {
+    if (segment.form === "otlp") pieces.push({ request: segment.request });
+    else if (segment.form === "points") points.push(segment);
+    else {
+      const { lane } = segment.layout.origin;
+      const known = samples.get(lane);
+      if (known === undefined) samples.set(lane, [segment]);
+      else known.push(segment);
+    }
+  }
+  if (points.length > 0) pieces.push({ request: parts.encode(points) });
+  for (const [lane, ofLane] of samples) pieces.push({ request: parts.encode(ofLane), lane });
+  return pieces;
+}
+
+/** Tells log and health how it goes, each kind of event at most once in a while. */
+class Reporter {
+  readonly #context: Pick<CreateContext<unknown>, "log" | "clock" | "host">;
+  #isFailing = false;
+  #retryLoggedMs = Number.NEGATIVE_INFINITY;
+  #dropLoggedMs = Number.NEGATIVE_INFINITY;
+  #droppedSince = 0;
+
+  constructor(context: Pick<CreateContext<unknown>, "log" | "clock" | "host">) {
+    this.#context = context;
+  }
+
+  retrying(error: ConsumeError, waitMs: number): void {
+    this.#fail(error);
+    const { log, clock } = this.#context;
+    if (clock.monotonic() - this.#retryLoggedMs < repeatLogMs) return;
+    this.#retryLoggedMs = clock.monotonic();
+    log.warn("Exporting failed. Will retry the request after interval.", {
+      error: error.message,
+      interval: `${Math.round(waitMs)}ms`,
+    });
+  }
+
+  delivered(): void {
+    if (!this.#isFailing) return;
+    this.#isFailing = false;
+    this.#context.log.info("Exporting works again");
+    this.#context.host.reportStatus({ state: "ok", message: "" });
+  }
+
+  dropped(reason: DropReason, items: number, error: ConsumeError): void {
+    this.#fail(error);
+    const { log, clock } = this.#context;
+    this.#droppedSince += items;
+    if (clock.monotonic() - this.#dropLoggedMs < repeatLogMs && reason !== "shutdown") return;
+    this.#dropLoggedMs = clock.monotonic();
+    log.error("Exporting failed. Dropping data.", {
+      reason,
+      error: error.message,
+      dropped_items: this.#droppedSince,
+    });
+    this.#droppedSince = 0;
+  }
+
+  #fail(error: ConsumeError): void {
+    if (this.#isFailing) return;
+    this.#isFailing = true;
+    this.#context.host.reportStatus({ state: "recoverable", message: error.message });
+  }
+}

@@ -1,0 +1,353 @@
+/** Delivers the requests of one signal: bounded queue, lanes in order, requests in parallel, joins of what waits, retries. */
+
+import { setImmediate } from "node:timers";
+import { divideRequest } from "../../codec/otlp/request-resources.ts";
+import { splitRequest } from "../../codec/otlp/split-request.ts";
+import type { HashKey } from "../../kernels/hash-bytes.ts";
+import { ConsumeError } from "../../model/errors.ts";
+import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
+import type { Clock } from "../telemetry.ts";
+import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
+import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
+import { type QueuedRequest, RequestLanes } from "./request-lanes.ts";
+import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
+import { Ticket } from "./ticket.ts";
+
+/** What is to be sent at once: requests of one signal that are one message when their bytes stand behind one another. */
+export interface OutgoingRequest {
+  readonly signal: Signal;
+  readonly requests: readonly OtlpRequest[];
+  readonly items: number;
+  readonly bytes: number;
+}
+
+/** What a server said of a request that it took. */
+export interface SendAnswer {
+  /** Items of it that it did not take, for good. */
+  readonly rejectedItems: number;
+}
+
+/** One attempt. Rejects with a ConsumeError; `signal` ends it. */
+export type Send = (request: OutgoingRequest, signal: AbortSignal) => Promise<SendAnswer>;
+
+export interface SenderParts {
+  readonly signal: Signal;
+  readonly queue: QueueConfig;
+  readonly retry: RetryConfig;
+  readonly batch: BatchLimits | undefined;
+  /** Bytes above which a request is cut; Infinity for no maximum. */
+  readonly maxBytes: number;
+  readonly send: Send;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly hashKey: HashKey;
+  /** The metrics of the sender; `state` is what is observed of it. */
+  metrics(state: QueueState): ExportingMetrics;
+  /** Hears of every attempt that failed and is repeated. */
+  retrying(error: ConsumeError, waitMs: number): void;
+  delivered(): void;
+  dropped(reason: DropReason, items: number, error: ConsumeError): void;
+  /** Requests begin when this is settled: an earlier queue of the same exporter has older data. */
+  readonly after?: Promise<unknown> | undefined;
+}
+
+/** More lanes than requests under way, so that a lane rarely holds unrelated resources up. */
+const minLanes = 64;
+/** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
+const enoughBytes = 256 * 1024;
+const maxJoinWaitMs = 10;
+/** Joined requests do not grow above this, so that no server's limit is hit by joining. */
+const maxJoinedBytes = 4_000_000;
+/** What senders are asked to wait when the queue is full, unless the server asked for more. */
+const fullRetryAfterMs = 1000;
+
+export class RequestSender implements QueueState {
+  readonly #parts: SenderParts;
+  readonly #metrics: ExportingMetrics;
+  readonly #lanes: RequestLanes;
+  readonly #abort = new AbortController();
+  /** Requests under way, those that are to be repeated included. */
+  readonly #sending = new Set<Promise<void>>();
+  #tickets = 0;
+  #items = 0;
+  #bytes = 0;
+  #blocked: (() => void)[] = [];
+  #isScheduled = false;
+  #wakeAtMs = Number.POSITIVE_INFINITY;
+  #serverWaitUntilMs = 0;
+  #isClosing = false;
+  #isHeld = false;
+  #idle: PromiseWithResolvers<void> | undefined;
+
+  constructor(parts: SenderParts) {
+    this.#parts = parts;
+    this.#metrics = parts.metrics(this);
+    this.#lanes = new RequestLanes(parts.queue.num_consumers === 1 ? 1 : Math.max(minLanes, parts.queue.num_consumers));
+    if (parts.after === undefined) return;
+    this.#isHeld = true;
+    const release = () => {
+      this.#isHeld = false;
+      this.#schedule();
+    };
+    parts.after.then(release, release);
+  }
+
+  /** In the unit of the queue's sizer. */
+  get size(): number {
+    const { sizer } = this.#parts.queue;
+    return sizer === "requests" ? this.#tickets : sizer === "items" ? this.#items : this.#bytes;
+  }
+
+  get capacity(): number {
+    return this.#parts.queue.queue_size;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get inFlight(): number {
+    return this.#sending.size;
+  }
+
+  /**
+   * Accepts requests, all of them or none. `lane` is for data that has one; the lane of others is that of their resources.
+   * Resolves when they are queued, or delivered where the queue's configuration says so. Rejects with CONSUME_QUEUE_FULL
+   * or CONSUME_SHUTDOWN, or with the error of the delivery that was waited for.
+   */
+  async offer(requests: readonly { readonly request: OtlpRequest; readonly lane?: number | undefined }[]) {
+    let items = 0;
+    let bytes = 0;
+    for (const { request } of requests) {
+      items += request.items;
+      bytes += request.bytes.byteLength;
+    }
+    if (items === 0) return;
+    while (true) {
+      const refused = this.#refusal(items, bytes);
+      if (refused === undefined) break;
+      if (refused.code !== "CONSUME_QUEUE_FULL" || !this.#parts.queue.block_on_overflow) this.#refuse(refused, items);
+      // Nothing may run between being woken and looking: the first to wait is the first to see the room.
+      await new Promise<void>((resolve) => void this.#blocked.push(resolve));
+    }
+    const delivery = Promise.withResolvers<void>();
+    const ticket = new Ticket(items, bytes, (done, dropped) => {
+      this.#forget(done);
+      if (dropped === undefined) delivery.resolve();
+      else delivery.reject(dropped);
+    });
+    this.#tickets++;
+    this.#items += items;
+    this.#bytes += bytes;
+    this.#push(requests, ticket);
+    const { enabled, wait_for_result: waits } = this.#parts.queue;
+    if (!enabled || waits) await delivery.promise;
+    else delivery.promise.catch(() => {});
+  }
+
+  /** Sends what is queued without waiting for more, until the deadline; then drops the rest, counted. Works twice. */
+  async shutdown(deadline: AbortSignal): Promise<void> {
+    this.#isClosing = true;
+    this.#wakeBlocked();
+    this.#schedule();
+    if (this.#tickets > 0 && !deadline.aborted) {
+      this.#idle ??= Promise.withResolvers<void>();
+      const { promise, resolve } = this.#idle;
+      const end = () => resolve();
+      deadline.addEventListener("abort", end, { once: true });
+      await promise;
+      deadline.removeEventListener("abort", end);
+    }
+    this.#abort.abort();
+    const error = new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+    let items = 0;
+    for (const { request, ticket } of this.#lanes.drain()) {
+      items += request.items;
+      ticket.release(error);
+    }
+    if (items > 0) this.#drop("shutdown", items, error);
+    // What was cut off is counted before the process may end.
+    await Promise.all(this.#sending);
+  }
+
+  /** Why nothing can be taken now; undefined when there is room. */
+  #refusal(items: number, bytes: number): ConsumeError | undefined {
+    const { queue, clock } = this.#parts;
+    if (this.#isClosing)
+      return new ConsumeError("CONSUME_SHUTDOWN", "the exporter is shutting down", { permanent: false });
+    // Without a queue it is the senders who wait, each with its own data.
+    if (!queue.enabled) return undefined;
+    const added = queue.sizer === "requests" ? 1 : queue.sizer === "items" ? items : bytes;
+    if (added > queue.queue_size || bytes > queue.max_bytes) {
+      const message = `the request is larger than the sending queue (${added} ${queue.sizer}, ${bytes} bytes)`;
+      return new ConsumeError("CONSUME_REJECTED", message, { permanent: true });
+    }
+    if (this.size + added <= queue.queue_size && this.#bytes + bytes <= queue.max_bytes) return undefined;
+    const message = `sending queue is full (${this.size} of ${queue.queue_size} ${queue.sizer}, ${this.#bytes} bytes)`;
+    const retryAfterMs = Math.max(fullRetryAfterMs, this.#serverWaitUntilMs - clock.monotonic());
+    return new ConsumeError("CONSUME_QUEUE_FULL", message, { permanent: false, retryAfterMs });
+  }
+
+  #refuse(error: ConsumeError, items: number): never {
+    this.#metrics.enqueueFailed.add(items);
+    if (error.code === "CONSUME_QUEUE_FULL") this.#metrics.dropped("queue_full", items);
+    throw error;
+  }
+
+  #wakeBlocked(): void {
+    for (const wake of this.#blocked.splice(0)) wake();
+  }
+
+  #forget(ticket: Ticket): void {
+    this.#tickets--;
+    this.#items -= ticket.items;
+    this.#bytes -= ticket.bytes;
+    this.#wakeBlocked();
+    if (this.#tickets === 0) this.#idle?.resolve();
+  }
+
+  #push(
+    requests: readonly { readonly request: OtlpRequest; readonly lane?: number | undefined }[],
+    ticket: Ticket,
+  ): void {
+    const { batch, maxBytes, hashKey, clock } = this.#parts;
+    const maxItems = batch?.sizer === "items" ? batch.maxSize : Number.POSITIVE_INFINITY;
+    const limits = { maxItems, maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes) };
+    const queuedMs = clock.monotonic();
+    const push = (lane: number, request: OtlpRequest) => {
+      for (const part of splitRequest(request, limits)) {
+        ticket.hold();
+        this.#lanes.push(lane, { request: part, ticket, queuedMs });
+      }
+    };
+    const lanes = this.#lanes.count;
+    for (const { request, lane } of requests) {
+      if (request.items === 0) continue;
+      if (lane !== undefined) push(lane % lanes, request);
+      else {
+        for (const [index, part] of divideRequest(request, lanes, hashKey).entries()) {
+          if (part !== undefined && part.items > 0) push(index, part);
+        }
+      }
+    }
+    ticket.release();
+    this.#schedule();
+  }
+
+  /** Looks for something to send when all that came in this turn of the event loop is here. */
+  #schedule(): void {
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    setImmediate(() => {
+      this.#isScheduled = false;
+      this.#dispatch();
+    });
+  }
+
+  #dispatch(): void {
+    const { num_consumers: most, enabled } = this.#parts.queue;
+    while ((!enabled || this.#sending.size < most) && this.#lanes.hasWaiting && !this.#isHeld) {
+      if (this.#abort.signal.aborted) return;
+      const waitMs = this.#waitMs();
+      if (waitMs > 0) {
+        this.#wakeIn(waitMs);
+        return;
+      }
+      this.#start();
+    }
+  }
+
+  /** How long what waits is to wait for more. */
+  #waitMs(): number {
+    const { batch, clock } = this.#parts;
+    if (this.#isClosing) return 0;
+    const ageMs = clock.monotonic() - (this.#lanes.oldestMs ?? 0);
+    if (batch !== undefined) {
+      const size = batch.sizer === "items" ? this.#lanes.waitingItems : this.#lanes.waitingBytes;
+      return size >= batch.minSize ? 0 : batch.flushMs - ageMs;
+    }
+    // While a request is under way, small ones wait for its answer, or a little, and go together.
+    if (this.#sending.size === 0 || this.#lanes.waitingBytes >= enoughBytes) return 0;
+    return maxJoinWaitMs - ageMs;
+  }
+
+  #wakeIn(ms: number): void {
+    const { clock } = this.#parts;
+    const wakeAtMs = clock.monotonic() + ms;
+    if (wakeAtMs >= this.#wakeAtMs) return;
+    this.#wakeAtMs = wakeAtMs;
+    void clock.sleep(Math.ceil(ms), this.#abort.signal).then(() => {
+      if (this.#wakeAtMs === wakeAtMs) this.#wakeAtMs = Number.POSITIVE_INFINITY;
+      this.#schedule();
+    });
+  }
+
+  /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
+  #start(): void {
+    const { signal } = this.#parts;
+    const lanes: number[] = [];
+    const queued: QueuedRequest[] = [];
+    let items = 0;
+    let bytes = 0;
+    for (let isFull = false; !isFull; ) {
+      const lane = this.#lanes.take();
+      if (lane === undefined) break;
+      lanes.push(lane);
+      for (let next = this.#lanes.peek(lane); next !== undefined; next = this.#lanes.peek(lane)) {
+        const { request } = next;
+        isFull = queued.length > 0 && !this.#hasRoom(items + request.items, bytes + request.bytes.byteLength);
+        if (isFull) break;
+        queued.push(next);
+        items += request.items;
+        bytes += request.bytes.byteLength;
+        this.#lanes.advance(lane);
+      }
+    }
+    const outgoing = { signal, requests: queued.map(({ request }) => request), items, bytes };
+    const sending = this.#deliver(outgoing, queued).finally(() => {
+      this.#sending.delete(sending);
+      for (const lane of lanes) this.#lanes.free(lane);
+      this.#schedule();
+    });
+    this.#sending.add(sending);
+  }
+
+  #hasRoom(items: number, bytes: number): boolean {
+    const { batch, maxBytes } = this.#parts;
+    if (bytes > maxBytes) return false;
+    if (batch === undefined || batch.maxSize === Number.POSITIVE_INFINITY) return bytes <= maxJoinedBytes;
+    return (batch.sizer === "items" ? items : bytes) <= batch.maxSize;
+  }
+
+  async #deliver(outgoing: OutgoingRequest, queued: readonly QueuedRequest[]): Promise<void> {
+    const { retry, clock, random, send } = this.#parts;
+    this.#metrics.batchItems.record(outgoing.items);
+    this.#metrics.batchBytes.record(outgoing.bytes);
+    const retrying = (error: ConsumeError, waitMs: number) => {
+      this.#serverWaitUntilMs = clock.monotonic() + waitMs;
+      this.#parts.retrying(error, waitMs);
+    };
+    const outcome: SendOutcome<SendAnswer> = await sendUntilDone(
+      (signal) => send(outgoing, signal),
+      { retry, clock, random, retrying },
+      this.#abort.signal,
+    );
+    if (outcome.kind === "delivered") {
+      const { rejectedItems } = outcome.answer;
+      this.#metrics.sent.add(outgoing.items - rejectedItems);
+      if (rejectedItems > 0) {
+        this.#metrics.sendFailed.add(rejectedItems);
+        this.#metrics.dropped("partial_success", rejectedItems);
+      }
+      this.#parts.delivered();
+    } else this.#drop(outcome.reason, outgoing.items, outcome.error);
+    const error = outcome.kind === "delivered" ? undefined : outcome.error;
+    for (const { ticket } of queued) ticket.release(error);
+  }
+
+  #drop(reason: DropReason, items: number, error: ConsumeError): void {
+    this.#metrics.sendFailed.add(items);
+    this.#metrics.dropped(reason, items);
+    this.#parts.dropped(reason, items, error);
+  }
+}
