@@ -64,7 +64,7 @@ export interface NumberPoints extends PointColumns {
   readonly doubles: Float64Array;
   /** The same bytes as `doubles`. */
   readonly ints: BigInt64Array;
-  /** One byte per row, 1 for int64; undefined when all are doubles. */
+  /** One byte per row: 0 for a double, 1 for an int64, 2 for a point without a value (its double is 0); undefined when all are doubles. */
   readonly isInt?: Uint8Array | undefined;
 }
 

@@ -23,6 +23,8 @@ export interface ResourceEntry {
   readonly attributes: number;
   readonly schemaUrl: string;
   readonly droppedAttributesCount: number;
+  /** OTLP's `entity_refs` of a resource as encoded fields, in base64; undefined when there are none. */
+  readonly entityRefs?: string | undefined;
 }
 
 export interface ScopeEntry extends ResourceEntry {
@@ -193,8 +195,20 @@ export class Identities {
     return new Map(Array.from(this.attributeSets.view(id), (pair) => decodeKeyValue(this.attributePairs.view(pair))));
   }
 
-  internResource(attributes: Attributes, schemaUrl = "", droppedAttributesCount = 0): number {
-    const entry = { attributes: this.internAttributes(attributes), schemaUrl, droppedAttributesCount };
+  /** The number of a resource. `entityRefs`: the fields `entity_refs` of its OTLP message, encoded. */
+  internResource(
+    attributes: Attributes,
+    schemaUrl = "",
+    droppedAttributesCount = 0,
+    entityRefs: string | Uint8Array = "",
+  ): number {
+    const refs = typeof entityRefs === "string" ? entityRefs : Buffer.from(entityRefs).toString("base64");
+    const entry: ResourceEntry = {
+      attributes: this.internAttributes(attributes),
+      schemaUrl,
+      droppedAttributesCount,
+      ...(refs === "" ? {} : { entityRefs: refs }),
+    };
     return this.resources.intern(JSON.stringify(entry), entry);
   }
 
@@ -230,7 +244,12 @@ export class Identities {
   internSeries(series: Series): number {
     const { resource, scope } = series;
     return this.internSeriesParts(
-      this.internResource(resource.attributes, resource.schemaUrl, resource.droppedAttributesCount),
+      this.internResource(
+        resource.attributes,
+        resource.schemaUrl,
+        resource.droppedAttributesCount,
+        resource.entityRefs,
+      ),
       this.internScope(scope.name, scope.version, scope.attributes, scope.schemaUrl, scope.droppedAttributesCount),
       this.internMetric(series.metric),
       this.internAttributes(series.attributes),

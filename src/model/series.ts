@@ -6,6 +6,8 @@ export interface Resource {
   readonly attributes: Attributes;
   readonly schemaUrl: string;
   readonly droppedAttributesCount: number;
+  /** OTLP's `entity_refs` as encoded fields, in base64; undefined when there are none. */
+  readonly entityRefs?: string | undefined;
 }
 
 export interface Scope {
@@ -69,7 +71,7 @@ export function familyKey(family: Family): string {
 }
 
 export function metricKey(metric: Metric): string {
-  const metadata = metric.metadata.size === 0 ? "" : JSON.stringify([...metric.metadata], writeBigint);
+  const metadata = metric.metadata.size === 0 ? "" : JSON.stringify([...metric.metadata], writeValue);
   return JSON.stringify([
     metric.name,
     metric.description,
@@ -81,6 +83,12 @@ export function metricKey(metric: Metric): string {
   ]);
 }
 
-function writeBigint(_key: string, value: unknown): unknown {
-  return typeof value === "bigint" ? `${value}n` : value;
+/** Values that JSON cannot tell apart get a form of their own. */
+function writeValue(_key: string, value: unknown): unknown {
+  if (typeof value === "bigint") return { int: String(value) };
+  if (typeof value === "number" && !Number.isInteger(value)) return { double: String(value) };
+  if (Object.is(value, -0)) return { double: "-0" };
+  if (value instanceof Uint8Array) return { bytes: Buffer.from(value).toString("base64") };
+  if (value instanceof Map) return { map: [...value] };
+  return value;
 }
