@@ -41,11 +41,11 @@ const entries: readonly RegistryEntry[] = [
     load: async () => (await import("./processors/attributes/attributes.ts")).default,
   }),
   entry("processor", "batch", {
-    stability: { metrics: "beta" },
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
     load: async () => (await import("./processors/batch/batch.ts")).default,
   }),
   entry("processor", "memory_limiter", {
-    stability: { metrics: "beta" },
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
     load: async () => (await import("./processors/memory_limiter/memory_limiter.ts")).default,
   }),
   entry("processor", "resource", {

@@ -22,6 +22,8 @@ export interface OtlpSegment {
   readonly to: number;
   /** Decodes the points, at the first call; throws DecodeError where the bytes are no valid metrics. */
   open(): readonly PointsSegment[];
+  /** A segment of another request that is opened in the same way: of a part of this one, or of several joined. */
+  withRequest(request: OtlpRequest): OtlpSegment;
 }
 
 /** An immutable list of trace or log requests. */

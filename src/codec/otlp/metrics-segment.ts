@@ -20,5 +20,6 @@ export function metricsSegment(request: OtlpRequest, decoder: PointsDecoder): Ot
       points ??= decoder.decode(request.bytes);
       return points;
     },
+    withRequest: (other) => metricsSegment(other, decoder),
   };
 }

@@ -2,9 +2,12 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { encodeMetricsJson } from "../../codec/otlp-json/encode-metrics.ts";
 import { batchPoints } from "../../codec/otlp-json/group-points.ts";
+import { countItems } from "../../model/any-batch.ts";
 import { countRows, type MetricsBatch } from "../../model/batch.ts";
 import type { ConsumeError } from "../../model/errors.ts";
 import { Identities } from "../../model/identities.ts";
+import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
+import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import {
   buildExponentialHistograms,
   buildHistograms,
@@ -262,5 +265,39 @@ describe("samples", () => {
     const out = await runProcessor(batch, { send_batch_size: 1, send_batch_max_size: max }, data);
     expect(out.map(countRows)).toEqual(expected);
     expect(out.every((one) => one.segments[0]?.layout === data.segments[0]?.layout)).toBe(true);
+  });
+});
+
+describe("spans and log records", () => {
+  const names = (batches: readonly (TracesBatch | LogsBatch)[]) =>
+    batches.map(({ requests }) =>
+      requests.flatMap(
+        ({ bytes }) =>
+          Buffer.from(bytes)
+            .toString("latin1")
+            .match(/item-[0-9]+/g) ?? [],
+      ),
+    );
+
+  test("are joined as they came", async () => {
+    const [a, b] = [buildTraces([{ name: "item-1" }]), buildTraces([{ name: "item-2" }, { name: "item-3" }])];
+    const out = await runProcessor(batch, { send_batch_size: 3 }, [a, b]);
+    expect(out).toEqual([{ signal: "traces", requests: [...a.requests, ...b.requests] }]);
+    expect(out[0]?.requests[0]).toBe(a.requests[0]);
+  });
+
+  test.each([
+    [[5], 2, [2, 2, 1]],
+    [[1, 2, 3], 2, [2, 2, 2]],
+    [[1, 1, 1], 1, [1, 1, 1]],
+    [[7, 1], 3, [3, 3, 2]],
+  ])("requests of %j items become batches of at most %i", async (counts, max, expected) => {
+    let next = 0;
+    const requests = counts.map((count) =>
+      buildLogs(Array.from({ length: count }, () => ({ body: `item-${next++}`, resource: { of: count } }))),
+    );
+    const out = await runProcessor(batch, { send_batch_size: max, send_batch_max_size: max }, requests);
+    expect(out.map(countItems)).toEqual(expected);
+    expect(names(out).flat()).toEqual(Array.from({ length: next }, (_, i) => `item-${i}`));
   });
 });

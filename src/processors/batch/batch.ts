@@ -5,6 +5,8 @@ import { duration } from "../../codec/yaml/field-types.ts";
 import { defineProcessor } from "../../component/define.ts";
 import { sectionIssue } from "../../component/section-issues.ts";
 import type { Meter } from "../../component/telemetry.ts";
+import type { MetricsBatch } from "../../model/batch.ts";
+import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
 import { Batcher, type BatchMetrics } from "./batcher.ts";
 
 const maxUint32 = 0xffff_ffff;
@@ -13,7 +15,7 @@ const sizeField = () => z.number().int().min(0).max(maxUint32);
 export default defineProcessor({
   type: "batch",
   description: "Joins small batches into large ones.",
-  stability: { metrics: "beta" },
+  stability: { metrics: "beta", traces: "beta", logs: "beta" },
 
   config: z
     .strictObject({
@@ -22,7 +24,9 @@ export default defineProcessor({
         .describe("Longest time that data waits for more, from the first of it on. 0 hands everything on at once."),
       send_batch_size: sizeField()
         .default(8192)
-        .describe("Points (or samples) from which on a batch is handed on. 0 hands everything on at once."),
+        .describe(
+          "Points (or samples), spans or log records from which on a batch is handed on. 0 hands everything on at once.",
+        ),
       send_batch_max_size: sizeField()
         .default(0)
         .describe(
@@ -58,8 +62,9 @@ export default defineProcessor({
     return config;
   },
 
-  create({ id, config, clock, meter, spawn }) {
+  create({ id, config, clock, meter, spawn, signals }) {
     const batcher = new Batcher(
+      signals?.[0] ?? "metrics",
       {
         timeoutMs: config.timeout,
         minRows: config.send_batch_size,
@@ -70,7 +75,10 @@ export default defineProcessor({
     );
     spawn("timeout", (signal) => batcher.runTimer(signal));
     return {
-      metrics: (batch, next) => batcher.add(batch, next),
+      // What comes out is of the signal that came in, of which an instance has one.
+      metrics: (batch, next) => batcher.add(batch, (joined) => next.metrics(joined as MetricsBatch)),
+      traces: (batch, next) => batcher.add(batch, (joined) => next.traces(joined as TracesBatch)),
+      logs: (batch, next) => batcher.add(batch, (joined) => next.logs(joined as LogsBatch)),
       shutdown: (deadline) => batcher.shutdown(deadline),
     };
   },

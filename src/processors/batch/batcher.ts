@@ -1,10 +1,10 @@
-/** Collects segments, cuts them into batches, hands these on one after another, and answers the senders. */
+/** Collects data of one signal, cuts them into batches, hands these on one after another, and answers the senders. */
 
-import type { MetricsConsumer } from "../../component/consumer.ts";
 import type { Clock, HistogramCell, MetricCell } from "../../component/telemetry.ts";
-import { countRows, type MetricsBatch, type MetricsSegment, metricsBatch } from "../../model/batch.ts";
+import { type AnyBatch, countItems } from "../../model/any-batch.ts";
 import { ConsumeError, toError } from "../../model/errors.ts";
-import { splitSegment } from "./split-segment.ts";
+import type { Signal } from "../../model/otlp-request.ts";
+import { itemsOf, joinPieces, type Piece, piecesOf, splitPiece } from "./pieces.ts";
 
 export interface BatchLimits {
   /** 0: hand on at once. */
@@ -30,10 +30,13 @@ interface Sender {
   reject(error: Error): void;
 }
 
-interface Piece {
-  readonly segment: MetricsSegment;
+interface Waiting {
+  readonly piece: Piece;
   readonly sender: Sender;
 }
+
+/** Where batches go. */
+export type HandOn = (batch: AnyBatch) => Promise<void>;
 
 /**
  * Batches are handed on one at a time, so that the next component sees the rows of a series in the order in which they
@@ -43,36 +46,38 @@ export class Batcher {
   readonly #limits: BatchLimits;
   readonly #clock: Clock;
   readonly #metrics: BatchMetrics;
-  #pieces: Piece[] = [];
+  readonly #signal: Signal;
+  #waiting: Waiting[] = [];
   #rows = 0;
   /** When the first of the data that is not due yet came, on the monotonic clock. */
   #firstAt = 0;
-  #next: MetricsConsumer | undefined;
+  #next: HandOn | undefined;
   /** Rows at the front that are due, for the timer or the end; the rest waits for its own trigger. */
   #dueRows = 0;
   #sending: Promise<void> | undefined;
-  #inFlight: readonly Piece[] = [];
+  #inFlight: readonly Waiting[] = [];
   #closed = false;
   #wakeTimer: () => void = () => {};
 
-  constructor(limits: BatchLimits, clock: Clock, metrics: BatchMetrics) {
+  constructor(signal: Signal, limits: BatchLimits, clock: Clock, metrics: BatchMetrics) {
+    this.#signal = signal;
     this.#limits = limits;
     this.#clock = clock;
     this.#metrics = metrics;
   }
 
   /** Resolves when all of the batch was taken by `next`; rejects with its error, once nothing of it is under way. */
-  add(batch: MetricsBatch, next: MetricsConsumer): Promise<void> {
+  add(batch: AnyBatch, next: HandOn): Promise<void> {
     if (this.#closed) return Promise.reject(closedError());
-    const segments = batch.segments.filter((segment) => segment.to > segment.from);
-    if (segments.length === 0) return Promise.resolve();
+    const pieces = piecesOf(batch, this.#limits.maxRows);
+    if (pieces.length === 0) return Promise.resolve();
     this.#next = next;
     if (this.#rows === this.#dueRows) this.#firstAt = this.#clock.monotonic();
     const answer = new Promise<void>((resolve, reject) => {
-      const sender = { pieces: segments.length, error: undefined, resolve, reject };
-      for (const segment of segments) this.#pieces.push({ segment, sender });
+      const sender = { pieces: pieces.length, error: undefined, resolve, reject };
+      for (const piece of pieces) this.#waiting.push({ piece, sender });
     });
-    this.#rows += countRows(batch);
+    this.#rows += countItems(batch);
     if (this.#limits.timeoutMs === 0) this.#dueRows = this.#rows;
     this.#send();
     this.#wakeTimer();
@@ -110,8 +115,8 @@ export class Batcher {
     else deadline.addEventListener("abort", onAbort, { once: true });
     await Promise.race([this.#sending, aborted.promise]);
     deadline.removeEventListener("abort", onAbort);
-    for (const { sender } of [...this.#inFlight, ...this.#pieces]) sender.reject(closedError());
-    this.#pieces = [];
+    for (const { sender } of [...this.#inFlight, ...this.#waiting]) sender.reject(closedError());
+    this.#waiting = [];
     this.#rows = 0;
     this.#dueRows = 0;
   }
@@ -149,13 +154,16 @@ export class Batcher {
     }
   }
 
-  async #sendOne(pieces: readonly Piece[]): Promise<void> {
-    const batch = metricsBatch(pieces.map((piece) => piece.segment));
-    this.#metrics.size.record(countRows(batch));
+  async #sendOne(pieces: readonly Waiting[]): Promise<void> {
+    const batch = joinPieces(
+      this.#signal,
+      pieces.map(({ piece }) => piece),
+    );
+    this.#metrics.size.record(countItems(batch));
     this.#inFlight = pieces;
     let error: Error | undefined;
     try {
-      await this.#next?.metrics(batch);
+      await this.#next?.(batch);
     } catch (caught) {
       error = toError(caught);
     }
@@ -164,27 +172,27 @@ export class Batcher {
   }
 
   /** Takes the front of what waits, at most `maxRows` rows unless a single family is larger. */
-  #take(): Piece[] {
+  #take(): Waiting[] {
     const { maxRows } = this.#limits;
-    const taken: Piece[] = [];
+    const taken: Waiting[] = [];
     let rows = 0;
     let used = 0;
-    for (const piece of this.#pieces) {
-      const size = piece.segment.to - piece.segment.from;
+    for (const { piece, sender } of this.#waiting) {
+      const size = itemsOf(piece);
       const room = maxRows - rows;
-      const [head, tail] = size <= room ? [piece.segment, undefined] : splitSegment(piece.segment, room, rows === 0);
+      const [head, tail] = size <= room ? [piece, undefined] : splitPiece(piece, room, rows === 0);
       if (head !== undefined) {
-        taken.push({ segment: head, sender: piece.sender });
-        rows += head.to - head.from;
-        if (tail !== undefined) piece.sender.pieces++;
+        taken.push({ piece: head, sender });
+        rows += itemsOf(head);
+        if (tail !== undefined) sender.pieces++;
       }
       if (tail === undefined) used++;
       else {
-        this.#pieces[used] = { segment: tail, sender: piece.sender };
+        this.#waiting[used] = { piece: tail, sender };
         break;
       }
     }
-    this.#pieces.splice(0, used);
+    this.#waiting.splice(0, used);
     this.#rows -= rows;
     this.#dueRows = Math.max(0, this.#dueRows - rows);
     return taken;

@@ -1,7 +1,7 @@
 /** Cuts a segment in two without touching its layout; columns are shared. */
 
 import {
-  type MetricsSegment,
+  type OpenSegment,
   type PointColumns,
   type PointsSegment,
   type SamplesSegment,
@@ -15,10 +15,10 @@ import type { FamilyType } from "../../model/series.ts";
  * no histogram or summary is torn; a first family that is larger is given whole when `mustTake` is set, else nothing.
  */
 export function splitSegment(
-  segment: MetricsSegment,
+  segment: OpenSegment,
   maxRows: number,
   mustTake: boolean,
-): [head: MetricsSegment | undefined, tail: MetricsSegment | undefined] {
+): [head: OpenSegment | undefined, tail: OpenSegment | undefined] {
   const length = segment.to - segment.from;
   if (segment.form === "samples") {
     const cut = familyBorder(segment, maxRows, mustTake);
@@ -26,7 +26,6 @@ export function splitSegment(
     if (cut >= length) return [segment, undefined];
     return [sliceSamples(segment, 0, cut), sliceSamples(segment, cut, length)];
   }
-  if (segment.form === "otlp") return mustTake ? [segment, undefined] : [undefined, segment];
   const cut = mustTake ? Math.max(1, maxRows) : maxRows;
   if (cut <= 0) return [undefined, segment];
   return [slicePoints(segment, 0, cut), slicePoints(segment, cut, length)];

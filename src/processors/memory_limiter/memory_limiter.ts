@@ -3,8 +3,9 @@
 import { z } from "zod";
 import { duration } from "../../codec/yaml/field-types.ts";
 import { defineProcessor } from "../../component/define.ts";
-import { countRows } from "../../model/batch.ts";
+import { type AnyBatch, countItems } from "../../model/any-batch.ts";
 import { ConsumeError } from "../../model/errors.ts";
+import type { Signal } from "../../model/otlp-request.ts";
 import { MemoryLimiter, type MemorySource, memoryLimits } from "./limiter.ts";
 import { processMemory } from "./process-memory.ts";
 
@@ -48,20 +49,45 @@ const config = z
     }
   });
 
+/** What the items of a signal are called in the names of metrics, and in their texts. */
+const itemNames: Readonly<Record<Signal, readonly [name: string, text: string]>> = {
+  metrics: ["metric_points", "metric points"],
+  traces: ["spans", "spans"],
+  logs: ["log_records", "log records"],
+};
+
+/** What senders are asked to wait at least. */
+const minRetryAfterMs = 1000;
+
 /** The processor over a source of memory figures; tests bring their own. */
 export function defineMemoryLimiter(memory: MemorySource) {
   return defineProcessor({
     type: "memory_limiter",
     description: "Refuses data while the process uses too much memory.",
-    stability: { metrics: "beta" },
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
     config,
-    create({ id, config: settings, clock, log, meter, host, spawn }) {
+    create({ id, config: settings, clock, log, meter, host, spawn, signals }) {
       const limiter = new MemoryLimiter(settings, memory, { clock, log, host });
-      const counter = (name: string, help: string) =>
-        meter.counter(`otelcol_processor_memory_limiter_${name}_metric_points`, { help }).with({ processor: id });
-      const accepted = counter("accepted", "Number of metric points successfully pushed into the next component");
-      const refused = counter("refused", "Number of metric points that were refused because of high memory usage");
+      const [name, text] = itemNames[signals?.[0] ?? "metrics"];
+      const counter = (what: string, help: string) =>
+        meter
+          .counter(`otelcol_processor_memory_limiter_${what}_${name}`, { help: `Number of ${text} ${help}` })
+          .with({ processor: id });
+      const accepted = counter("accepted", "successfully pushed into the next component");
+      const refused = counter("refused", "that were refused because of high memory usage");
       spawn("check", (signal) => limiter.run(signal));
+      const admit = (batch: AnyBatch) => {
+        const items = countItems(batch);
+        if (!limiter.mustRefuse) {
+          accepted.add(items);
+          return;
+        }
+        refused.add(items);
+        throw new ConsumeError("CONSUME_MEMORY_LIMIT", "data refused due to high memory usage", {
+          permanent: false,
+          retryAfterMs: Math.max(minRetryAfterMs, settings.check_interval),
+        });
+      };
       return {
         async start() {
           const { hardBytes, softBytes } = memoryLimits(settings, memory);
@@ -72,13 +98,16 @@ export function defineMemoryLimiter(memory: MemorySource) {
           });
         },
         async metrics(batch, next) {
-          if (limiter.mustRefuse) {
-            refused.add(countRows(batch));
-            const message = "data refused due to high memory usage";
-            throw new ConsumeError("CONSUME_MEMORY_LIMIT", message, { permanent: false });
-          }
-          accepted.add(countRows(batch));
+          admit(batch);
           await next.metrics(batch);
+        },
+        async traces(batch, next) {
+          admit(batch);
+          await next.traces(batch);
+        },
+        async logs(batch, next) {
+          admit(batch);
+          await next.logs(batch);
         },
       };
     },
