@@ -12,8 +12,6 @@ const names = {
   rename: "Type and metadata follow a rename",
   brokenHistograms: "Broken histograms and summaries",
   besideGauge: "Undeclared rows beside a family",
-  scopeInfo: "otel_scope_info is an ordinary metric",
-  textCreated: "The start time of a text counter without _total",
   lastDeclaration: "The last TYPE and HELP line counts",
 } as const;
 
@@ -76,15 +74,12 @@ export const meantDifferences: readonly MeantDifference[] = [
   { name: names.stale, covers: inCases(["coming_histograms"], metric(/^h(_bucket)?\{/)) },
   { name: names.besideGauge, covers: inCases(["beside_gauge"], metric(/^level/)) },
   { name: names.besideGauge, covers: inCases(["types_and_units"], metric(/^flip/)) },
-  { name: names.textCreated, covers: inCases(["created_in_text"], metric(/^plain\{/)) },
-  { name: names.scopeInfo, covers: inCases(["scope_info"], metric(/^(otel_scope_info|calls)/)) },
 ];
 
 /** Families whose metadata differs, by the difference that is the reason. */
 const meantMetadata: readonly (readonly [string, RegExp])[] = [
   [names.rename, /^new_/],
   [names.besideGauge, /^(level_|flip)/],
-  [names.scopeInfo, /^otel_scope_info /],
   [names.lastDeclaration, /^(a|afterwards) (gauge|unknown) /],
 ];
 

@@ -42,9 +42,9 @@ describe("rows as they are exposed", () => {
       ["c_total counter value", "c_total counter created"],
     ],
     [
-      "the start time of a text counter without _total",
+      "the start time of a text counter without _total as that of another counter, as otelcol-contrib does",
       [row("c", "c", "counter"), row("c_created", "c", "counter")],
-      ["c counter value", "c counter created"],
+      ["c counter value", "c_total counter created"],
     ],
     ["an info metric", [row("i_info", "i", "info")], ["i sum value"]],
     ["a state set", [row("s", "s", "stateset")], ["s sum value"]],

@@ -23,8 +23,6 @@ export interface LayoutFacts {
   readonly families: ReadonlyMap<string, Family>;
   /** New names of renamed histograms and summaries that still have a `_count` row. */
   readonly countedRenames: ReadonlySet<string>;
-  /** Names of counters without `_total` (text format); their `_created` row belongs to exactly that name. */
-  readonly plainCounters: ReadonlySet<string>;
 }
 
 /** In the order in which the first match is cut (otelcol-contrib's family lookup). */
@@ -126,7 +124,7 @@ export function readName(
   }
   const { family, base } = current;
   const unit = current.renamed && !base.endsWith(`_${family.unit}`) ? "" : family.unit;
-  const emitted = emittedName(name, current, part, facts);
+  const emitted = emittedName(name, current, part);
   return reading(
     { name: emitted, type: family.type, help: family.help, unit },
     part,
@@ -160,10 +158,9 @@ function partOf({ family, suffix }: CurrentFamily): number | undefined {
   }
 }
 
-function emittedName(name: string, current: CurrentFamily, part: number, facts: LayoutFacts): string {
+function emittedName(name: string, current: CurrentFamily, part: number): string {
   if (current.family.type !== "counter") return current.base;
-  if (part !== rowPart.created) return name;
-  return facts.plainCounters.has(current.base) ? current.base : `${current.base}_total`;
+  return part === rowPart.created ? `${current.base}_total` : name;
 }
 
 function reading(

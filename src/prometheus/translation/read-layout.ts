@@ -24,8 +24,19 @@ export interface ScrapeSource {
   readonly trimMetricSuffixes: boolean;
 }
 
-/** Labels of `target_info` by the job and instance that they belong to. */
-export type TargetInfo = ReadonlyMap<string, ReadonlyMap<string, string>>;
+/** Labels of rows that describe others, by what they describe. */
+type InfoLabels = ReadonlyMap<string, ReadonlyMap<string, string>>;
+
+/** What rows of a page say about its resources and scopes; they are no metrics themselves. */
+export interface PageInfo {
+  /** Labels of `target_info` by the job and instance that they belong to. */
+  readonly targets: InfoLabels;
+  /** Labels of `otel_scope_info` by job, instance and identity of the scope. */
+  readonly scopes: InfoLabels;
+}
+
+export const targetInfoName = "target_info";
+export const scopeInfoName = "otel_scope_info";
 
 /** What a label does in the OTLP reading. */
 const role = { attribute: 0, name: 1, job: 2, instance: 3, bound: 4, scope: 5, dropped: 6 } as const;
@@ -63,8 +74,15 @@ function roleOf(name: string): number {
   }
 }
 
-export function targetKey(job: string, instance: string): string {
+function targetKey(job: string, instance: string): string {
   return job + separator + instance;
+}
+
+/** Fields of a scope that are no attributes of it. */
+const scopeFields = ["name", "version", "schema_url"];
+
+function scopeKey(target: string, fields: ReadonlyMap<string, string>): string {
+  return [target, ...scopeFields.map((field) => fields.get(field) ?? "")].join(separator);
 }
 
 /** Reads one layout; use once. */
@@ -90,28 +108,37 @@ export class LayoutReader {
     this.#names = this.#findNames();
   }
 
-  /** The labels of the layout's `target_info` rows, or undefined when it has none. */
-  targetInfo(): TargetInfo | undefined {
-    let found: Map<string, Map<string, string>> | undefined;
+  /** What the layout's `target_info` and `otel_scope_info` rows say, or undefined when it has none. */
+  pageInfo(): PageInfo | undefined {
+    const targets = new Map<string, Map<string, string>>();
+    const scopes = new Map<string, Map<string, string>>();
     const labels = this.#labelColumn();
     for (let row = 0; row < labels.length; row++) {
-      if (this.#pair(this.#names[row] as number).value !== "target_info") continue;
-      found ??= new Map();
+      const name = this.#pair(this.#names[row] as number).value;
+      if (name !== targetInfoName && name !== scopeInfoName) continue;
       const pairs = Array.from(this.#identities.labelSets.view(labels[row] as number), (id) => this.#pair(id));
       const { job, instance } = this.#target(pairs);
       const key = targetKey(job, instance);
-      const info = found.get(key) ?? new Map<string, string>();
-      found.set(key, info);
-      for (const pair of pairs) {
-        if (pair.role !== role.name && pair.role !== role.job && pair.role !== role.instance && pair.value !== "")
-          info.set(pair.name, pair.value);
+      const own = pairs.filter(
+        (pair) => pair.role !== role.name && pair.role !== role.job && pair.role !== role.instance && pair.value !== "",
+      );
+      if (name === targetInfoName) {
+        targets.set(
+          key,
+          new Map([...(targets.get(key) ?? []), ...own.map((pair) => [pair.name, pair.value] as const)]),
+        );
+      } else {
+        const isField = (pair: Pair) => scopeFields.some((field) => pair.name === scopePrefix + field);
+        const fields = new Map(own.filter(isField).map((pair) => [pair.name.slice(scopePrefix.length), pair.value]));
+        const others = own.filter((pair) => !isField(pair));
+        scopes.set(scopeKey(key, fields), new Map(others.map((pair) => [pair.name, pair.value])));
       }
     }
-    return found;
+    return targets.size + scopes.size === 0 ? undefined : { targets, scopes };
   }
 
   /** Reads all rows. `knownNames` holds what names without a family meant before, and learns the names of this layout. */
-  read(targetInfo: TargetInfo, knownNames: NameMemory): OtlpReading {
+  read(info: PageInfo, knownNames: NameMemory): OtlpReading {
     const labels = this.#labelColumn();
     const result = {
       series: new Uint32Array(labels.length),
@@ -119,7 +146,7 @@ export class LayoutReader {
       bound: new Uint32Array(labels.length),
     };
     this.#readNames(knownNames);
-    for (let row = 0; row < labels.length; row++) this.#readRow(row, labels[row] as number, targetInfo, result);
+    for (let row = 0; row < labels.length; row++) this.#readRow(row, labels[row] as number, info, result);
     return result;
   }
 
@@ -182,11 +209,12 @@ export class LayoutReader {
   #readRow(
     row: number,
     set: number,
-    targetInfo: TargetInfo,
+    info: PageInfo,
     result: { series: Uint32Array; part: Uint8Array; bound: Uint32Array },
   ): void {
     const reading = this.#readings.get(this.#readingKey(row)) as NameReading & { id: number };
-    if (this.#pair(this.#names[row] as number).value === "target_info") return;
+    const { value: name } = this.#pair(this.#names[row] as number);
+    if (name === targetInfoName || name === scopeInfoName) return;
     const { labelSets } = this.#identities;
     const start = labelSets.offsets[set] as number;
     const length = labelSets.lengths[set] as number;
@@ -211,12 +239,12 @@ export class LayoutReader {
       else if (pair.role === role.instance) instance = id;
       else if (pair.role === role.scope) scopes = [...(scopes ?? []), pair];
     }
-    const resource = this.#resource(job, instance, targetInfo);
+    const resource = this.#resource(job, instance, info);
     if (resource === none) return;
     const attributes = sorted
       ? this.#identities.attributeSets.intern(this.#list, count)
       : this.#unsorted(items.subarray(start, start + length), reading.boundLabel);
-    const scope = scopes === undefined ? this.#ownScope() : this.#scope(scopes);
+    const scope = scopes === undefined ? this.#ownScope() : this.#scope(scopes, job, instance, info);
     result.series[row] = this.#identities.internSeriesParts(resource, scope, reading.id, attributes);
     const isBound = reading.part === rowPart.bucket || reading.part === rowPart.quantile;
     const text = isBound ? this.#bound(bound) : none;
@@ -262,16 +290,19 @@ export class LayoutReader {
     return { job: job || this.#source.job, instance: instance || this.#source.instance };
   }
 
-  #resource(jobPair: number, instancePair: number, targetInfo: TargetInfo): number {
+  #targetOf(jobPair: number, instancePair: number): { job: string; instance: string } {
+    return this.#target([jobPair, instancePair].filter((id) => id !== none).map((id) => this.#pair(id)));
+  }
+
+  #resource(jobPair: number, instancePair: number, info: PageInfo): number {
     const key = jobPair * shift + instancePair;
     let resource = this.#resources.get(key);
     if (resource === undefined) {
-      const pairs = [jobPair, instancePair].filter((id) => id !== none).map((id) => this.#pair(id));
-      const { job, instance } = this.#target(pairs);
+      const { job, instance } = this.#targetOf(jobPair, instancePair);
       resource = none;
       if (job !== "" && instance !== "") {
         const attributes = resourceAttributes(job, instance, this.#source.discoveredLabels);
-        for (const [name, value] of targetInfo.get(targetKey(job, instance)) ?? []) attributes.set(name, value);
+        for (const [name, value] of info.targets.get(targetKey(job, instance)) ?? []) attributes.set(name, value);
         resource = this.#identities.internResource(attributes);
       }
       this.#resources.set(key, resource);
@@ -287,14 +318,18 @@ export class LayoutReader {
     return this.#defaultScope;
   }
 
-  #scope(pairs: readonly Pair[]): number {
-    const key = pairs.map((pair) => `${pair.name}${separator}${pair.value}`).join(separator);
+  /** A scope that its rows give no attributes has those of its `otel_scope_info` row, as otelcol-contrib 0.155 does it. */
+  #scope(pairs: readonly Pair[], jobPair: number, instancePair: number, info: PageInfo): number {
+    const labels = pairs.map((pair) => `${pair.name}${separator}${pair.value}`).join(separator);
+    const key = info.scopes.size === 0 ? labels : [jobPair, instancePair, labels].join(separator);
     let scope = this.#scopes.get(key);
     if (scope === undefined) {
       const fields = new Map(pairs.map((pair) => [pair.name.slice(scopePrefix.length), pair.value]));
-      const [name, version, schemaUrl] = ["name", "version", "schema_url"].map((field) => fields.get(field) ?? "");
-      const attributes = new Map([...fields].filter(([field]) => !/^(?:name|version|schema_url)$/.test(field)));
-      scope = this.#identities.internScope(name ?? "", version ?? "", attributes, schemaUrl);
+      const [name, version, schemaUrl] = scopeFields.map((field) => fields.get(field) ?? "");
+      const own = new Map([...fields].filter(([field]) => !scopeFields.includes(field)));
+      const { job, instance } = this.#targetOf(jobPair, instancePair);
+      const described = own.size > 0 ? undefined : info.scopes.get(scopeKey(targetKey(job, instance), fields));
+      scope = this.#identities.internScope(name ?? "", version ?? "", described ?? own, schemaUrl);
       this.#scopes.set(key, scope);
     }
     return scope;
@@ -306,15 +341,13 @@ function gatherFacts(rows: Iterable<{ name: string; family: Family | undefined }
   const families = new Map<string, Family>();
   for (const { family } of all) if (family !== undefined) families.set(family.name, family);
   const countedRenames = new Set<string>();
-  const plainCounters = new Set<string>();
   for (const { name, family } of all) {
     const current = currentFamily(name, family, families);
     if (current === undefined) continue;
     const { type } = current.family;
     if (current.renamed && isComposite(type) && current.suffix === "_count") countedRenames.add(current.base);
-    if (type === "counter" && current.suffix === "") plainCounters.add(current.base);
   }
-  return { families, countedRenames, plainCounters };
+  return { families, countedRenames };
 }
 
 /** How many layouts with declarations a name is remembered for after it was seen last. */

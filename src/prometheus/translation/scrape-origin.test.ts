@@ -87,6 +87,45 @@ describe("scope", () => {
   });
 });
 
+describe("otel_scope_info", () => {
+  const scoped = (labels: Record<string, string> = {}): PageRow => ({
+    name: "a",
+    labels: { otel_scope_name: "n", otel_scope_version: "v", ...labels },
+  });
+  const info = (labels: Record<string, string> = {}): PageRow => ({
+    name: "otel_scope_info",
+    labels: { otel_scope_name: "n", otel_scope_version: "v", mascot: "bear", ...labels },
+  });
+  const attributesOf = (rows: readonly PageRow[]) =>
+    seriesOf(testSegment(rows)).map((one) =>
+      one === undefined ? undefined : Object.fromEntries(one.scope.attributes),
+    );
+
+  it.each<[string, PageRow[], unknown[]]>([
+    ["is no metric, and its labels are the scope's", [info(), scoped()], [undefined, { mascot: "bear" }]],
+    ["counts wherever it stands", [scoped(), info()], [{ mascot: "bear" }, undefined]],
+    ["leaves another version alone", [info({ otel_scope_version: "w" }), scoped()], [undefined, {}]],
+    ["leaves the scope of another job alone", [info({ job: "other" }), scoped()], [undefined, {}]],
+    ["leaves a scope with attributes alone", [info(), scoped({ otel_scope_k: "x" })], [undefined, { k: "x" }]],
+    ["leaves rows without a scope alone", [{ ...info(), labels: { mascot: "bear" } }, { name: "a" }], [undefined, {}]],
+    [
+      "is the last one of its scope",
+      [info(), info({ mascot: "cat" }), scoped()],
+      [undefined, undefined, { mascot: "cat" }],
+    ],
+  ])("%s", (_, rows, expected) => {
+    expect(attributesOf(rows)).toEqual(expected);
+  });
+
+  it("is remembered for layouts without it", () => {
+    const origin = testOrigin();
+    const page = testSegment([scoped(), info()], origin);
+    expect(origin.learn(page.layout)).toBe(true);
+    expect(origin.learn(page.layout)).toBe(false);
+    expect(seriesOf(testSegment([scoped()], origin))[0]?.scope).toEqual(seriesOf(page)[0]?.scope);
+  });
+});
+
 describe("attributes", () => {
   it("are all labels but those that have become something else", () => {
     const labels = { b: "1", a: "2", le: "3", quantile: "4", __scheme__: "x", __metrics_path__: "/m", __param_q: "5" };

@@ -5,13 +5,15 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import type { Origin, OtlpReading, SamplesLayout } from "../../model/layout.ts";
 import { assemblePoints, type Dropped } from "./assemble-points.ts";
-import { LayoutReader, NameMemory, type TargetInfo } from "./read-layout.ts";
+import { LayoutReader, NameMemory, type PageInfo, scopeInfoName, targetInfoName } from "./read-layout.ts";
 
 /** The scope name under which otelcol-contrib hands on what it scraped. */
 export const contribScopeName = "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver";
 
-/** Jobs and instances of one page whose `target_info` is kept for layouts without. */
-const maxTargetInfos = 10_000;
+/** Jobs and instances, and scopes, of one page whose descriptions are kept for layouts without. */
+const maxInfos = 10_000;
+
+const noInfo: PageInfo = { targets: new Map(), scopes: new Map() };
 
 export interface ScrapeOriginOptions {
   /** Small number that is the same for all rows of the target. */
@@ -31,9 +33,9 @@ export interface ScrapeOriginOptions {
 /** An origin with what the receiver needs besides. */
 export interface ScrapeOrigin extends Origin {
   /**
-   * To be told of every new page layout before its report rows are handed on. True when the `target_info` of the
-   * target has changed: layouts without such rows (the report, stale markers) that were read before then name the
-   * old resource and must be made anew.
+   * To be told of every new page layout before its report rows are handed on. True when the `target_info` or the
+   * `otel_scope_info` of the target has changed: layouts without such rows (the report, stale markers) that were read
+   * before then name the old resource or scope and must be made anew.
    */
   learn(layout: SamplesLayout): boolean;
   /**
@@ -56,14 +58,20 @@ export function createScrapeOrigin(options: ScrapeOriginOptions): ScrapeOrigin {
   };
   const names = new NameMemory();
   const dropped: Dropped = options.dropped ?? (() => {});
-  let targetInfo: TargetInfo = new Map();
+  let info = noInfo;
   let isTaught = false;
 
-  // Until somebody teaches, what was read last is the best guess for layouts without target_info rows.
-  const merged = (own: TargetInfo | undefined): TargetInfo => {
-    if (own === undefined) return targetInfo;
-    const all = targetInfo.size > maxTargetInfos ? own : new Map([...targetInfo, ...own]);
-    if (!isTaught) targetInfo = all;
+  // Until somebody teaches, what was read last is the best guess for layouts without such rows.
+  const merged = (own: PageInfo | undefined): PageInfo => {
+    if (own === undefined) return info;
+    const isFull = info.targets.size > maxInfos || info.scopes.size > maxInfos;
+    const all = isFull
+      ? own
+      : {
+          targets: new Map([...info.targets, ...own.targets]),
+          scopes: new Map([...info.scopes, ...own.scopes]),
+        };
+    if (!isTaught) info = all;
     return all;
   };
 
@@ -71,32 +79,31 @@ export function createScrapeOrigin(options: ScrapeOriginOptions): ScrapeOrigin {
     lane: options.lane,
     read(layout: SamplesLayout): OtlpReading {
       const reader = new LayoutReader(source, layout);
-      return reader.read(merged(reader.targetInfo()), names);
+      return reader.read(merged(reader.pageInfo()), names);
     },
     points(segment: SamplesSegment): PointsSegment[] {
       return assemblePoints(segment, dropped);
     },
     learn(layout: SamplesLayout): boolean {
-      const before = infoKey(targetInfo);
+      const before = infoKey(info);
       isTaught = true;
-      targetInfo = new LayoutReader(source, layout).targetInfo() ?? new Map();
-      return infoKey(targetInfo) !== before;
+      info = new LayoutReader(source, layout).pageInfo() ?? noInfo;
+      return infoKey(info) !== before;
     },
     problem(layout: SamplesLayout): string | undefined {
       if (source.job !== "" && source.instance !== "") return undefined;
       const { series } = layout.reading();
-      const labelled = layout.labels?.some(
-        (set, row) => series[row] === none && !isTargetInfo(options.identities, set),
-      );
+      const labelled = layout.labels?.some((set, row) => series[row] === none && !isInfo(options.identities, set));
       return labelled === true ? "job or instance cannot be found from labels" : undefined;
     },
   };
 }
 
-function isTargetInfo(identities: Identities, labelSet: number): boolean {
-  return identities.labels(labelSet).some(([name, value]) => name === "__name__" && value === "target_info");
+function isInfo(identities: Identities, labelSet: number): boolean {
+  const name = identities.labels(labelSet).find(([label]) => label === "__name__")?.[1];
+  return name === targetInfoName || name === scopeInfoName;
 }
 
-function infoKey(info: TargetInfo): string {
-  return JSON.stringify([...info].map(([key, labels]) => [key, [...labels]]));
+function infoKey({ targets, scopes }: PageInfo): string {
+  return JSON.stringify([targets, scopes].map((info) => [...info].map(([key, labels]) => [key, [...labels]])));
 }
