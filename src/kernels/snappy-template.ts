@@ -32,44 +32,80 @@ export interface SnappyTemplate {
   readonly timeHoles: Uint32Array;
 }
 
-const hashBits = 14;
+/** Stands among pair numbers for the tail of a row and the head of the next, which are alike in most rows. */
+export const rowEdge = 0;
+
+/** Rows as they are sent, with what is to be left open. */
+export interface BlockRows {
+  readonly plain: Uint8Array;
+  /** A `byteKind` for each byte. */
+  readonly kinds: Uint8Array;
+  readonly length: number;
+  /** Where the value of each row begins, in order. */
+  readonly valueStarts: Uint32Array;
+  /** Where each label pair of each row begins, in order, and the number that equal pairs share. */
+  readonly pairStarts: Uint32Array;
+  readonly pairIds: Uint32Array;
+}
+
+const hashBits = 12;
 const maxDistance = 0xffff;
 const minMatch = 4;
+/** Earlier rows with the same label pair that are looked at; 24 instead of 2 save 2 % of the bytes and take twice the time. */
+const maxCandidates = 2;
 
-/** Builds templates; keeps its scratch memory between calls. */
+/**
+ * Builds templates; keeps its scratch memory between calls. Copies are looked for where label pairs begin, among earlier rows
+ * with the same pair, and then as few of them are taken as cover the row: a tenth of the places that a search by bytes
+ * would look at, and longer copies.
+ */
 export class SnappyTemplateBuilder {
-  readonly #table = new Int32Array(1 << hashBits);
+  /** By hash of a pair's number: the pair of an earlier row that was passed last. */
+  readonly #lastPair = new Int32Array(1 << hashBits);
+  /** By pair: the one before it with the same hash. */
+  #earlierPair = new Int32Array(0);
+  /** By hash of four bytes: where they stood last, of the bytes that no copy covers. */
+  readonly #lastBytes = new Int32Array(1 << hashBits);
   #out: Uint8Array = new Uint8Array(64 * 1024);
   #at = 0;
   #holes: number[] = [];
+  /** Pairs of the earlier pieces. */
+  #pair = 0;
+  /** The longest copy for each pair of the piece: which bytes it covers, and from how far back. */
+  #starts = new Int32Array(64);
+  #ends = new Int32Array(64);
+  #distances = new Int32Array(64);
 
-  /**
-   * Compresses `plain[0..length)`. `kinds` has a `byteKind` for each byte; `valueStarts` says where the value of each row
-   * begins, in order. Copies never take from values, and from a timestamp only the same byte of another.
-   */
-  build(plain: Uint8Array, kinds: Uint8Array, length: number, valueStarts: Uint32Array): SnappyTemplate {
-    this.#table.fill(-1);
+  /** Compresses a block. Copies never take from values, and from a timestamp only the same byte of another. */
+  build(rows: BlockRows): SnappyTemplate {
+    this.#lastPair.fill(-1);
+    this.#lastBytes.fill(-1);
+    if (this.#earlierPair.length < rows.pairStarts.length) {
+      this.#earlierPair = new Int32Array(rows.pairStarts.length * 2);
+    }
     this.#at = 0;
     this.#holes = [];
-    this.#reserve(length + (length >> 3) + 64);
-    const rows = valueStarts.length;
-    const pieceEnds = new Uint32Array(rows + 1);
-    const valueDistances = new Uint16Array(rows);
+    this.#pair = 0;
+    this.#reserve(rows.length + (rows.length >> 3) + 64);
+    const { valueStarts, length } = rows;
+    const count = valueStarts.length;
+    const pieceEnds = new Uint32Array(count + 1);
+    const valueDistances = new Uint16Array(count);
     let from = 0;
-    for (let row = 0; row < rows; row++) {
+    for (let row = 0; row < count; row++) {
       const start = valueStarts[row] as number;
-      this.#piece(plain, kinds, from, start);
+      this.#piece(rows, from, start);
       pieceEnds[row] = this.#at;
       const distance = row === 0 ? 0 : start - (valueStarts[row - 1] as number);
       valueDistances[row] = distance > maxDistance ? 0 : distance;
       from = start + 8;
     }
-    this.#piece(plain, kinds, from, length);
-    pieceEnds[rows] = this.#at;
+    this.#piece(rows, from, length);
+    pieceEnds[count] = this.#at;
     const bytes = new Uint8Array(this.#at + 4);
     bytes.set(this.#out.subarray(0, this.#at));
     return {
-      rows,
+      rows: count,
       plainBytes: length,
       bytes,
       view: new DataView(bytes.buffer),
@@ -80,38 +116,107 @@ export class SnappyTemplateBuilder {
   }
 
   /** Compresses what stands between two values. */
-  #piece(plain: Uint8Array, kinds: Uint8Array, from: number, to: number): void {
-    const table = this.#table;
+  #piece(rows: BlockRows, from: number, to: number): void {
+    const { plain, kinds } = rows;
+    const count = this.#findPairs(rows, from, to);
     let literal = from;
-    let lastDistance = 0;
     let at = from;
     while (at < to) {
-      let distance = lastDistance;
-      let size = distance === 0 ? 0 : matchLength(plain, kinds, at - distance, at, to);
-      if (at + minMatch <= to) {
-        const hash = hashAt(plain, at);
-        const candidate = table[hash] as number;
-        table[hash] = at;
-        if (candidate >= 0 && at - candidate <= maxDistance && at - candidate !== distance) {
-          const other = matchLength(plain, kinds, candidate, at, to);
-          if (other > size) {
-            size = other;
-            distance = at - candidate;
-          }
+      let end = at;
+      let distance = 0;
+      for (let i = 0; i < count; i++) {
+        if ((this.#starts[i] as number) <= at && (this.#ends[i] as number) > end) {
+          end = this.#ends[i] as number;
+          distance = this.#distances[i] as number;
         }
       }
-      if (size < minMatch) {
+      if (end - at < minMatch) {
+        const source = this.#findBytes(plain, at, to);
+        distance = at - source;
+        end = source < 0 || distance > maxDistance ? at : matchEnd(plain, kinds, at, distance, to);
+      }
+      if (end - at < minMatch) {
         at++;
         continue;
       }
       this.#literal(plain, kinds, literal, at);
-      this.#copy(distance, size);
-      for (let i = at + 1; i < at + size && i + minMatch <= to; i++) table[hashAt(plain, i)] = i;
-      at += size;
+      this.#copy(distance, end - at);
+      at = end;
       literal = at;
-      lastDistance = distance;
     }
     this.#literal(plain, kinds, literal, to);
+    this.#passPairs(rows, count);
+  }
+
+  /** Finds the longest copy for every pair that begins in [from, to); returns how many pairs there are. */
+  #findPairs(rows: BlockRows, from: number, to: number): number {
+    const { plain, kinds, pairStarts, pairIds } = rows;
+    let count = 0;
+    for (let pair = this.#pair; pair < pairStarts.length && (pairStarts[pair] as number) < to; pair++, count++) {
+      if (count === this.#starts.length) this.#growCopies();
+      const at = pairStarts[pair] as number;
+      const id = pairIds[pair] as number;
+      let candidate = this.#lastPair[hashOf(id)] as number;
+      let longestRun = -1;
+      let best = at;
+      let start = at;
+      let bestDistance = 0;
+      for (let n = 0; candidate >= 0 && n < maxCandidates; n++, candidate = this.#earlierPair[candidate] as number) {
+        if (pairIds[candidate] !== id) continue;
+        const distance = at - (pairStarts[candidate] as number);
+        if (distance > maxDistance) break;
+        // The rows may continue alike; only behind the last equal pair do bytes have to be compared.
+        let run = id === rowEdge ? 0 : 1;
+        while (run > 0 && pairIds[candidate + run] === pairIds[pair + run] && pairIds[pair + run] !== rowEdge) run++;
+        if (run <= longestRun) continue;
+        longestRun = run;
+        const alike = run === 0 ? at : (pairStarts[pair + run - 1] as number);
+        const end = matchEnd(plain, kinds, alike, distance, to);
+        if (end <= best) continue;
+        best = end;
+        bestDistance = distance;
+        start = at;
+        while (start > from && start > distance && isSame(plain, kinds, start - distance - 1, start - 1)) start--;
+      }
+      this.#starts[count] = start;
+      this.#ends[count] = best;
+      this.#distances[count] = bestDistance;
+    }
+    return count;
+  }
+
+  /** Remembers the next pairs as those of an earlier row. */
+  #passPairs({ pairIds }: BlockRows, count: number): void {
+    const end = this.#pair + count;
+    for (; this.#pair < end; this.#pair++) {
+      const hash = hashOf(pairIds[this.#pair] as number);
+      this.#earlierPair[this.#pair] = this.#lastPair[hash] as number;
+      this.#lastPair[hash] = this.#pair;
+    }
+  }
+
+  #findBytes(plain: Uint8Array, at: number, to: number): number {
+    if (at + minMatch > to) return -1;
+    const word =
+      (plain[at] as number) |
+      ((plain[at + 1] as number) << 8) |
+      ((plain[at + 2] as number) << 16) |
+      ((plain[at + 3] as number) << 24);
+    const hash = hashOf(word);
+    const candidate = this.#lastBytes[hash] as number;
+    this.#lastBytes[hash] = at;
+    return candidate;
+  }
+
+  #growCopies(): void {
+    const grow = (array: Int32Array) => {
+      const grown = new Int32Array(array.length * 2);
+      grown.set(array);
+      return grown;
+    };
+    this.#starts = grow(this.#starts);
+    this.#ends = grow(this.#ends);
+    this.#distances = grow(this.#distances);
   }
 
   #literal(plain: Uint8Array, kinds: Uint8Array, from: number, to: number): void {
@@ -152,25 +257,20 @@ export class SnappyTemplateBuilder {
   }
 }
 
-function hashAt(bytes: Uint8Array, at: number): number {
-  const word =
-    (bytes[at] as number) |
-    ((bytes[at + 1] as number) << 8) |
-    ((bytes[at + 2] as number) << 16) |
-    ((bytes[at + 3] as number) << 24);
+function hashOf(word: number): number {
   return Math.imul(word, 0x1e35a7bd) >>> (32 - hashBits);
 }
 
-/** How many bytes from `source` on are those from `at` on, as far as `to`, and may be copied. */
-function matchLength(plain: Uint8Array, kinds: Uint8Array, source: number, at: number, to: number): number {
-  if (source < 0) return 0;
-  let from = source;
+/** How far the bytes from `at` on are those that stand `distance` before, and may be copied. */
+function matchEnd(plain: Uint8Array, kinds: Uint8Array, at: number, distance: number, to: number): number {
   let end = at;
-  while (end < to && plain[from] === plain[end] && kinds[from] === kinds[end]) {
-    from++;
-    end++;
-  }
-  return end - at;
+  while (end < to && isSame(plain, kinds, end - distance, end)) end++;
+  return end;
+}
+
+/** Whether a byte may be copied from `source`. */
+function isSame(plain: Uint8Array, kinds: Uint8Array, source: number, at: number): boolean {
+  return plain[source] === plain[at] && kinds[source] === kinds[at];
 }
 
 /** Which byte of its timestamp a byte is. */

@@ -91,7 +91,7 @@ describe("templates", () => {
   test("a layout that is sent again and again arrives whole every time", () => {
     const scrapes = fc
       .array(labels, { minLength: 1, maxLength: 30 })
-      .chain((sets) => fc.tuple(fc.constant(sets), fc.array(scrapeOf(sets.length), { minLength: 2, maxLength: 4 })));
+      .chain((sets) => fc.tuple(fc.constant(sets), fc.array(scrapeOf(sets.length), { minLength: 3, maxLength: 6 })));
     fc.assert(
       fc.property(scrapes, fc.integer({ min: 1, max: 40 }), ([sets, list], samples) => {
         const identities = new Identities();
@@ -144,7 +144,7 @@ describe("templates", () => {
     );
     const encoder = new RequestEncoder(identities, 2000);
     const scrape = { values: sets.map((_, i) => i), stale: false, timestampMs: 1_700_000_000_000 };
-    for (let round = 0; round < 3; round++) {
+    for (let round = 0; round < 5; round++) {
       for (const bytes of [10_000, 100_000, 1_000_000]) {
         const requests = send(encoder, segmentOf(layout, scrape), { samples: 2000, bytes });
         expect(seriesOf(requests)).toEqual(expected(sets, scrape));
@@ -169,7 +169,7 @@ describe("templates", () => {
     const encoder = new RequestEncoder(identities, 500);
     const bytesPerRow = (value: (row: number) => number) => {
       const scrape = { values: sets.map((_, i) => value(i)), stale: false, timestampMs: 1_700_000_000_000 };
-      for (let i = 0; i < 2; i++) send(encoder, segmentOf(layout, scrape));
+      for (let i = 0; i < 4; i++) send(encoder, segmentOf(layout, scrape));
       return (send(encoder, segmentOf(layout, scrape))[0]?.body.length ?? 0) / 500;
     };
     const random = bytesPerRow((row) => Math.sin(row) * 1e9);

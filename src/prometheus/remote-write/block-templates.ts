@@ -6,7 +6,13 @@ import {
   type LabelColumns,
   sampleOverheadBytes,
 } from "../../kernels/encode-remote-write.ts";
-import { byteKind, type SnappyTemplate, SnappyTemplateBuilder, timeBytes } from "../../kernels/snappy-template.ts";
+import {
+  byteKind,
+  rowEdge,
+  type SnappyTemplate,
+  SnappyTemplateBuilder,
+  timeBytes,
+} from "../../kernels/snappy-template.ts";
 import type { SamplesLayout } from "../../model/layout.ts";
 
 /** Rows that are compressed together: the first one of a block has nothing to copy from. */
@@ -19,17 +25,20 @@ const placeholderMs = 1 + 2 * 2 ** 7 + 3 * 2 ** 14 + 4 * 2 ** 21 + 5 * 2 ** 28 +
 /** Bytes of a row behind its labels: tag and length of the sample, the value with its tag, the time with its tag. */
 const sampleBytes = 2 + 9 + 1 + timeBytes;
 
+/** How often a block is encoded row by row before it is worth a template: making one costs as much as ten times that. */
+const sendsBefore = 2;
+
+/** A block that was sent more often than that; a number counts how often it was sent. */
 interface Block {
   /** Undefined where there can be none. */
   readonly template: SnappyTemplate | undefined;
 }
 
-/** Templates of the layouts that are alive. A block gets one when it is sent for the second time. */
+/** Templates of the layouts that are alive. */
 export class BlockTemplates {
   /** Rows of a block; the last one of a layout may have fewer. */
   readonly blockRows: number;
-  /** By block: undefined for one that was never sent, null for one that was sent once. */
-  readonly #layouts = new WeakMap<SamplesLayout, (Block | null | undefined)[]>();
+  readonly #layouts = new WeakMap<SamplesLayout, (Block | number)[]>();
   readonly #builder = new SnappyTemplateBuilder();
   #plain: Buffer = Buffer.allocUnsafeSlow(0);
   #kinds = new Uint8Array(0);
@@ -47,13 +56,13 @@ export class BlockTemplates {
       this.#layouts.set(layout, blocks);
     }
     const index = row / this.blockRows;
-    const block = blocks[index];
-    if (block === undefined) {
-      while (blocks.length < index) blocks.push(undefined);
-      blocks[index] = null;
+    while (blocks.length <= index) blocks.push(0);
+    const block = blocks[index] ?? 0;
+    if (typeof block === "object") return block.template;
+    if (block < sendsBefore) {
+      blocks[index] = block + 1;
       return undefined;
     }
-    if (block !== null) return block.template;
     const labels = (layout.labels ?? new Uint32Array(0)).subarray(row, row + this.blockRows);
     const template = this.#build(labels, columns());
     blocks[index] = { template };
@@ -76,8 +85,10 @@ export class BlockTemplates {
     const values = new Float64Array(rows).fill(1);
     const one = { values, stale: false, timestampMs: placeholderMs, timestampsMs: undefined };
     const valueStarts = new Uint32Array(rows);
+    const pairStarts: number[] = [];
+    const pairIds: number[] = [];
     const kinds = this.#kinds;
-    for (let row = 0; row < rows; row++) {
+    for (const [row, set] of labelSets.entries()) {
       const start = target.length;
       encodeSamples(columns, labelSets, one, row, row + 1, target);
       const end = target.length;
@@ -86,7 +97,26 @@ export class BlockTemplates {
       kinds.fill(byteKind.value, valueStart, valueStart + 8);
       kinds.fill(byteKind.time, end - timeBytes, end);
       valueStarts[row] = valueStart;
+      if (row > 0) {
+        pairStarts.push(start - timeBytes - 1);
+        pairIds.push(rowEdge);
+      }
+      let pairStart = end - sampleBytes - (columns.setWeights[set] as number);
+      const first = columns.setOffsets[set] as number;
+      for (let item = first; item < first + (columns.setLengths[set] as number); item++) {
+        const pair = columns.setItems[item] as number;
+        pairStarts.push(pairStart);
+        pairIds.push(pair);
+        pairStart += columns.pairLengths[pair] as number;
+      }
     }
-    return this.#builder.build(this.#plain, kinds, target.length, valueStarts);
+    return this.#builder.build({
+      plain: this.#plain,
+      kinds,
+      length: target.length,
+      valueStarts,
+      pairStarts: Uint32Array.from(pairStarts),
+      pairIds: Uint32Array.from(pairIds),
+    });
   }
 }
