@@ -1,0 +1,332 @@
+/** Writes data points by gathering the bytes of attributes that were encoded once. */
+
+import type {
+  ExponentialBuckets,
+  ExponentialHistogramPoints,
+  HistogramPoints,
+  NumberPoints,
+  PointColumns,
+  SummaryPoints,
+} from "../../model/batch.ts";
+import type { Identities } from "../../model/identities.ts";
+import type { LayoutGroups } from "./layout-groups.ts";
+import { lengthBytes } from "./layout-groups.ts";
+
+/** Room that every point has beyond its attributes, exemplars and lists. */
+const pointRoom = 192;
+
+/** The columns of a segment as words of 32 bits, so that every bit is copied as it is. */
+export interface PointWords {
+  readonly times: Int32Array;
+  readonly starts: Int32Array;
+  readonly flags: Uint32Array;
+}
+
+export function wordsOf(column: Float64Array | BigUint64Array | BigInt64Array): Int32Array {
+  return new Int32Array(column.buffer, column.byteOffset, column.length * 2);
+}
+
+/** Encoded exemplar fields of a row, or undefined. */
+export type ExemplarFields = ReadonlyMap<number, Uint8Array> | undefined;
+
+/** A growing buffer with the points, metrics, scopes and resources written so far. */
+export class PointWriter {
+  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 16);
+  at = 0;
+  #view = new DataView(this.bytes.buffer);
+  #pairs: DataView = this.#view;
+
+  /** Makes room for `count` more bytes. */
+  reserve(count: number): void {
+    if (this.at + count <= this.bytes.length) return;
+    const grown = new Uint8Array(Math.max(this.at + count, this.bytes.length * 2));
+    grown.set(this.bytes.subarray(0, this.at));
+    this.bytes = grown;
+    this.#view = new DataView(grown.buffer);
+  }
+
+  /** Gives a very large buffer back. */
+  reset(): void {
+    this.at = 0;
+    if (this.bytes.length > 1 << 23) {
+      this.bytes = new Uint8Array(1 << 16);
+      this.#view = new DataView(this.bytes.buffer);
+    }
+  }
+
+  raw(source: Uint8Array): void {
+    this.reserve(source.length);
+    this.bytes.set(source, this.at);
+    this.at += source.length;
+  }
+
+  /** Begins a nested message of probably `size` bytes; returns where it begins, for `close`. */
+  open(tag: number, size: number): number {
+    this.reserve(16);
+    this.bytes[this.at++] = tag;
+    this.at += lengthBytes(size);
+    return this.at;
+  }
+
+  /** Writes the length of a message in front of it, and moves it when the guess of `open` was wrong. */
+  close(start: number, size: number): void {
+    const guessed = lengthBytes(size);
+    const length = this.at - start;
+    const needed = lengthBytes(length);
+    if (needed !== guessed) {
+      this.reserve(8);
+      this.bytes.copyWithin(start - guessed + needed, start, this.at);
+      this.at += needed - guessed;
+    }
+    let at = start - guessed;
+    let rest = length;
+    while (rest >= 0x80) {
+      this.bytes[at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.bytes[at] = rest;
+  }
+
+  varint(value: number): void {
+    let rest = value;
+    while (rest >= 0x80) {
+      this.bytes[this.at++] = (rest & 0x7f) | 0x80;
+      rest >>>= 7;
+    }
+    this.bytes[this.at++] = rest;
+  }
+
+  /** To be called before the points of a segment: the table of attributes may have moved. */
+  useTables(identities: Identities): void {
+    this.#pairs = new DataView(identities.attributePairs.bytes.buffer);
+  }
+
+  #word(tag: number, words: Int32Array, row: number): void {
+    const { bytes, at } = this;
+    bytes[at] = tag;
+    this.#view.setInt32(at + 1, words[row * 2] as number, true);
+    this.#view.setInt32(at + 5, words[row * 2 + 1] as number, true);
+    this.at = at + 9;
+  }
+
+  #wordUnlessZero(tag: number, words: Int32Array, row: number): void {
+    if (((words[row * 2] as number) | (words[row * 2 + 1] as number)) !== 0) this.#word(tag, words, row);
+  }
+
+  #flags(tag: number, flags: number): void {
+    if (flags === 0) return;
+    this.bytes[this.at++] = tag;
+    this.varint(flags);
+  }
+
+  /**
+   * The attributes of a row, each behind `tag`. Several bytes at a time, a little over the end: what comes next writes over
+   * it; `reserve` must have counted a few spare bytes.
+   */
+  #attributes(identities: Identities, { sets, isPlain }: LayoutGroups, place: number, tag: number): void {
+    const set = sets[place] as number;
+    const { attributeSets, attributePairs } = identities;
+    const { items } = attributeSets;
+    const { lengths, offsets } = attributePairs;
+    const [bytes, view, pairs] = [this.bytes, this.#view, this.#pairs];
+    let at = this.at;
+    let item = attributeSets.offsets[set] as number;
+    const last = item + (attributeSets.lengths[set] as number);
+    for (; item < last; item++) {
+      const pair = items[item] as number;
+      const length = lengths[pair] as number;
+      let source = offsets[pair] as number;
+      bytes[at++] = tag;
+      if (length < 0x80) bytes[at++] = length;
+      else {
+        let rest = length;
+        while (rest >= 0x80) {
+          bytes[at++] = (rest & 0x7f) | 0x80;
+          rest >>>= 7;
+        }
+        bytes[at++] = rest;
+      }
+      const end = at + length;
+      if (isPlain) {
+        while (at < end) {
+          view.setFloat64(at, pairs.getFloat64(source, true), true);
+          at += 8;
+          source += 8;
+        }
+      } else {
+        while (at < end) {
+          view.setInt32(at, pairs.getInt32(source, true), true);
+          at += 4;
+          source += 4;
+        }
+      }
+      at = end;
+    }
+    this.at = at;
+  }
+
+  /** NumberDataPoint fields of the rows of the segment, which are `rows[from..to)` of its layout. */
+  numbers(segment: NumberPoints, groups: LayoutGroups, from: number, to: number, exemplars: ExemplarFields): void {
+    const { identities } = segment.layout;
+    const { order, weights } = groups;
+    const [times, starts] = [wordsOf(segment.timeUnixNano), wordsOf(segment.startTimeUnixNano)];
+    const values = wordsOf(segment.ints);
+    const { flags, isInt } = segment;
+    for (let i = from; i < to; i++) {
+      const place = order[i] as number;
+      if (place < segment.from || place >= segment.to) continue;
+      const row = place - segment.from;
+      const word = row * 2;
+      const flag = flags[row] as number;
+      const isEmpty = ((values[word] as number) | (values[word + 1] as number)) === 0;
+      const kind = isInt === undefined ? 0 : (isInt[row] as number);
+      // A stale marker that was scraped has no value.
+      const hasValue = kind === 1 || (kind === 0 && !(isEmpty && (flag & 1) === 1));
+      const fields = exemplars?.get(row);
+      const size =
+        (weights[place] as number) +
+        (((starts[word] as number) | (starts[word + 1] as number)) === 0 ? 0 : 9) +
+        (((times[word] as number) | (times[word + 1] as number)) === 0 ? 0 : 9) +
+        (hasValue ? 9 : 0) +
+        (flag === 0 ? 0 : 1 + lengthBytes(flag)) +
+        (fields === undefined ? 0 : fields.length);
+      this.reserve(size + pointRoom);
+      this.bytes[this.at++] = 0x0a;
+      this.varint(size);
+      this.#wordUnlessZero(0x11, starts, row);
+      this.#wordUnlessZero(0x19, times, row);
+      if (hasValue && kind === 0) this.#word(0x21, values, row);
+      if (fields !== undefined) this.raw(fields);
+      if (hasValue && kind === 1) this.#word(0x31, values, row);
+      if ((weights[place] as number) > 0) this.#attributes(identities, groups, place, 0x3a);
+      this.#flags(0x40, flag);
+    }
+  }
+
+  #times(segment: PointColumns, row: number): void {
+    this.#wordUnlessZero(0x11, wordsOf(segment.startTimeUnixNano), row);
+    this.#wordUnlessZero(0x19, wordsOf(segment.timeUnixNano), row);
+  }
+
+  histogram(segment: HistogramPoints, groups: LayoutGroups, row: number, exemplars: Uint8Array | undefined): void {
+    const { bucketOffsets, boundOffsets } = segment;
+    const place = segment.from + row;
+    const weight = groups.weights[place] as number;
+    const [firstBucket, endBucket] = [bucketOffsets[row] as number, bucketOffsets[row + 1] as number];
+    const [firstBound, endBound] = [boundOffsets[row] as number, boundOffsets[row + 1] as number];
+    const guess = 8 * (endBucket - firstBucket + endBound - firstBound) + weight + 40 + (exemplars?.length ?? 0);
+    this.reserve(guess + pointRoom);
+    const start = this.open(0x0a, guess);
+    this.#times(segment, row);
+    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
+    if (segment.hasSum[row] === 1) this.#word(0x29, wordsOf(segment.sums), row);
+    this.#packed(0x32, wordsOf(segment.bucketCounts), firstBucket, endBucket);
+    this.#packed(0x3a, wordsOf(segment.bounds), firstBound, endBound);
+    if (exemplars !== undefined) this.raw(exemplars);
+    this.reserve(weight + pointRoom);
+    if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x4a);
+    this.#flags(0x50, segment.flags[row] as number);
+    if (segment.hasMin[row] === 1) this.#word(0x59, wordsOf(segment.mins), row);
+    if (segment.hasMax[row] === 1) this.#word(0x61, wordsOf(segment.maxs), row);
+    this.close(start, guess);
+  }
+
+  #packed(tag: number, words: Int32Array, from: number, to: number): void {
+    if (to === from) return;
+    this.bytes[this.at++] = tag;
+    this.varint((to - from) * 8);
+    for (let i = from * 2; i < to * 2; i++) {
+      this.#view.setInt32(this.at, words[i] as number, true);
+      this.at += 4;
+    }
+  }
+
+  exponential(
+    segment: ExponentialHistogramPoints,
+    groups: LayoutGroups,
+    row: number,
+    exemplars: Uint8Array | undefined,
+  ): void {
+    const place = segment.from + row;
+    const weight = groups.weights[place] as number;
+    const [positive, negative] = [segment.positive[row], segment.negative[row]] as [
+      ExponentialBuckets,
+      ExponentialBuckets,
+    ];
+    const guess = weight + 40 + 2 * (positive.counts.length + negative.counts.length) + (exemplars?.length ?? 0);
+    this.reserve(weight + pointRoom);
+    const start = this.open(0x0a, guess);
+    if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x0a);
+    this.#times(segment, row);
+    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
+    if (segment.hasSum[row] === 1) this.#word(0x29, wordsOf(segment.sums), row);
+    this.#zigzag(0x30, segment.scales[row] as number);
+    this.#wordUnlessZero(0x39, wordsOf(segment.zeroCounts), row);
+    this.#buckets(0x42, positive);
+    this.#buckets(0x4a, negative);
+    this.reserve(pointRoom);
+    this.#flags(0x50, segment.flags[row] as number);
+    if (exemplars !== undefined) this.raw(exemplars);
+    this.reserve(pointRoom);
+    if (segment.hasMin[row] === 1) this.#word(0x61, wordsOf(segment.mins), row);
+    if (segment.hasMax[row] === 1) this.#word(0x69, wordsOf(segment.maxs), row);
+    this.#wordUnlessZero(0x71, wordsOf(segment.zeroThresholds), row);
+    this.close(start, guess);
+  }
+
+  #zigzag(tag: number, value: number): void {
+    if (value === 0) return;
+    this.bytes[this.at++] = tag;
+    this.varint(((value << 1) ^ (value >> 31)) >>> 0);
+  }
+
+  #buckets(tag: number, { offset, counts }: ExponentialBuckets): void {
+    if (offset === 0 && counts.length === 0) return;
+    this.reserve(counts.length * 10 + pointRoom);
+    const guess = counts.length;
+    const start = this.open(tag, guess);
+    this.#zigzag(0x08, offset);
+    if (counts.length > 0) {
+      const inner = this.open(0x12, guess);
+      const words = new Uint32Array(counts.buffer, counts.byteOffset, counts.length * 2);
+      for (let i = 0; i < counts.length; i++) {
+        if (words[i * 2 + 1] === 0) this.varint(words[i * 2] as number);
+        else this.#varint64(counts[i] as bigint);
+      }
+      this.close(inner, guess);
+    }
+    this.close(start, guess);
+  }
+
+  #varint64(value: bigint): void {
+    let rest = value;
+    while (rest >= 0x80n) {
+      this.bytes[this.at++] = Number(rest & 0x7fn) | 0x80;
+      rest >>= 7n;
+    }
+    this.bytes[this.at++] = Number(rest);
+  }
+
+  summary(segment: SummaryPoints, groups: LayoutGroups, row: number): void {
+    const { quantileOffsets } = segment;
+    const place = segment.from + row;
+    const weight = groups.weights[place] as number;
+    const [first, end] = [quantileOffsets[row] as number, quantileOffsets[row + 1] as number];
+    const guess = weight + 40 + 20 * (end - first);
+    this.reserve(guess + pointRoom);
+    const start = this.open(0x0a, guess);
+    this.#times(segment, row);
+    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
+    this.#wordUnlessZero(0x29, wordsOf(segment.sums), row);
+    const [quantiles, values] = [wordsOf(segment.quantiles), wordsOf(segment.quantileValues)];
+    for (let i = first; i < end; i++) {
+      const inner = this.open(0x32, 0);
+      this.#wordUnlessZero(0x09, quantiles, i);
+      this.#wordUnlessZero(0x11, values, i);
+      this.close(inner, 0);
+    }
+    if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x3a);
+    this.#flags(0x40, segment.flags[row] as number);
+    this.close(start, guess);
+  }
+}
