@@ -60,6 +60,12 @@ const entries: readonly RegistryEntry[] = [
     stability: { metrics: "alpha" },
     load: async () => (await import("./exporters/file/file.ts")).default,
   }),
+  entry("exporter", "otlp_http", {
+    aliases: ["otlphttp"],
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
+    countsItself: true,
+    load: async () => (await import("./exporters/otlp_http/otlp_http.ts")).default,
+  }),
   entry("exporter", "prometheus_remote_write", {
     aliases: ["prometheusremotewrite"],
     stability: { metrics: "beta" },
@@ -142,8 +148,6 @@ const laterTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
     "otelarrow",
     "otlp",
     "otlp_grpc",
-    "otlp_http",
-    "otlphttp",
     "prometheus",
     "statsd",
   ],

@@ -8,6 +8,7 @@ import type { AnyDefinition } from "../../src/component/define.ts";
 import { decodeWithSchema } from "../../src/config/zod-issues.ts";
 import { Registry } from "../../src/registry.ts";
 import { type ContractOptions, contractTests } from "../../src/testing/contract.ts";
+import { startOtlpSink } from "./otlp-sink.ts";
 import { startRemoteWriteSink } from "./remote-write-sink.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
@@ -16,6 +17,9 @@ afterAll(() => rmSync(folder, { recursive: true, force: true }));
 const remoteWrite = await startRemoteWriteSink();
 afterAll(() => remoteWrite.close());
 
+const otlp = await startOtlpSink();
+afterAll(() => otlp.close());
+
 /** What some components need to run here: loopback, free ports, temporary files. */
 const special: Readonly<Record<string, (options: ContractOptions) => ContractOptions>> = {
   "extension health_check": (options) => ({ ...options, config: { endpoint: "127.0.0.1:0" } }),
@@ -23,6 +27,11 @@ const special: Readonly<Record<string, (options: ContractOptions) => ContractOpt
     ...options,
     config: { endpoint: remoteWrite.url },
     delivered: () => remoteWrite.takeValues(),
+  }),
+  "exporter otlp_http": (options) => ({
+    ...options,
+    config: { endpoint: otlp.url },
+    delivered: (signal) => otlp.takeValues(signal),
   }),
   "exporter file": (options) => {
     const path = join(folder, "contract.json");

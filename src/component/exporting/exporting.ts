@@ -1,9 +1,10 @@
 /** Gives an exporter that sends OTLP requests its queue, retries and own metrics, for every signal. */
 
 import { randomBytes } from "node:crypto";
+import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
 import { createHashKey } from "../../kernels/hash-bytes.ts";
 import { signals } from "../../model/any-batch.ts";
-import type { MetricsBatch, PointsSegment, SamplesSegment } from "../../model/batch.ts";
+import type { MetricsBatch, OpenSegment, PointsSegment, SamplesSegment } from "../../model/batch.ts";
 import type { ConsumeError } from "../../model/errors.ts";
 import type { LogsBatch, OtlpRequest, Signal, TracesBatch } from "../../model/otlp-request.ts";
 import type { Consumers } from "../consumer.ts";
@@ -17,13 +18,15 @@ export type { OutgoingRequest, Send, SendAnswer } from "./sender.ts";
 
 export interface ExportingParts {
   readonly send: Send;
-  /** The request that these open segments are. */
-  encode(segments: readonly (PointsSegment | SamplesSegment)[]): OtlpRequest;
   /** Bytes above which a request is cut, unless the queue's batch says otherwise; Infinity for no maximum. */
   readonly maxBytes: number;
   /** For tests; Math.random unless given. */
   readonly random?: (() => number) | undefined;
+  /** For tests: the request that these segments are. */
+  readonly encode?: Encode | undefined;
 }
+
+type Encode = (segments: readonly OpenSegment[]) => OtlpRequest;
 
 /** The part of an exporter that takes batches and ends. */
 export type Exporting = Consumers & Required<Pick<Lifecycle, "shutdown">>;
@@ -38,6 +41,8 @@ export function createExporting(
   parts: ExportingParts,
 ): Exporting {
   const batch = batchLimits(config.sending_queue);
+  const encoder = new MetricsEncoder();
+  const encode = parts.encode ?? ((segments) => encoder.encode(segments));
   const hashKey = createHashKey(randomBytes(12));
   const reporter = new Reporter(context);
   const senders = new Map<Signal, RequestSender>();
@@ -67,7 +72,7 @@ export function createExporting(
   const ofRequests = async (batchOfRequests: TracesBatch | LogsBatch) =>
     await senderOf(batchOfRequests.signal).offer(batchOfRequests.requests.map((request) => ({ request })));
   return {
-    metrics: async (metrics) => await senderOf("metrics").offer(divideMetrics(metrics, parts)),
+    metrics: async (metrics) => await senderOf("metrics").offer(divideMetrics(metrics, encode)),
     traces: ofRequests,
     logs: ofRequests,
     async shutdown(deadline) {
@@ -87,7 +92,7 @@ interface Piece {
 }
 
 /** Unopened requests as they are, scraped samples by the lane of their target, points by their resources. */
-function divideMetrics({ segments }: MetricsBatch, parts: ExportingParts): Piece[] {
+function divideMetrics({ segments }: MetricsBatch, encode: Encode): Piece[] {
   const pieces: Piece[] = [];
   const points: PointsSegment[] = [];
   const samples = new Map<number, SamplesSegment[]>();
@@ -101,8 +106,8 @@ function divideMetrics({ segments }: MetricsBatch, parts: ExportingParts): Piece
       else known.push(segment);
     }
   }
-  if (points.length > 0) pieces.push({ request: parts.encode(points) });
-  for (const [lane, ofLane] of samples) pieces.push({ request: parts.encode(ofLane), lane });
+  if (points.length > 0) pieces.push({ request: encode(points) });
+  for (const [lane, ofLane] of samples) pieces.push({ request: encode(ofLane), lane });
   return pieces;
 }
 
