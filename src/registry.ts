@@ -60,6 +60,12 @@ const entries: readonly RegistryEntry[] = [
     stability: { metrics: "alpha" },
     load: async () => (await import("./exporters/file/file.ts")).default,
   }),
+  entry("exporter", "otlp_grpc", {
+    aliases: ["otlp"],
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
+    countsItself: true,
+    load: async () => (await import("./exporters/otlp_grpc/otlp_grpc.ts")).default,
+  }),
   entry("exporter", "otlp_http", {
     aliases: ["otlphttp"],
     stability: { metrics: "beta", traces: "beta", logs: "beta" },
@@ -146,8 +152,6 @@ const laterTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
     "nop",
     "otel_arrow",
     "otelarrow",
-    "otlp",
-    "otlp_grpc",
     "prometheus",
     "statsd",
   ],

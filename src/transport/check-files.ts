@@ -1,11 +1,10 @@
 /** Checks the files that a client needs, and says by the key in the configuration which one is unusable. */
 
 import type { ConfigIssue } from "../model/errors.ts";
-import type { HttpClient } from "./http-client.ts";
 import { HttpError } from "./http-error.ts";
 
 /** The unusable certificate or key of the client whose settings stand at the path, or undefined. */
-export function findFileIssue(client: HttpClient, path: string): ConfigIssue | undefined {
+export function findFileIssue(client: { checkFiles(): void }, path: string): ConfigIssue | undefined {
   try {
     client.checkFiles();
     return undefined;

@@ -8,7 +8,8 @@ import type { AnyDefinition } from "../../src/component/define.ts";
 import { decodeWithSchema } from "../../src/config/zod-issues.ts";
 import { Registry } from "../../src/registry.ts";
 import { type ContractOptions, contractTests } from "../../src/testing/contract.ts";
-import { startOtlpSink } from "./otlp-sink.ts";
+import { startOtlpGrpcServer } from "../support/otlp-grpc-server.ts";
+import { numbersOf, startOtlpSink } from "./otlp-sink.ts";
 import { startRemoteWriteSink } from "./remote-write-sink.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "millrace-contract-"));
@@ -19,6 +20,9 @@ afterAll(() => remoteWrite.close());
 
 const otlp = await startOtlpSink();
 afterAll(() => otlp.close());
+
+const otlpGrpc = await startOtlpGrpcServer();
+afterAll(() => otlpGrpc.close());
 
 /** What some components need to run here: loopback, free ports, temporary files. */
 const special: Readonly<Record<string, (options: ContractOptions) => ContractOptions>> = {
@@ -32,6 +36,11 @@ const special: Readonly<Record<string, (options: ContractOptions) => ContractOpt
     ...options,
     config: { endpoint: otlp.url },
     delivered: (signal) => otlp.takeValues(signal),
+  }),
+  "exporter otlp_grpc": (options) => ({
+    ...options,
+    config: { endpoint: `127.0.0.1:${otlpGrpc.port}`, tls: { insecure: true } },
+    delivered: () => otlpGrpc.takeReceived().flatMap(({ signal, bytes }) => numbersOf(signal, bytes)),
   }),
   "exporter file": (options) => {
     const path = join(folder, "contract.json");

@@ -1,0 +1,83 @@
+/** The configuration of the otlp_grpc exporter, with the Collector's keys. */
+
+import { z } from "zod";
+import { componentIdString, duration, headers, optionalSection } from "../../codec/yaml/field-types.ts";
+import type { CompleteContext } from "../../component/define.ts";
+import { clientTls, completeClientTls } from "../../component/exporting/client-tls.ts";
+import { exportingFields, noticeExporting } from "../../component/exporting/config.ts";
+import { isWritten, sectionIssue } from "../../component/section-issues.ts";
+
+const size = () => z.number().int().min(0);
+
+const keepaliveSchema = z.strictObject({
+  time: duration({ minMs: 10_000 })
+    .default(10_000)
+    .describe("Idle time after which the server is asked whether it lives."),
+  timeout: duration().default(10_000).describe("Longest wait for that answer; then the connection is given up."),
+  permit_without_stream: z.boolean().default(false).describe("Asks also while no request is under way."),
+});
+
+export const otlpGrpcSchema = z.strictObject({
+  endpoint: z.string().default("").describe('Where to send: "host:port", "http://...", "dns:///..." or "unix://...".'),
+  compression: z.enum(["", "none", "gzip", "zstd", "snappy"]).default("gzip").describe("How requests are packed."),
+  compression_params: z
+    .strictObject({
+      level: z.number().int().min(-1).max(22).default(0).describe("0 or -1 is the fastest, 1; gzip goes to 9."),
+    })
+    .prefault({})
+    .describe("How hard to pack (Millrace's own key here)."),
+  headers: headers().optional().describe("Metadata of every request."),
+  tls: clientTls.prefault({}).describe("TLS towards the endpoint; on unless insecure is true."),
+  auth: optionalSection(
+    z.strictObject({ authenticator: componentIdString().describe("Id of the extension that gives credentials.") }),
+  ).describe("Credentials from an extension."),
+  authority: z.string().default("").describe("Name of the server in requests. Default: the host of the endpoint."),
+  balancer_name: z
+    .enum(["", "round_robin", "pick_first"])
+    .default("round_robin")
+    .describe("round_robin: a connection to each address of the name; pick_first: to the first that answers."),
+  keepalive: optionalSection(keepaliveSchema).describe("Finds connections that are dead; absent, none is asked."),
+  wait_for_ready: z
+    .boolean()
+    .default(false)
+    .describe("Waits for a connection, up to timeout, instead of failing at once."),
+  user_agent: z.string().optional().describe("Stands before that of Millrace."),
+  proxy_url: z.string().optional().describe("Proxies of the environment and of this key come later: an error."),
+  read_buffer_size: size().optional().describe("Accepted, without effect."),
+  write_buffer_size: size().optional().describe("Accepted, without effect."),
+  middlewares: z.unknown().optional().describe("Comes later: an error."),
+  ...exportingFields({ timeoutMs: 5000 }),
+});
+
+export type OtlpGrpcConfig = z.output<typeof otlpGrpcSchema>;
+
+const schemes =
+  /^(?:https?:\/\/|dns:\/\/[^/]*\/|passthrough:\/\/[^/]*\/)?(?:\[[0-9a-fA-F:.%]+\]|[^:/\s[\]]+)(?::[0-9]{1,5})?\/?$/;
+
+/** Checks what the schema cannot say, and notices keys without effect. */
+export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContext): OtlpGrpcConfig {
+  const { endpoint, compression } = config;
+  if (endpoint === "") section.issue(sectionIssue(section, ["endpoint"], "required: where to send"));
+  else if (!schemes.test(endpoint) && !/^unix:(?:\/\/)?./.test(endpoint)) {
+    section.issue(sectionIssue(section, ["endpoint"], 'expected an address like "localhost:4317"'));
+  } else if (!/:[0-9]{1,5}\/?$/.test(endpoint) && !endpoint.startsWith("unix:")) {
+    section.issue(sectionIssue(section, ["endpoint"], "expected a port, as in localhost:4317"));
+  }
+  for (const key of ["middlewares", "proxy_url"] as const) {
+    if (config[key] != null) {
+      section.issue(sectionIssue(section, [key], "is not supported yet, it comes in a later version"));
+    }
+  }
+  const { level } = config.compression_params;
+  const most = { gzip: 9, zstd: 22 }[compression as string] ?? 0;
+  if (level > most) {
+    const message = most === 0 ? `has no meaning for ${compression || "none"}` : `expected at most ${most}`;
+    section.issue(sectionIssue(section, ["compression_params", "level"], message));
+  }
+  for (const key of ["read_buffer_size", "write_buffer_size"]) {
+    if (isWritten(section, [key])) section.notice(sectionIssue(section, [key], "accepted, but has no effect"));
+  }
+  completeClientTls(config.tls, section);
+  noticeExporting(config, section);
+  return config;
+}
