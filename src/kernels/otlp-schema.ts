@@ -1,6 +1,6 @@
 /** The messages of OTLP 1.11 as tables: what walks, JSON and plain objects know about fields. */
 
-/** How a field is written. `id` is bytes that JSON writes as hex; `traceId` and `spanId` have 16 and 8 bytes or none. */
+/** How a field is written; `traceId` and `spanId` have 16 and 8 bytes or none, and JSON writes them as hex. */
 export type FieldKind =
   | "string"
   | "bytes"
@@ -32,7 +32,7 @@ export interface FieldSchema {
 
 export interface MessageSchema {
   readonly name: MessageName;
-  /** In the order of their numbers. */
+  /** In the order in which JSON writes them, which is the order of their declaration. */
   readonly fields: readonly FieldSchema[];
 }
 
@@ -50,22 +50,22 @@ const messageTexts = {
   ExponentialHistogram: "1 dataPoints ExponentialHistogramDataPoint[], 2 aggregationTemporality enum",
   Summary: "1 dataPoints SummaryDataPoint[]",
   NumberDataPoint:
-    "2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 asDouble double?, 5 exemplars Exemplar[], " +
-    "6 asInt sfixed64?, 7 attributes KeyValue[], 8 flags uint32",
+    "7 attributes KeyValue[], 2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 asDouble double?, 6 asInt sfixed64?, " +
+    "5 exemplars Exemplar[], 8 flags uint32",
   HistogramDataPoint:
-    "2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 count fixed64, 5 sum double?, 6 bucketCounts fixed64[], " +
-    "7 explicitBounds double[], 8 exemplars Exemplar[], 9 attributes KeyValue[], 10 flags uint32, 11 min double?, 12 max double?",
+    "9 attributes KeyValue[], 2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 count fixed64, 5 sum double?, " +
+    "6 bucketCounts fixed64[], 7 explicitBounds double[], 8 exemplars Exemplar[], 10 flags uint32, 11 min double?, 12 max double?",
   ExponentialHistogramDataPoint:
     "1 attributes KeyValue[], 2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 count fixed64, 5 sum double?, " +
     "6 scale sint32, 7 zeroCount fixed64, 8 positive Buckets, 9 negative Buckets, 10 flags uint32, 11 exemplars Exemplar[], " +
     "12 min double?, 13 max double?, 14 zeroThreshold double",
   Buckets: "1 offset sint32, 2 bucketCounts uint64[]",
   SummaryDataPoint:
-    "2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 count fixed64, 5 sum double, 6 quantileValues ValueAtQuantile[], " +
-    "7 attributes KeyValue[], 8 flags uint32",
+    "7 attributes KeyValue[], 2 startTimeUnixNano fixed64, 3 timeUnixNano fixed64, 4 count fixed64, 5 sum double, " +
+    "6 quantileValues ValueAtQuantile[], 8 flags uint32",
   ValueAtQuantile: "1 quantile double, 2 value double",
   Exemplar:
-    "2 timeUnixNano fixed64, 3 asDouble double?, 4 spanId spanId, 5 traceId traceId, 6 asInt sfixed64?, 7 filteredAttributes KeyValue[]",
+    "7 filteredAttributes KeyValue[], 2 timeUnixNano fixed64, 3 asDouble double?, 6 asInt sfixed64?, 5 traceId traceId, 4 spanId spanId",
   Resource: "1 attributes KeyValue[], 2 droppedAttributesCount uint32, 3 entityRefs EntityRef[]",
   EntityRef: "1 schemaUrl string, 2 type string, 3 idKeys string[], 4 descriptionKeys string[]",
   InstrumentationScope: "1 name string, 2 version string, 3 attributes KeyValue[], 4 droppedAttributesCount uint32",
@@ -79,9 +79,9 @@ const messageTexts = {
   ResourceSpans: "1 resource Resource, 2 scopeSpans ScopeSpans[], 3 schemaUrl string",
   ScopeSpans: "1 scope InstrumentationScope, 2 spans Span[], 3 schemaUrl string",
   Span:
-    "1 traceId traceId, 2 spanId spanId, 3 traceState string, 4 parentSpanId spanId, 5 name string, 6 kind enum, " +
+    "1 traceId traceId, 2 spanId spanId, 3 traceState string, 4 parentSpanId spanId, 16 flags fixed32, 5 name string, 6 kind enum, " +
     "7 startTimeUnixNano fixed64, 8 endTimeUnixNano fixed64, 9 attributes KeyValue[], 10 droppedAttributesCount uint32, " +
-    "11 events Event[], 12 droppedEventsCount uint32, 13 links Link[], 14 droppedLinksCount uint32, 15 status Status, 16 flags fixed32",
+    "11 events Event[], 12 droppedEventsCount uint32, 13 links Link[], 14 droppedLinksCount uint32, 15 status Status",
   Event: "1 timeUnixNano fixed64, 2 name string, 3 attributes KeyValue[], 4 droppedAttributesCount uint32",
   Link:
     "1 traceId traceId, 2 spanId spanId, 3 traceState string, 4 attributes KeyValue[], 5 droppedAttributesCount uint32, " +
@@ -91,9 +91,8 @@ const messageTexts = {
   ResourceLogs: "1 resource Resource, 2 scopeLogs ScopeLogs[], 3 schemaUrl string",
   ScopeLogs: "1 scope InstrumentationScope, 2 logRecords LogRecord[], 3 schemaUrl string",
   LogRecord:
-    "1 timeUnixNano fixed64, 2 severityNumber enum, 3 severityText string, 5 body AnyValue, 6 attributes KeyValue[], " +
-    "7 droppedAttributesCount uint32, 8 flags fixed32, 9 traceId traceId, 10 spanId spanId, 11 observedTimeUnixNano fixed64, " +
-    "12 eventName string",
+    "1 timeUnixNano fixed64, 11 observedTimeUnixNano fixed64, 2 severityNumber enum, 3 severityText string, 5 body AnyValue, " +
+    "6 attributes KeyValue[], 7 droppedAttributesCount uint32, 8 flags fixed32, 9 traceId traceId, 10 spanId spanId, 12 eventName string",
   ExportMetricsServiceResponse: "1 partialSuccess ExportMetricsPartialSuccess",
   ExportMetricsPartialSuccess: "1 rejectedDataPoints int64, 2 errorMessage string",
   ExportTraceServiceResponse: "1 partialSuccess ExportTracePartialSuccess",

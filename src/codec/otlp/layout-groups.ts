@@ -2,6 +2,7 @@
 
 import { none } from "../../model/intern-table.ts";
 import type { PointsLayout } from "../../model/layout.ts";
+import { lengthBytes } from "./nested-writer.ts";
 
 export interface MetricRows {
   readonly metric: number;
@@ -71,11 +72,6 @@ function hasPlainBytes({ identities }: PointsLayout, set: number): boolean {
     }
   }
   return true;
-}
-
-/** Bytes of a varint below 2^32. */
-export function lengthBytes(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
 }
 
 interface Building {

@@ -10,7 +10,7 @@ import type {
 } from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
 import type { LayoutGroups } from "./layout-groups.ts";
-import { lengthBytes } from "./layout-groups.ts";
+import { lengthBytes, NestedWriter } from "./nested-writer.ts";
 
 /** Room that every point has beyond its attributes, exemplars and lists. */
 const pointRoom = 192;
@@ -29,72 +29,9 @@ export function wordsOf(column: Float64Array | BigUint64Array | BigInt64Array): 
 /** Encoded exemplar fields of a row, or undefined. */
 export type ExemplarFields = ReadonlyMap<number, Uint8Array> | undefined;
 
-/** A growing buffer with the points, metrics, scopes and resources written so far. */
-export class PointWriter {
-  bytes: Uint8Array<ArrayBuffer> = new Uint8Array(1 << 16);
-  at = 0;
-  #view = new DataView(this.bytes.buffer);
-  #pairs: DataView = this.#view;
-
-  /** Makes room for `count` more bytes. */
-  reserve(count: number): void {
-    if (this.at + count <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(this.at + count, this.bytes.length * 2));
-    grown.set(this.bytes.subarray(0, this.at));
-    this.bytes = grown;
-    this.#view = new DataView(grown.buffer);
-  }
-
-  /** Gives a very large buffer back. */
-  reset(): void {
-    this.at = 0;
-    if (this.bytes.length > 1 << 23) {
-      this.bytes = new Uint8Array(1 << 16);
-      this.#view = new DataView(this.bytes.buffer);
-    }
-  }
-
-  raw(source: Uint8Array): void {
-    this.reserve(source.length);
-    this.bytes.set(source, this.at);
-    this.at += source.length;
-  }
-
-  /** Begins a nested message of probably `size` bytes; returns where it begins, for `close`. */
-  open(tag: number, size: number): number {
-    this.reserve(16);
-    this.bytes[this.at++] = tag;
-    this.at += lengthBytes(size);
-    return this.at;
-  }
-
-  /** Writes the length of a message in front of it, and moves it when the guess of `open` was wrong. */
-  close(start: number, size: number): void {
-    const guessed = lengthBytes(size);
-    const length = this.at - start;
-    const needed = lengthBytes(length);
-    if (needed !== guessed) {
-      this.reserve(8);
-      this.bytes.copyWithin(start - guessed + needed, start, this.at);
-      this.at += needed - guessed;
-    }
-    let at = start - guessed;
-    let rest = length;
-    while (rest >= 0x80) {
-      this.bytes[at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.bytes[at] = rest;
-  }
-
-  varint(value: number): void {
-    let rest = value;
-    while (rest >= 0x80) {
-      this.bytes[this.at++] = (rest & 0x7f) | 0x80;
-      rest >>>= 7;
-    }
-    this.bytes[this.at++] = rest;
-  }
+/** Writes points into a request. */
+export class PointWriter extends NestedWriter {
+  #pairs = new DataView(new ArrayBuffer(0));
 
   /** To be called before the points of a segment: the table of attributes may have moved. */
   useTables(identities: Identities): void {
@@ -104,8 +41,8 @@ export class PointWriter {
   #word(tag: number, words: Int32Array, row: number): void {
     const { bytes, at } = this;
     bytes[at] = tag;
-    this.#view.setInt32(at + 1, words[row * 2] as number, true);
-    this.#view.setInt32(at + 5, words[row * 2 + 1] as number, true);
+    this.view.setInt32(at + 1, words[row * 2] as number, true);
+    this.view.setInt32(at + 5, words[row * 2 + 1] as number, true);
     this.at = at + 9;
   }
 
@@ -128,7 +65,7 @@ export class PointWriter {
     const { attributeSets, attributePairs } = identities;
     const { items } = attributeSets;
     const { lengths, offsets } = attributePairs;
-    const [bytes, view, pairs] = [this.bytes, this.#view, this.#pairs];
+    const [bytes, view, pairs] = [this.bytes, this.view, this.#pairs];
     let at = this.at;
     let item = attributeSets.offsets[set] as number;
     const last = item + (attributeSets.lengths[set] as number);
@@ -236,7 +173,7 @@ export class PointWriter {
     this.bytes[this.at++] = tag;
     this.varint((to - from) * 8);
     for (let i = from * 2; i < to * 2; i++) {
-      this.#view.setInt32(this.at, words[i] as number, true);
+      this.view.setInt32(this.at, words[i] as number, true);
       this.at += 4;
     }
   }
@@ -291,20 +228,11 @@ export class PointWriter {
       const words = new Uint32Array(counts.buffer, counts.byteOffset, counts.length * 2);
       for (let i = 0; i < counts.length; i++) {
         if (words[i * 2 + 1] === 0) this.varint(words[i * 2] as number);
-        else this.#varint64(counts[i] as bigint);
+        else this.varint64(counts[i] as bigint);
       }
       this.close(inner, guess);
     }
     this.close(start, guess);
-  }
-
-  #varint64(value: bigint): void {
-    let rest = value;
-    while (rest >= 0x80n) {
-      this.bytes[this.at++] = Number(rest & 0x7fn) | 0x80;
-      rest >>= 7n;
-    }
-    this.bytes[this.at++] = Number(rest);
   }
 
   summary(segment: SummaryPoints, groups: LayoutGroups, row: number): void {
