@@ -1,10 +1,11 @@
 /** The connections of one client: an undici agent for each way to reach a target, renewed when certificates change. */
 
 import { isIP, type Socket } from "node:net";
-import { Agent, buildConnector, type Dispatcher } from "undici";
+import type { buildConnector, Dispatcher } from "undici";
 import { openTunnel } from "./connect-tunnel.ts";
 import type { HttpProxy } from "./proxy-choice.ts";
 import type { TlsMaterial, TlsSource } from "./tls-files.ts";
+import { Agent, createConnector } from "./undici-parts.ts";
 
 /** How a request reaches its target. */
 export type Route =
@@ -131,7 +132,7 @@ export class Dispatchers {
   }
 
   #createConnector(route: Route, material: TlsMaterial | undefined): buildConnector.connector {
-    const connect = buildConnector({
+    const connect = createConnector({
       allowH2: this.#options.allowH2 && material !== undefined && route.kind !== "forward",
       timeout: this.#options.connectTimeoutMs,
       ...(route.kind === "unix" ? { socketPath: route.path } : {}),
