@@ -288,6 +288,21 @@ func TestLedgerFindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+func TestLedgerForgivesWhatCameBefore(t *testing.T) {
+	now := time.Now().UnixMilli()
+	l := newLedger(1)
+	l.scraped(0, served{samples: 10, digest: 1}, 1, true)
+	l.scraped(0, served{samples: 10, digest: 2}, 1, true)
+	l.forgive()
+	l.scraped(0, served{samples: 10, digest: 3}, 1, true)
+	l.scraped(0, served{samples: 10, digest: 4}, 1, true)
+	l.end()
+	l.accounts[0].delivered = []delivery{{now - 5000, 5, 9}, {now + 1000, 10, 3}, {now + 2000, 9, 4}}
+	if got := l.verify(); got.Scrapes != 2 || got.Missing != 1 || got.Wrong != 0 || got.Extra != 0 {
+		t.Fatalf("%+v", got)
+	}
+}
+
 func TestLedgerCountsMissedScrapes(t *testing.T) {
 	start := time.Unix(1000, 0)
 	for _, c := range []struct {

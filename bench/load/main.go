@@ -39,7 +39,8 @@ type bench struct {
 	guarded  int // process group that must not outlive the runner
 }
 
-// answer runs one command of the runner: "state", "begin" or "end" a window, "verify" what was served before its end,
+// answer runs one command of the runner: "state", "begin" or "end" a window, "verify" what was served before its
+// end, or with "forgive" only since then,
 // "churn SHARE" of the series once, "guard PID" of the subject's process group.
 func (b *bench) answer(line string) any {
 	command, argument, _ := strings.Cut(line, " ")
@@ -57,6 +58,9 @@ func (b *bench) answer(line string) any {
 	defer l.mu.Unlock()
 	switch command {
 	case "state", "churn", "guard":
+		return l.state()
+	case "forgive":
+		l.forgive()
 		return l.state()
 	case "begin":
 		l.begin()

@@ -120,6 +120,11 @@ export class Load {
     return this.#ask("begin");
   }
 
+  /** Verdicts are about what is scraped from now on. */
+  forgive(): Promise<LoadState> {
+    return this.#ask("forgive");
+  }
+
   /** Ends the window: later verdicts are about what was served until now. */
   endWindow(): Promise<LoadState> {
     return this.#ask("end");
