@@ -1,8 +1,13 @@
 /** Builds requests of spans and log records, as the bytes in which they travel, from rows that read like data. */
 
+import { MetricsDecoder } from "../codec/otlp/decode-metrics.ts";
+import { MetricsEncoder } from "../codec/otlp/encode-metrics.ts";
+import { metricsSegment } from "../codec/otlp/metrics-segment.ts";
 import { ByteWriter } from "../kernels/byte-writer.ts";
 import { logsBatch, tracesBatch } from "../model/any-batch.ts";
 import { type AttributeValue, encodeAnyValue, encodeKeyValue } from "../model/attributes.ts";
+import { type MetricsBatch, metricsBatch, openSegments } from "../model/batch.ts";
+import { Identities } from "../model/identities.ts";
 import type { LogsBatch, OtlpRequest, TracesBatch } from "../model/otlp-request.ts";
 import { type AttributeRecord, attributesFrom } from "./build-points.ts";
 
@@ -44,6 +49,13 @@ export function buildTraces(rows: readonly SpanRow[]): TracesBatch {
 /** A batch of one request of log records. */
 export function buildLogs(rows: readonly LogRow[]): LogsBatch {
   return logsBatch([{ signal: "logs", bytes: request(rows, writeLog), items: rows.length }]);
+}
+
+/** The same metrics as the bytes of one request, which nobody has opened yet. */
+export function unopened(batch: MetricsBatch): MetricsBatch {
+  const [first] = openSegments(batch);
+  const decoder = new MetricsDecoder(first?.layout.identities ?? new Identities());
+  return metricsBatch([metricsSegment(new MetricsEncoder().encode(batch.segments), decoder)]);
 }
 
 /** One batch of the requests of several. */

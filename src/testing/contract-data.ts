@@ -7,7 +7,7 @@ import { type AnyBatch, signals } from "../model/any-batch.ts";
 import { type MetricsBatch, openSegments } from "../model/batch.ts";
 import { Identities } from "../model/identities.ts";
 import type { LogsBatch, Signal, TracesBatch } from "../model/otlp-request.ts";
-import { buildLogs, buildTraces } from "./build-otlp.ts";
+import { buildLogs, buildTraces, unopened } from "./build-otlp.ts";
 import { buildNumbers } from "./build-points.ts";
 import { buildSamples } from "./build-samples.ts";
 import type { ContractOptions } from "./contract.ts";
@@ -29,7 +29,7 @@ function signalsTaken(definition: AnyDefinition): Signal[] {
   return signals.filter((signal) => definition.stability[signal] !== undefined);
 }
 
-/** Batches in which every row has a number of its own, by which it is known again; metrics in both forms. */
+/** Batches in which every row has a number of its own, by which it is known again; metrics in all forms. */
 function testBatches(signal: Signal): AnyBatch[] {
   const identities = new Identities();
   return Array.from({ length: callCount }, (_, call) => {
@@ -37,7 +37,8 @@ function testBatches(signal: Signal): AnyBatch[] {
     if (signal === "traces") return buildTraces(numbers.map((number) => ({ name: `item-${number}.` })));
     if (signal === "logs") return buildLogs(numbers.map((number) => ({ body: `item-${number}.` })));
     const rows = numbers.map((value, row) => ({ name: `metric_${row}`, type: "gauge" as const, value }));
-    return call % 2 === 0 ? buildNumbers(rows, { identities }) : buildSamples(rows, { identities });
+    if (call % 3 === 2) return unopened(buildNumbers(rows, { identities }));
+    return call % 3 === 0 ? buildNumbers(rows, { identities }) : buildSamples(rows, { identities });
   });
 }
 

@@ -3,7 +3,15 @@
 /** Batches that meet must share their identity tables. */
 export { Identities } from "../model/identities.ts";
 // Data that reads like data.
-export { buildLogs, buildTraces, type ItemOrigin, joinTraces, type LogRow, type SpanRow } from "./build-otlp.ts";
+export {
+  buildLogs,
+  buildTraces,
+  type ItemOrigin,
+  joinTraces,
+  type LogRow,
+  type SpanRow,
+  unopened,
+} from "./build-otlp.ts";
 export {
   type AttributeRecord,
   attributesFrom,

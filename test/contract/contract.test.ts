@@ -46,7 +46,7 @@ const special: Readonly<Record<string, (options: ContractOptions) => ContractOpt
     const path = join(folder, "contract.json");
     const delivered = () => {
       const text = readFileSync(path, "utf8");
-      return [...text.matchAll(/"asDouble":([0-9]+)/g)].map((match) => Number(match[1]));
+      return [...text.matchAll(/"asDouble":([0-9]+)|item-([0-9]+)\./g)].map((match) => Number(match[1] ?? match[2]));
     };
     return { ...options, config: { path }, delivered };
   },

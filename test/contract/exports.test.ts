@@ -77,6 +77,7 @@ test("the names that millrace/testing exports are these", async () => {
       "parseConfig",
       "runProcessor",
       "sampleMetrics",
+      "unopened",
     ]
   `);
 });

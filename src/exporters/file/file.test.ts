@@ -5,7 +5,9 @@ import { zstdDecompressSync } from "node:zlib";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { encodeMetricsJson } from "../../codec/otlp-json/encode-metrics.ts";
 import { batchPoints } from "../../codec/otlp-json/group-points.ts";
+import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import { ConfigError, ConsumeError } from "../../model/errors.ts";
+import { buildLogs, buildTraces, unopened } from "../../testing/build-otlp.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { sampleMetrics } from "../../testing/sample-metrics.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
@@ -58,6 +60,22 @@ describe("file", () => {
     await close();
     const text = await readFile(path, "utf8");
     expect(text.replace(/\{.*\n/, "new")).toBe(result);
+  });
+
+  test("writes spans, log records and metrics that nobody opened", async () => {
+    const { exporter, close } = await setUp({});
+    const traces = buildTraces([{ name: "a", attributes: { k: 1n } }]);
+    const logs = buildLogs([{ body: "b", severityText: "INFO" }]);
+    const metrics = unopened(buildNumbers([{ name: "m", value: 1 }]));
+    await exporter.traces?.(traces);
+    await exporter.logs?.(logs);
+    await exporter.metrics?.(metrics);
+    await close();
+    const lines = (await readFile(path, "utf8")).trimEnd().split("\n");
+    const requests = [...traces.requests, ...logs.requests];
+    for (const segment of metrics.segments) if (segment.form === "otlp") requests.push(segment.request);
+    expect(lines).toEqual(requests.map(requestToJson));
+    expect(JSON.parse(lines[0] ?? "").resourceSpans[0].scopeSpans[0].spans[0].name).toBe("a");
   });
 
   test("begins a new file by size, names the old one by time, and keeps max_backups of them", async () => {

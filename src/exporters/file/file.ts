@@ -2,11 +2,15 @@
 
 import { promisify } from "node:util";
 import { constants, zstdCompress } from "node:zlib";
+import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
+import { joinRequests } from "../../codec/otlp/join-requests.ts";
 import { encodeMetricsJson } from "../../codec/otlp-json/encode-metrics.ts";
 import { batchPoints } from "../../codec/otlp-json/group-points.ts";
+import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import { defineExporter } from "../../component/define.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 import { ConfigError, ConsumeError, toError } from "../../model/errors.ts";
+import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
 import { type FileConfig, fileConfig } from "./config.ts";
 import { RotatingFile } from "./rotating-file.ts";
 
@@ -15,7 +19,7 @@ const compress = promisify(zstdCompress);
 export default defineExporter({
   type: "file",
   description: "Writes OTLP JSON to a file.",
-  stability: { metrics: "alpha" },
+  stability: { metrics: "alpha", traces: "alpha", logs: "alpha" },
   config: fileConfig,
 
   complete(config, section) {
@@ -46,6 +50,25 @@ export default defineExporter({
       if (message === undefined) log.info("The file can be written again", { path: config.path });
       else log.error("Cannot write to the file", { path: config.path, error: message });
     };
+    const encoder = new MetricsEncoder();
+    const write = async (message: string) => {
+      const bytes = await frame(Buffer.from(message), config);
+      if (!file.isOpen) {
+        throw new ConsumeError("CONSUME_SHUTDOWN", `${path}: the file is not open`, { permanent: false });
+      }
+      try {
+        await file.append(bytes);
+      } catch (caught) {
+        const message = `${path}: cannot write to ${JSON.stringify(config.path)}: ${toError(caught).message}`;
+        report(message);
+        throw new ConsumeError("CONSUME_REFUSED", message, { permanent: false, cause: caught });
+      }
+      report(undefined);
+    };
+    const writeRequests = async ({ signal, requests }: TracesBatch | LogsBatch) => {
+      const request = joinRequests(signal, requests);
+      if (request.bytes.length > 0) await write(requestToJson(request));
+    };
     return {
       async start() {
         try {
@@ -57,21 +80,17 @@ export default defineExporter({
       },
       shutdown: () => file.close(),
       async metrics(batch) {
+        if (batch.segments.some((segment) => segment.form === "otlp")) {
+          // What came as a request is written whole, also what points do not hold.
+          const request = encoder.encode(batch.segments);
+          if (request.bytes.length > 0) await write(requestToJson(request));
+          return;
+        }
         const segments = batchPoints(batch);
-        if (segments.length === 0) return;
-        const bytes = await frame(Buffer.from(encodeMetricsJson(segments)), config);
-        if (!file.isOpen) {
-          throw new ConsumeError("CONSUME_SHUTDOWN", `${path}: the file is not open`, { permanent: false });
-        }
-        try {
-          await file.append(bytes);
-        } catch (caught) {
-          const message = `${path}: cannot write to ${JSON.stringify(config.path)}: ${toError(caught).message}`;
-          report(message);
-          throw new ConsumeError("CONSUME_REFUSED", message, { permanent: false, cause: caught });
-        }
-        report(undefined);
+        if (segments.length > 0) await write(encodeMetricsJson(segments));
       },
+      traces: writeRequests,
+      logs: writeRequests,
     };
   },
 });

@@ -143,6 +143,15 @@ describe("otlp_http", () => {
     await end();
   });
 
+  test("writes JSON where that is asked for", async () => {
+    const { exporter, received, end } = await setUp({ encoding: "json", compression: "none" });
+    await exporter.traces?.(traces);
+    expect(received[0]?.headers["content-type"]).toBe("application/json");
+    const { resourceSpans } = JSON.parse(received[0]?.body.toString() ?? "");
+    expect(resourceSpans[0].scopeSpans[0].spans.map(({ name }: { name: string }) => name)).toEqual(["a", "b"]);
+    await end();
+  });
+
   test("a large request is cut by batch::max_size", async () => {
     const { exporter, received, end } = await setUp({
       sending_queue: { num_consumers: 1, batch: { min_size: 0, max_size: 1 } },

@@ -1,5 +1,7 @@
 /** Sends metrics, traces and logs to an OTLP server over HTTP. */
 
+import { joinRequests } from "../../codec/otlp/join-requests.ts";
+import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import { defineExporter } from "../../component/define.ts";
 import { createExporting, type OutgoingRequest } from "../../component/exporting/exporting.ts";
 import { LimitedWarning } from "../../component/exporting/limited-warning.ts";
@@ -99,10 +101,9 @@ function createCompressor(config: OtlpHttpConfig) {
       "content-type": config.encoding === "json" ? "application/json" : "application/x-protobuf",
       ...(coding === undefined ? {} : { "content-encoding": coding[0] }),
     },
-    body({ requests }: OutgoingRequest): Uint8Array {
-      const [first] = requests;
-      const bytes =
-        requests.length === 1 && first !== undefined ? first.bytes : Buffer.concat(requests.map((one) => one.bytes));
+    body({ signal, requests }: OutgoingRequest): Uint8Array {
+      const joined = joinRequests(signal, requests);
+      const bytes = config.encoding === "json" ? Buffer.from(requestToJson(joined)) : joined.bytes;
       return coding === undefined ? bytes : pack(coding[1], bytes, level);
     },
   };
