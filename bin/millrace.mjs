@@ -1,14 +1,14 @@
 #!/usr/bin/env node
 /**
  * Starts Millrace: on this Node when it is new enough, else on the one that the package brings along; with V8's heap sized
- * from the memory of the machine or its container.
+ * from the memory of the machine or its container, and with compiled code kept from start to start.
  */
 
 import { spawn } from "node:child_process";
-import { existsSync, readFileSync } from "node:fs";
-import { createRequire } from "node:module";
-import { totalmem } from "node:os";
-import { dirname, join } from "node:path";
+import { existsSync, lstatSync, mkdirSync, readFileSync } from "node:fs";
+import module, { createRequire } from "node:module";
+import { homedir, totalmem } from "node:os";
+import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const neededMajor = 24;
@@ -43,6 +43,28 @@ function findNode() {
   }
 }
 
+/** When the compiled code is written: by then it is all loaded, and a process that is killed leaves it behind too. */
+const flushAfterMs = 10_000;
+
+/**
+ * Keeps compiled code in the user's cache folder, which saves a fifth of the start. Whoever can write there decides what
+ * runs: so the folder must be this user's alone, and without such a folder nothing is kept.
+ */
+function keepCompiledCode() {
+  if (process.env.NODE_COMPILE_CACHE !== undefined || process.env.NODE_DISABLE_COMPILE_CACHE !== undefined) return;
+  try {
+    const own = process.env.XDG_CACHE_HOME;
+    const folder = join(own !== undefined && isAbsolute(own) ? own : join(homedir(), ".cache"), "millrace");
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    const found = lstatSync(folder);
+    if (!found.isDirectory() || found.uid !== process.getuid() || (found.mode & 0o077) !== 0) return;
+    module.enableCompileCache(folder);
+    setTimeout(() => module.flushCompileCache(), flushAfterMs).unref();
+  } catch {
+    // No home, or it cannot be written: the start is slower.
+  }
+}
+
 if (!existsSync(main)) {
   console.error("millrace is not built: run `npm ci` or `npm run build` first");
   process.exit(1);
@@ -56,6 +78,7 @@ const flags = [`--max-old-space-size=${heapMb}`, "--max-semi-space-size=4", "--h
 const isSetUp =
   process.env[marker] !== undefined || process.execArgv.some((flag) => flag.startsWith("--max-old-space-size"));
 if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {
+  keepCompiledCode();
   await import(main);
 } else {
   const node = findNode();
