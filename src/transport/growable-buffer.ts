@@ -37,6 +37,13 @@ export class GrowableBuffer {
     this.#length += chunk.length;
   }
 
+  /** Appends a part of a buffer without making a view of it. */
+  appendRange(source: Buffer, from: number, to: number): void {
+    this.reserve(to - from);
+    source.copy(this.#buffer, this.#length, from, to);
+    this.#length += to - from;
+  }
+
   /** Makes room for so many more bytes. */
   reserve(moreBytes: number): void {
     const needed = this.#length + moreBytes;

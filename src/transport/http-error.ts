@@ -14,7 +14,12 @@ export type OwnHttpErrorCode =
   | "TOO_MANY_REDIRECTS"
   | "REDIRECT_INVALID"
   | "TOKEN_REFUSED"
-  | "URL_INVALID";
+  | "URL_INVALID"
+  | "HEADER_INVALID"
+  | "CONNECT_TIMEOUT"
+  | "RESPONSE_INVALID"
+  | "RESPONSE_CUT_SHORT"
+  | "HEADERS_TOO_LARGE";
 
 /** A request without a usable response. The message never holds a password, token or secret. */
 export class HttpError extends Error {
@@ -59,6 +64,7 @@ const wordsByCode: Readonly<Record<string, string>> = {
   ENOENT: "socket file not found",
   EACCES: "permission denied",
   EPIPE: "connection closed while sending",
+  CONNECT_TIMEOUT: "no connection within the time limit",
   UND_ERR_CONNECT_TIMEOUT: "no connection within the time limit",
   UND_ERR_SOCKET: "connection closed before the response was complete",
   UND_ERR_HEADERS_OVERFLOW: "response headers too large",

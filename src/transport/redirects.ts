@@ -35,6 +35,11 @@ const publicHeaders: ReadonlySet<string> = new Set([
 
 const bodyHeaders: ReadonlySet<string> = new Set(["content-type", "content-encoding", "content-length"]);
 
+/** Whether an answer leads elsewhere. */
+export function isRedirect(status: number, location: string | undefined): boolean {
+  return redirectStatuses.has(status) && location !== undefined && location !== "";
+}
+
 /**
  * The next step for a response, undefined when the response is the answer. Throws HttpError REDIRECT_INVALID for a
  * location that is no http or https URL.

@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { serveHttp, serveTcp } from "../../../test/support/http-servers.ts";
-import { createHttpClient } from "../../transport/http-client.ts";
+import { createPageClient } from "../../transport/page-client.ts";
 import { testJob } from "../config/test-decode.ts";
 import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
 import { FetchError, type ScrapeTarget } from "./scrape-target.ts";
@@ -23,7 +23,7 @@ interface Options {
 
 function createFetcher({ keys = "", ownBodyBytes = 1 << 20, buffers = new PageBuffers() }: Options = {}) {
   const config = testJob(keys === "" ? "static_configs: []" : keys);
-  const client = createHttpClient(config.http, { userAgent: "test/1" });
+  const client = createPageClient(config.http, { userAgent: "test/1" });
   const fetcher = new HttpPageFetcher({ config, client, buffers, ownBodyBytes });
   onTestFinished(() => fetcher.close());
   return fetcher;

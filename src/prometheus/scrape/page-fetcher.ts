@@ -2,10 +2,10 @@
 
 import { acceptHeader } from "../../codec/exposition/negotiate.ts";
 import { DecodeError, toError } from "../../model/errors.ts";
-import { collectBody } from "../../transport/collect-body.ts";
 import { GrowableBuffer } from "../../transport/growable-buffer.ts";
 import { decompressGzip } from "../../transport/gunzip.ts";
-import type { HttpClient } from "../../transport/http-client.ts";
+import { HttpError } from "../../transport/http-error.ts";
+import type { PageAnswer, PageClient, PageSource } from "../../transport/page-client.ts";
 import type { ScrapeConfig, ScrapeProtocol } from "../config/types.ts";
 import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget } from "./scrape-target.ts";
 
@@ -35,7 +35,7 @@ export class PageBuffers {
 
 export interface PageFetcherParts {
   readonly config: ScrapeConfig;
-  readonly client: HttpClient;
+  readonly client: PageClient;
   readonly buffers: PageBuffers;
   /** Bytes of an uncompressed page where the job has no `body_size_limit`. */
   readonly ownBodyBytes: number;
@@ -44,6 +44,7 @@ export interface PageFetcherParts {
 export class HttpPageFetcher implements PageFetcher {
   readonly #parts: PageFetcherParts;
   readonly #headers: Readonly<Record<string, string>>;
+  readonly #sources = new WeakMap<ScrapeTarget, PageSource>();
   /** The largest page accepted, and how to say so. */
   readonly #maxBytes: number;
 
@@ -63,49 +64,45 @@ export class HttpPageFetcher implements PageFetcher {
   }
 
   async fetch(target: ScrapeTarget, signal: AbortSignal): Promise<FetchedPage> {
-    const attempt = new AbortController();
-    const abort = () => attempt.abort();
-    if (signal.aborted) abort();
-    signal.addEventListener("abort", abort, { once: true });
-    let timedOut = false;
-    const timer = setTimeout(() => {
-      timedOut = true;
-      attempt.abort();
-    }, target.timeoutMs);
-    const buffer = this.#parts.buffers.take();
+    const { buffers } = this.#parts;
+    const buffer = buffers.take();
     try {
-      return await this.#get(target, attempt.signal, buffer);
+      const answer = await this.#sourceOf(target).fetch(
+        buffer,
+        { maxBytes: this.#maxBytes, timeoutMs: target.timeoutMs },
+        signal,
+      );
+      return this.#pageOf(answer, buffer);
     } catch (caught) {
-      this.#parts.buffers.give(buffer);
-      if (timedOut)
-        throw new FetchError("timeout", `context deadline exceeded: no whole page within ${target.timeoutMs} ms`);
-      throw caught instanceof FetchError
-        ? caught
-        : new FetchError("network", toError(caught).message, { cause: caught });
-    } finally {
-      clearTimeout(timer);
-      signal.removeEventListener("abort", abort);
+      buffers.give(buffer);
+      throw fetchError(caught, target);
     }
   }
 
-  async #get(target: ScrapeTarget, signal: AbortSignal, buffer: GrowableBuffer): Promise<FetchedPage> {
-    const response = await this.#parts.client.request({
-      method: "GET",
-      url: parseUrl(target.url),
-      headers: { ...this.#headers, "X-Prometheus-Scrape-Timeout-Seconds": String(target.timeoutMs / 1000) },
-      signal,
-      ...(target.socketPath === undefined ? {} : { socketPath: target.socketPath }),
-    });
-    if (response.status !== 200) {
-      await response.body.dump();
-      throw new FetchError("status", `server returned HTTP status ${response.status} ${response.statusText}`.trim());
+  /** Worked out once per target: the loop keeps its target for as long as it runs. */
+  #sourceOf(target: ScrapeTarget): PageSource {
+    let source = this.#sources.get(target);
+    if (source === undefined) {
+      source = this.#parts.client.source({
+        url: parseUrl(target.url),
+        headers: { ...this.#headers, "X-Prometheus-Scrape-Timeout-Seconds": String(target.timeoutMs / 1000) },
+        socketPath: target.socketPath,
+      });
+      this.#sources.set(target, source);
     }
-    const body = await collectBody(response, { maxBytes: this.#maxBytes, into: buffer });
-    if (body === "too-large") throw this.#tooLarge();
-    const contentType = first(response.headers["content-type"]);
+    return source;
+  }
+
+  #pageOf(answer: PageAnswer, buffer: GrowableBuffer): FetchedPage {
+    if (answer.status !== 200) {
+      throw new FetchError("status", `server returned HTTP status ${answer.status} ${answer.statusText}`.trim());
+    }
+    if (answer.outcome === "too-large") throw this.#tooLarge();
+    const { contentType } = answer;
     const { buffers } = this.#parts;
-    if (first(response.headers["content-encoding"]) !== "gzip") {
-      return { contentType, page: buffer.bytes, length: body.length, release: () => buffers.give(buffer) };
+    const body = buffer.bytes;
+    if (answer.contentEncoding !== "gzip") {
+      return { contentType, page: body, length: body.length, release: () => buffers.give(buffer) };
     }
     const page = this.#unpack(body);
     buffers.give(buffer);
@@ -134,14 +131,18 @@ export class HttpPageFetcher implements PageFetcher {
   }
 }
 
+function fetchError(caught: unknown, target: ScrapeTarget): FetchError {
+  if (caught instanceof FetchError) return caught;
+  if (caught instanceof HttpError && caught.code === "TIMEOUT") {
+    return new FetchError("timeout", `context deadline exceeded: no whole page within ${target.timeoutMs} ms`);
+  }
+  return new FetchError("network", toError(caught).message, { cause: caught });
+}
+
 function parseUrl(text: string): URL {
   try {
     return new URL(text);
   } catch {
     throw new FetchError("network", `invalid URL ${JSON.stringify(text.slice(0, 200))}`);
   }
-}
-
-function first(header: string | string[] | undefined): string | undefined {
-  return Array.isArray(header) ? header[0] : header;
 }

@@ -4,6 +4,7 @@ import type { MetricsBatch } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { collectBody } from "../../transport/collect-body.ts";
 import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
+import { createPageClient, readBufferBytes } from "../../transport/page-client.ts";
 import { redactUrl } from "../../transport/redact-url.ts";
 import type { DiscoveryMetrics } from "../discovery/provider.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
@@ -52,6 +53,7 @@ const failureLogIntervalMs = 300_000;
 export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   const { identities, clock, log, metrics, userAgent } = parts;
   const buffers = new PageBuffers();
+  const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
   const failures = new FailureLog(log, clock);
   const failureFiles = new FailureFiles((file, error) =>
     log.error("scrape_failure_log_file cannot be written", { file, err: error.message }),
@@ -70,7 +72,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       createFetcher: (config) =>
         new HttpPageFetcher({
           config,
-          client: createHttpClient(config.http, { userAgent, env: parts.env }),
+          client: createPageClient(config.http, { userAgent, env: parts.env, readBuffer }),
           buffers,
           ownBodyBytes: parts.ownLimits.bodyBytes,
         }),
