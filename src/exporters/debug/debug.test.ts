@@ -3,6 +3,8 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { requestFromJson } from "../../codec/otlp-json/request-from-json.ts";
+import { logsBatch, tracesBatch } from "../../model/any-batch.ts";
 import { ConfigError } from "../../model/errors.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { sampleMetrics } from "../../testing/sample-metrics.ts";
@@ -22,6 +24,8 @@ function setUp(section: object) {
 
 const golden = (verbosity: string) => readFileSync(new URL(`golden/${verbosity}.txt`, import.meta.url), "utf8");
 
+const verbosities = ["basic", "normal", "detailed"] as const;
+
 describe("debug", () => {
   test.each(["basic", "normal", "detailed"])("writes %s text as the Collector 0.155 does", async (verbosity) => {
     const path = join(folder, "out.txt");
@@ -30,6 +34,19 @@ describe("debug", () => {
     await exporter.metrics?.(sampleMetrics());
     await exporter.shutdown?.(AbortSignal.abort());
     expect(await readFile(path, "utf8")).toBe(golden(verbosity));
+  });
+
+  test.each(
+    (["traces", "logs"] as const).flatMap((signal) => verbosities.map((verbosity) => [signal, verbosity] as const)),
+  )("writes %s with verbosity %s as the Collector 0.155 does", async (signal, verbosity) => {
+    const path = join(folder, "out.txt");
+    const { exporter } = setUp({ verbosity, use_internal_logger: false, output_paths: [path] });
+    await exporter.start?.();
+    const request = requestFromJson(signal, readFileSync(new URL(`golden/${signal}.json`, import.meta.url)));
+    if (signal === "traces") await exporter.traces?.(tracesBatch([request]));
+    else await exporter.logs?.(logsBatch([request]));
+    await exporter.shutdown?.(AbortSignal.abort());
+    expect(await readFile(path, "utf8")).toBe(golden(`${signal}-${verbosity}`));
   });
 
   test("writes through the log of the process unless told otherwise", async () => {

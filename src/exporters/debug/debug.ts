@@ -1,20 +1,26 @@
 /** Shows what arrives, as a summary, a line per point, or in full. */
 
 import { z } from "zod";
+import { decodeLogs } from "../../codec/otlp/logs-data.ts";
+import { decodeTraces } from "../../codec/otlp/traces-data.ts";
 import { batchPoints, groupPoints, type ResourceGroup } from "../../codec/otlp-json/group-points.ts";
 import { defineExporter } from "../../component/define.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
+import { ConsumeError, DecodeError } from "../../model/errors.ts";
+import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
 import { describeMetrics } from "./describe-metrics.ts";
 import { listMetrics } from "./list-metrics.ts";
+import { countLogs, describeLogs, listLogs } from "./logs-text.ts";
 import { Outputs } from "./outputs.ts";
 import { createSampler } from "./sampler.ts";
+import { countTraces, describeTraces, listTraces } from "./traces-text.ts";
 
 const count = () => z.number().int().min(0).max(0xffff_ffff);
 
 export default defineExporter({
   type: "debug",
   description: "Writes what arrives to the log, the terminal or files.",
-  stability: { metrics: "alpha" },
+  stability: { metrics: "alpha", traces: "alpha", logs: "alpha" },
 
   config: z
     .strictObject({
@@ -56,30 +62,65 @@ export default defineExporter({
   },
 
   create({ id, config, log, clock }) {
-    const isShown = createSampler(clock, config.sampling_initial, config.sampling_thereafter);
+    const newSampler = () => createSampler(clock, config.sampling_initial, config.sampling_thereafter);
+    const isShown = { metrics: newSampler(), traces: newSampler(), logs: newSampler() };
     const outputs = config.use_internal_logger ? undefined : new Outputs(id, config.output_paths ?? ["stdout"]);
+    const show = async (title: string, counts: Readonly<Record<string, number>>, text: Texts) => {
+      const more = config.verbosity === "basic" ? undefined : text[config.verbosity]();
+      if (outputs === undefined) {
+        log.info(title, counts);
+        if (more !== undefined) log.info(more);
+      } else {
+        const fields = Object.entries(counts).map(([key, value]) => `"${key}": ${value}`);
+        await outputs.write(`${title}\t{${fields.join(", ")}}\n${more === undefined ? "" : `${more}\n`}`);
+      }
+    };
     return {
       start: async () => outputs?.open(),
       shutdown: async () => outputs?.close(),
       async metrics(batch) {
-        if (!isShown()) return;
+        if (!isShown.metrics()) return;
         const groups = groupPoints(batchPoints(batch));
-        const counts = countGroups(groups);
-        const text = config.verbosity === "basic" ? undefined : write(config.verbosity, groups);
-        if (outputs === undefined) {
-          log.info("Metrics", counts);
-          if (text !== undefined) log.info(text);
-        } else {
-          const fields = Object.entries(counts).map(([key, value]) => `"${key}": ${value}`);
-          await outputs.write(`Metrics\t{${fields.join(", ")}}\n${text === undefined ? "" : `${text}\n`}`);
-        }
+        await show("Metrics", countGroups(groups), {
+          normal: () => listMetrics(groups),
+          detailed: () => describeMetrics(groups),
+        });
+      },
+      async traces(batch) {
+        if (!isShown.traces()) return;
+        const resources = decoded(batch, decodeTraces);
+        await show("Traces", countTraces(resources), {
+          normal: () => listTraces(resources),
+          detailed: () => describeTraces(resources),
+        });
+      },
+      async logs(batch) {
+        if (!isShown.logs()) return;
+        const resources = decoded(batch, decodeLogs);
+        await show("Logs", countLogs(resources), {
+          normal: () => listLogs(resources),
+          detailed: () => describeLogs(resources),
+        });
       },
     };
   },
 });
 
-function write(verbosity: "normal" | "detailed", groups: readonly ResourceGroup[]): string {
-  return verbosity === "normal" ? listMetrics(groups) : describeMetrics(groups);
+/** The text of each verbosity, made when it is asked for. */
+interface Texts {
+  normal(): string;
+  detailed(): string;
+}
+
+/** The resources of all requests. Throws a permanent ConsumeError for bytes that are none. */
+function decoded<R>({ signal, requests }: TracesBatch | LogsBatch, decode: (bytes: Uint8Array) => readonly R[]): R[] {
+  try {
+    return requests.flatMap(({ bytes }) => decode(bytes));
+  } catch (caught) {
+    if (!(caught instanceof DecodeError)) throw caught;
+    const message = `${signal} cannot be decoded: ${caught.message}`;
+    throw new ConsumeError("CONSUME_REJECTED", message, { permanent: true, cause: caught });
+  }
 }
 
 function countGroups(groups: readonly ResourceGroup[]) {

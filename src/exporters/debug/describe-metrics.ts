@@ -1,6 +1,5 @@
 /** All of the data as text: the text of verbosity detailed. */
 
-import { attributeText, attributeTypeName } from "../../codec/otlp-json/attribute-text.ts";
 import { formatFixed } from "../../codec/otlp-json/go-numbers.ts";
 import {
   type PointRef,
@@ -8,7 +7,6 @@ import {
   type ResourceGroup,
   type ScopeGroup,
 } from "../../codec/otlp-json/group-points.ts";
-import type { Attributes } from "../../model/attributes.ts";
 import {
   type ExponentialBuckets,
   type ExponentialHistogramPoints,
@@ -20,6 +18,7 @@ import {
   type SummaryPoints,
 } from "../../model/batch.ts";
 import type { Metric, MetricType, Temporality } from "../../model/series.ts";
+import { attributeLines, indent, timeText } from "./attribute-lines.ts";
 import { bucketFactor } from "./bucket-bounds.ts";
 
 /** The lines, each with its end, as the Collector writes them. */
@@ -41,18 +40,6 @@ function describeScope(lines: string[], index: number, { scope, metrics }: Scope
     lines.push(`Metric #${i}`, ...descriptorLines(metric));
     for (const [j, point] of points.entries()) describePoint(lines, j, point);
   }
-}
-
-const indent = "     ->";
-
-/** A heading and a line per attribute; below a heading that is an item itself, they are indented further. */
-function attributeLines(heading: string, attributes: Attributes): string[] {
-  if (attributes.size === 0) return [];
-  const prefix = heading.startsWith(indent) ? `     ${indent}` : indent;
-  const items = Array.from(attributes, ([key, value]) => {
-    return `${prefix} ${key}: ${attributeTypeName(value)}(${attributeText(value)})`;
-  });
-  return [`${heading}:`, ...items];
 }
 
 const dataTypes: Readonly<Record<MetricType, string>> = {
@@ -102,16 +89,6 @@ function describePoint(lines: string[], index: number, point: PointRef): void {
   if (exemplars.length === 0) return;
   lines.push("Exemplars:");
   for (const [i, exemplar] of exemplars.entries()) lines.push(...exemplarLines(i, exemplar));
-}
-
-/** As Go prints a time in UTC, for example `2023-11-14 22:13:20.12 +0000 UTC`. */
-function timeText(nanos: bigint): string {
-  // Go keeps nanoseconds in a signed integer.
-  const signed = BigInt.asIntN(64, nanos);
-  const fraction = ((signed % 1_000_000_000n) + 1_000_000_000n) % 1_000_000_000n;
-  const date = new Date(Number((signed - fraction) / 1_000_000n)).toISOString();
-  const digits = fraction === 0n ? "" : `.${String(fraction).padStart(9, "0").replace(/0+$/, "")}`;
-  return `${date.slice(0, 10)} ${date.slice(11, 19)}${digits} +0000 UTC`;
 }
 
 function valueLines(segment: PointsSegment, row: number): string[] {

@@ -1,9 +1,7 @@
 /** One line per point: the text of verbosity normal. */
 
-import { attributeText } from "../../codec/otlp-json/attribute-text.ts";
 import { formatFixed, formatShortest } from "../../codec/otlp-json/go-numbers.ts";
 import { type PointRef, pointAttributes, type ResourceGroup } from "../../codec/otlp-json/group-points.ts";
-import type { Attributes } from "../../model/attributes.ts";
 import {
   type ExponentialBuckets,
   type ExponentialHistogramPoints,
@@ -12,7 +10,7 @@ import {
   noRecordedValue,
   type SummaryPoints,
 } from "../../model/batch.ts";
-import type { Scope } from "../../model/series.ts";
+import { attributePairs, scopeDetails, spaced } from "./attribute-lines.ts";
 import { bucketFactor } from "./bucket-bounds.ts";
 
 /** The lines, each with its end, as the Collector writes them. */
@@ -20,32 +18,20 @@ export function listMetrics(groups: readonly ResourceGroup[]): string {
   const lines: string[] = [];
   for (const [i, { resource, scopes }] of groups.entries()) {
     const schema = resource.schemaUrl === "" ? "" : ` [${resource.schemaUrl}]`;
-    lines.push(`ResourceMetrics #${i}${schema}${spaced(pairs(resource.attributes))}`);
+    lines.push(`ResourceMetrics #${i}${schema}${spaced(attributePairs(resource.attributes))}`);
     for (const { scope, metrics } of scopes) {
       // The number is the resource's, in the Collector as well.
-      lines.push(`ScopeMetrics #${i}${scopeDetails(scope)}${spaced(pairs(scope.attributes))}`);
+      lines.push(
+        `ScopeMetrics #${i}${scopeDetails(scope.name, scope.version, scope.schemaUrl)}${spaced(attributePairs(scope.attributes))}`,
+      );
       for (const { metric, points } of metrics) {
         for (const point of points) {
-          lines.push(`${metric.name}{${pairs(pointAttributes(point)).join(",")}} ${valueText(point)}`);
+          lines.push(`${metric.name}{${attributePairs(pointAttributes(point)).join(",")}} ${valueText(point)}`);
         }
       }
     }
   }
   return lines.map((line) => `${line}\n`).join("");
-}
-
-function pairs(attributes: Attributes): string[] {
-  return Array.from(attributes, ([key, value]) => `${key}=${attributeText(value)}`);
-}
-
-function spaced(texts: readonly string[]): string {
-  return texts.map((text) => ` ${text}`).join("");
-}
-
-function scopeDetails(scope: Scope): string {
-  const name = scope.name + (scope.version === "" ? "" : `@${scope.version}`);
-  const schema = scope.schemaUrl === "" ? "" : `[${scope.schemaUrl}]`;
-  return spaced([name, schema].filter((text) => text !== ""));
 }
 
 function valueText({ segment, row }: PointRef): string {

@@ -58,7 +58,7 @@ export async function postOtlp(
   const { status } = response;
   if (status >= 200 && status < 300) {
     return type.startsWith("application/json")
-      ? readPartialSuccessJson(Buffer.from(bytes).toString("utf8"), post.signal)
+      ? readPartialSuccessJson(bytes, post.signal)
       : readPartialSuccess(type.startsWith("application/x-protobuf") ? bytes : new Uint8Array());
   }
   const reason = reasonOf(bytes, type);
