@@ -1,7 +1,8 @@
 /** The configuration of the otlp_grpc exporter, with the Collector's keys. */
 
 import { z } from "zod";
-import { componentIdString, duration, headers, optionalSection } from "../../codec/yaml/field-types.ts";
+import { duration, headers, optionalSection } from "../../codec/yaml/field-types.ts";
+import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls } from "../../component/exporting/client-tls.ts";
 import { exportingFields, noticeExporting } from "../../component/exporting/config.ts";
@@ -28,9 +29,7 @@ export const otlpGrpcSchema = z.strictObject({
     .describe("How hard to pack (Millrace's own key here)."),
   headers: headers().optional().describe("Metadata of every request."),
   tls: clientTls.prefault({}).describe("TLS towards the endpoint; on unless insecure is true."),
-  auth: optionalSection(
-    z.strictObject({ authenticator: componentIdString().describe("Id of the extension that gives credentials.") }),
-  ).describe("Credentials from an extension."),
+  auth: clientAuthField(),
   authority: z.string().default("").describe("Name of the server in requests. Default: the host of the endpoint."),
   balancer_name: z
     .enum(["", "round_robin", "pick_first"])

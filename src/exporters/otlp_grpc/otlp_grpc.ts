@@ -1,5 +1,6 @@
 /** Sends metrics, traces and logs to an OTLP server over gRPC. */
 
+import { ClientAuth } from "../../component/client-auth.ts";
 import { defineExporter } from "../../component/define.ts";
 import { toClientTls } from "../../component/exporting/client-tls.ts";
 import { createExporting } from "../../component/exporting/exporting.ts";
@@ -27,6 +28,7 @@ export default defineExporter<OtlpGrpcConfig>({
     const headers = metadataOf(config);
     const { compression } = config;
     const isPacked = compression === "gzip" || compression === "zstd" || compression === "snappy";
+    const auth = new ClientAuth(config.auth);
     const warning = new LimitedWarning(log, clock);
     const options = {
       compression: isPacked ? (compression satisfies GrpcCompression) : undefined,
@@ -37,7 +39,8 @@ export default defineExporter<OtlpGrpcConfig>({
     const exporting = createExporting(context, config, {
       maxBytes: maxRequestBytes,
       async send(request, signal) {
-        const answer = await callOtlp(client, request, { ...options, headers, signal });
+        const all = { ...headers, ...(await auth.headers()) };
+        const answer = await callOtlp(client, request, { ...options, headers: all, signal });
         if (answer.rejectedItems > 0 || answer.message !== "") {
           warning.warn("Partial success response", {
             message: answer.message,
@@ -50,6 +53,7 @@ export default defineExporter<OtlpGrpcConfig>({
     return {
       ...exporting,
       async start() {
+        auth.attach(host, `exporters::${id}`);
         const issue = findFileIssue(client, `exporters::${id}`);
         if (issue !== undefined) throw new ConfigError([issue]);
       },

@@ -1,7 +1,8 @@
 /** The configuration of the otlp_http exporter, with the Collector's keys. */
 
 import { z } from "zod";
-import { componentIdString, duration, headers, optionalSection } from "../../codec/yaml/field-types.ts";
+import { duration, headers } from "../../codec/yaml/field-types.ts";
+import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls, toClientTls } from "../../component/exporting/client-tls.ts";
 import { exportingFields, noticeExporting } from "../../component/exporting/config.ts";
@@ -31,9 +32,7 @@ export const otlpHttpSchema = z.strictObject({
     .describe("How hard to pack."),
   headers: headers().optional().describe("Headers of every request."),
   tls: clientTls.prefault({}).describe("TLS towards the endpoint."),
-  auth: optionalSection(
-    z.strictObject({ authenticator: componentIdString().describe("Id of the extension that gives credentials.") }),
-  ).describe("Credentials from an extension."),
+  auth: clientAuthField(),
   proxy_url: z.string().optional().describe("Proxy to send through. Default: that of the environment."),
   read_buffer_size: size().optional().describe("Accepted, without effect."),
   write_buffer_size: size().optional().describe("Accepted, without effect."),

@@ -192,6 +192,25 @@ describe("otlp_http", () => {
     expect(() => parseConfig(otlpHttp, section)).toThrow(message);
   });
 
+  test("credentials come from an extension, which must be active", async () => {
+    const received: unknown[] = [];
+    const server = await serveHttp((request, response) => {
+      received.push(request.headers.authorization);
+      ok(response, 1);
+    });
+    const section = { endpoint: server.url, auth: { authenticator: "token" }, sending_queue: { enabled: false } };
+    const kit = createTestContext(parseConfig(otlpHttp, section) as never, { id: "otlp_http" });
+    const exporter = otlpHttp.create(kit.context);
+    await expect(exporter.start?.()).rejects.toThrow('auth::authenticator: no extension "token" is active');
+    kit.host.extensions.set("token", {});
+    await expect(exporter.start?.()).rejects.toThrow("gives clients no credentials");
+    kit.host.extensions.set("token", { clientHeaders: () => ({ authorization: "Bearer x" }) });
+    await exporter.start?.();
+    await exporter.traces?.(traces);
+    expect(received).toEqual(["Bearer x"]);
+    await exporter.shutdown?.(new AbortController().signal);
+  });
+
   test("a signal without an endpoint is a ConfigError at start", async () => {
     const config = parseConfig(otlpHttp, { logs_endpoint: "http://127.0.0.1:1/logs" });
     const { context } = createTestContext(config as never);

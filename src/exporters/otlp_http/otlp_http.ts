@@ -2,6 +2,7 @@
 
 import { joinRequests } from "../../codec/otlp/join-requests.ts";
 import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
+import { ClientAuth } from "../../component/client-auth.ts";
 import { defineExporter } from "../../component/define.ts";
 import { createExporting, type OutgoingRequest } from "../../component/exporting/exporting.ts";
 import { LimitedWarning } from "../../component/exporting/limited-warning.ts";
@@ -44,6 +45,7 @@ export default defineExporter<OtlpHttpConfig>({
       logs: signalUrl(config, "logs"),
     };
     const compress = createCompressor(config);
+    const auth = new ClientAuth(config.auth);
     const warning = new LimitedWarning(log, clock);
     const exporting = createExporting(context, config, {
       maxBytes: Number.POSITIVE_INFINITY,
@@ -55,7 +57,7 @@ export default defineExporter<OtlpHttpConfig>({
           {
             signal: request.signal,
             url,
-            headers: { ...compress.headers },
+            headers: { ...compress.headers, ...(await auth.headers()) },
             body: compress.body(request),
             timeoutMs: config.timeout,
             nowMs: clock.now(),
@@ -79,6 +81,7 @@ export default defineExporter<OtlpHttpConfig>({
           const message = `expected endpoint or ${missing.map((signal) => `${signal}_endpoint`).join(" and ")}`;
           throw new ConfigError([{ path: `exporters::${id}::endpoint`, message }]);
         }
+        auth.attach(host, `exporters::${id}`);
         const issue = findFileIssue(client, `exporters::${id}`);
         if (issue !== undefined) throw new ConfigError([issue]);
       },
