@@ -1,0 +1,162 @@
+/** gRPC over HTTP/2 as bytes and header texts: message frames, time limits, binary metadata, names of codings. */
+
+import type { ContentCoding } from "./content-coding.ts";
+import { GrowableBuffer } from "./growable-buffer.ts";
+
+/** One byte of flags and four of length stand before a message. */
+export const frameHeaderBytes = 5;
+
+/** Names in `grpc-encoding` and what they are: snappy is the framed format, as Go's gRPC has it. */
+export const grpcCodings: ReadonlyMap<string, ContentCoding> = new Map<string, ContentCoding>([
+  ["gzip", "gzip"],
+  ["zstd", "zstd"],
+  ["snappy", "snappy-framed"],
+  ["deflate", "zlib"],
+]);
+
+/** Value of `grpc-accept-encoding`. */
+export const acceptedEncodings = "identity,gzip,zstd,snappy,deflate";
+
+/** The five bytes before a message of so many bytes. */
+export function frameHeader(lengthBytes: number, isPacked: boolean): Buffer {
+  const header = Buffer.allocUnsafe(frameHeaderBytes);
+  header[0] = isPacked ? 1 : 0;
+  header.writeUInt32BE(lengthBytes, 1);
+  return header;
+}
+
+/** A message with its five bytes. */
+export function frameMessage(message: Uint8Array, isPacked = false): Buffer {
+  const frame = Buffer.allocUnsafe(frameHeaderBytes + message.length);
+  frame[0] = isPacked ? 1 : 0;
+  frame.writeUInt32BE(message.length, 1);
+  frame.set(message, frameHeaderBytes);
+  return frame;
+}
+
+/** What is wrong with a stream of message frames. */
+export type FrameFault = "flags" | "too-large" | "second";
+
+/** Collects the one message of a call from chunks of its body. */
+export class MessageReader {
+  /** Of a message. */
+  readonly maxBytes: number;
+  readonly #header = Buffer.alloc(frameHeaderBytes);
+  #headerBytes = 0;
+  #declaredBytes = -1;
+  #chunks: Uint8Array[] = [];
+  #chunkBytes = 0;
+  #merged: GrowableBuffer | undefined;
+  fault: FrameFault | undefined;
+
+  constructor(maxBytes: number) {
+    this.maxBytes = maxBytes;
+  }
+
+  /** What the header declares; -1 before it came. */
+  get declaredBytes(): number {
+    return this.#declaredBytes;
+  }
+
+  get isPacked(): boolean {
+    return this.#header[0] === 1;
+  }
+
+  get isComplete(): boolean {
+    return this.#chunkBytes === this.#declaredBytes;
+  }
+
+  /** Whether nothing at all came. */
+  get isEmpty(): boolean {
+    return this.#headerBytes === 0;
+  }
+
+  /** Takes a chunk, which may be part of a buffer that is not kept; false when `fault` says what is wrong. */
+  push(chunk: Uint8Array): boolean {
+    let at = 0;
+    while (this.#headerBytes < frameHeaderBytes && at < chunk.length) {
+      this.#header[this.#headerBytes++] = chunk[at++] as number;
+      if (this.#headerBytes === frameHeaderBytes && !this.#begin()) return false;
+    }
+    if (at === chunk.length) return true;
+    const rest = at === 0 ? chunk : chunk.subarray(at);
+    if (this.#chunkBytes + rest.length > this.#declaredBytes) {
+      this.fault = "second";
+      return false;
+    }
+    this.#chunks.push(rest);
+    this.#chunkBytes += rest.length;
+    if (this.#chunks.length === maxChunks) this.#merge();
+    return true;
+  }
+
+  /** Millions of chunks of a byte would take a hundred times the memory of the message. */
+  #merge(): void {
+    this.#merged ??= new GrowableBuffer();
+    for (const chunk of this.#chunks) this.#merged.append(chunk);
+    this.#chunks = [];
+  }
+
+  #begin(): boolean {
+    if ((this.#header[0] as number) > 1) this.fault = "flags";
+    this.#declaredBytes = this.#header.readUInt32BE(1);
+    if (this.#declaredBytes > this.maxBytes) this.fault ??= "too-large";
+    return this.fault === undefined;
+  }
+
+  /** The message, copied into memory of its own: chunks are parts of read buffers many times their size. */
+  take(): Buffer {
+    const size = this.#declaredBytes;
+    const message = size <= pooledBytes ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    if (this.#merged !== undefined) {
+      message.set(this.#merged.bytes, 0);
+      at = this.#merged.length;
+      this.#merged = undefined;
+    }
+    for (const chunk of this.#chunks) {
+      message.set(chunk, at);
+      at += chunk.length;
+    }
+    this.#chunks = [];
+    return message;
+  }
+
+  /** The message for reading at once, not copied where it came in one chunk. */
+  view(): Uint8Array {
+    const isWhole = this.#chunks.length === 1 && this.#merged === undefined;
+    return isWhole ? (this.#chunks[0] as Uint8Array) : this.take();
+  }
+}
+
+const pooledBytes = 4096;
+const maxChunks = 256;
+
+const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
+
+/** Milliseconds of a `grpc-timeout` header, undefined where it is malformed. */
+export function parseTimeout(text: string): number | undefined {
+  const match = /^([0-9]{1,8})([HMSmun])$/.exec(text);
+  return match === null ? undefined : Number(match[1]) * (unitMs[match[2] as string] as number);
+}
+
+const maxTimeoutDigits = 99_999_999;
+
+/** The value of `grpc-timeout`: at most eight digits, rounded up. */
+export function formatTimeout(ms: number): string {
+  if (ms <= maxTimeoutDigits) return `${Math.max(0, Math.ceil(ms))}m`;
+  return ms / 1000 <= maxTimeoutDigits
+    ? `${Math.ceil(ms / 1000)}S`
+    : `${Math.min(maxTimeoutDigits, Math.ceil(ms / 3_600_000))}H`;
+}
+
+/** The bytes of a `-bin` header: base64 with or without padding, the first of several. */
+export function decodeBinaryHeader(text: string): Buffer {
+  const comma = text.indexOf(",");
+  return Buffer.from(comma < 0 ? text : text.slice(0, comma), "base64");
+}
+
+/** Base64 without padding, as gRPC sends it. */
+export function encodeBinaryHeader(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("base64").replace(/=+$/, "");
+}
