@@ -36,7 +36,8 @@ interface Metadata {
 interface Line {
   readonly series: string;
   readonly labels: string | undefined;
-  readonly exposedName: string;
+  /** What stood above the first line with this name, or was known before. */
+  readonly family: string;
   readonly value: number;
   readonly timestampMs: number | undefined;
   readonly exemplar: string | undefined;
@@ -88,6 +89,7 @@ export class NaiveTarget {
   read(page: Buffer, isOpenMetrics: boolean): NaiveContent | NaiveFailure {
     const lines: Line[] = [];
     const families = new Map([...this.#families].map(([name, entry]) => [name, { ...entry }]));
+    const used = new UsedFamilies(families);
     let samples = 0;
     let isWhole = false;
     try {
@@ -107,7 +109,7 @@ export class NaiveTarget {
         lines.push({
           series,
           labels,
-          exposedName: own[0]?.[1] ?? "",
+          family: used.of(own[0]?.[1] ?? ""),
           value: parser.value,
           timestampMs: parser.timestampMs,
           exemplar: parser.exemplar === undefined ? undefined : JSON.stringify(parser.exemplar),
@@ -142,7 +144,7 @@ export class NaiveTarget {
         labels: line.labels,
         value: line.value,
         timestampMs: line.timestampMs,
-        family: familyOf(families, line.exposedName),
+        family: line.family,
         exemplars: line.exemplar === undefined ? [] : [line.exemplar],
       });
     }
@@ -169,15 +171,30 @@ export class NaiveTarget {
   }
 }
 
-function familyOf(families: ReadonlyMap<string, Metadata>, exposedName: string): string {
-  let name = exposedName;
-  let family = families.get(name);
-  if (family === undefined) {
-    const suffix = suffixes.find((end) => exposedName.endsWith(end));
-    if (suffix === undefined) return "";
-    name = exposedName.slice(0, -suffix.length);
-    family = families.get(name);
-    if (family === undefined) return "";
+/** The families of the rows of a page: the first row of a name, and of a family, decides for those that follow. */
+class UsedFamilies {
+  readonly #families: ReadonlyMap<string, Metadata>;
+  readonly #byName = new Map<string, string>();
+  readonly #byFamily = new Map<string, Metadata>();
+
+  constructor(families: ReadonlyMap<string, Metadata>) {
+    this.#families = families;
   }
-  return JSON.stringify({ name, exposedName, ...family });
+
+  of(exposedName: string): string {
+    const known = this.#byName.get(exposedName) ?? this.#find(exposedName);
+    this.#byName.set(exposedName, known);
+    return known;
+  }
+
+  #find(exposedName: string): string {
+    const suffix = suffixes.find((end) => exposedName.endsWith(end)) ?? "";
+    for (const name of [exposedName, exposedName.slice(0, exposedName.length - suffix.length)]) {
+      const family = this.#byFamily.get(name) ?? this.#families.get(name);
+      if (family === undefined) continue;
+      this.#byFamily.set(name, { ...family });
+      return JSON.stringify({ name, exposedName, ...this.#byFamily.get(name) });
+    }
+    return "";
+  }
 }

@@ -49,6 +49,8 @@ interface RebuildInput {
   readonly marks: LabelSetMarks;
   readonly metadata: TargetMetadata;
   readonly familiesChanged: boolean;
+  /** Nobody knows what stood above the lines that the kernel read. */
+  readonly usesKernel: boolean;
   readonly scan: PageScan;
   readonly edit: PageEdit;
   readonly sampleLimit: number;
@@ -114,11 +116,13 @@ function repeatedSets({ edit, scan }: RebuildInput): ReadonlyMap<string, number>
   return sets;
 }
 
-/** Throws ScrapeError when the page has more rows than `sample_limit`. */
-export function rebuildTemplate(input: RebuildInput): {
-  template: TargetTemplate;
-  content: Omit<PageContent, "seriesAdded">;
-} {
+/**
+ * Undefined when the page has to be read without the kernel: it declares a family that lines of the template have, and only
+ * those below the declaration have it on this page. Throws ScrapeError when the page has more rows than `sample_limit`.
+ */
+export function rebuildTemplate(
+  input: RebuildInput,
+): { template: TargetTemplate; content: Omit<PageContent, "seriesAdded"> } | undefined {
   const { edit, scan } = input;
   const columns = collectLines(input, markRepeats(input));
   const after = columns.lines - columns.dropped;
@@ -132,6 +136,7 @@ export function rebuildTemplate(input: RebuildInput): {
   const content = sameRows
     ? { layout: input.layout, values: scan.values, timestamps: scan.timestamps }
     : rebuildLayout(input, columns, rowCount);
+  if (content === undefined) return undefined;
   // A copy: the page lives in a buffer that is used again.
   const tail = Uint8Array.from(scan.page.subarray(scan.offset, scan.length));
   const allRows = columns.dropped + columns.duplicates === 0;
@@ -243,7 +248,7 @@ function rebuildLayout(
   input: RebuildInput,
   columns: LineColumns,
   rowCount: number,
-): { layout: SamplesLayout; values: Float64Array; timestamps: Float64Array | undefined } {
+): { layout: SamplesLayout; values: Float64Array; timestamps: Float64Array | undefined } | undefined {
   const { edit, scan, layout, metadata, identities } = input;
   const labels = new Uint32Array(rowCount);
   const families = new Uint32Array(rowCount);
@@ -270,7 +275,9 @@ function rebuildLayout(
       labels[row] = oldLabels[source] as number;
       values[row] = scan.values[source] as number;
       if (timestamps !== undefined) timestamps[row] = scan.timestamps?.[source] ?? Number.NaN;
-      families[row] = input.familiesChanged ? familyOf(exposedName(columns, i)) : (layout.families[source] as number);
+      const before = layout.families[source] as number;
+      families[row] = input.familiesChanged ? familyOf(exposedName(columns, i)) : before;
+      if (input.usesKernel && families[row] !== before) return undefined;
     } else {
       const line = edit.newLines[-1 - source] as NewLine;
       labels[row] = line.labelSet;

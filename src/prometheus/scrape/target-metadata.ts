@@ -1,6 +1,9 @@
-/** What a target's page says of its metric families: types, help texts and units, kept a while after they disappear. */
+/**
+ * What a target's page says of its metric families: types, help texts and units, kept a while after they disappear. A row
+ * has what stood above it, else what the page before said, as in Prometheus' scrape cache.
+ */
 
-import type { Identities } from "../../model/identities.ts";
+import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import type { FamilyType } from "../../model/series.ts";
 
@@ -32,6 +35,14 @@ export class TargetMetadata {
   /** What the last page that failed was the first to declare. */
   #failed = new Map<string, FamilyMetadata>();
   readonly #undo: { name: string; family: FamilyMetadata | undefined }[] = [];
+  /** Numbers of the families of rows of the page under way, by exposed name: the first row with a name decides. */
+  readonly #used = new Map<string, number>();
+  /** What rows of the page under way had of a declared name, or undefined when they looked for it in vain. */
+  readonly #usedFamilies = new Map<string, FamilyMetadata | undefined>();
+  /** Names that were declared otherwise below rows that had used them. */
+  readonly #late = new Set<string>();
+  #isLate = false;
+  #lastUsed = "";
 
   constructor(identities: Identities) {
     this.#identities = identities;
@@ -41,8 +52,15 @@ export class TargetMetadata {
     return this.#families;
   }
 
-  /** Many families are kept that pages may no longer mention: the next page should be read from its first line to its last. */
+  /**
+   * The next page should be read from its first line to its last: many families are kept that pages may no longer
+   * mention, or rows stood above lines that declare them and have what those lines say from the next page on.
+   */
   get wantsWholePage(): boolean {
+    return this.#isLate || this.#isCrowded;
+  }
+
+  get #isCrowded(): boolean {
     return this.#families.size > 2 * this.#declared + spareFamilies;
   }
 
@@ -56,12 +74,14 @@ export class TargetMetadata {
 
   /** Begins a page. */
   beginPage(): void {
-    const { version, wantsWholePage } = this;
+    const { version } = this;
+    const isCrowded = this.#isCrowded;
     this.#before = { version, families: this.#families, isContradictory: this.#isContradictory };
     this.#isContradictory = false;
     this.#created.clear();
     this.#undo.length = 0;
-    if (!wantsWholePage) return;
+    this.#forgetUses();
+    if (!isCrowded) return;
     this.#families = new Map();
     this.version++;
   }
@@ -69,7 +89,28 @@ export class TargetMetadata {
   /** The page was accepted. */
   endPage(): void {
     if (this.#families !== this.#before.families) this.#declared = this.#families.size;
+    this.#isLate = this.#late.size > 0 && this.#hasLateChange();
+    if (this.#late.size > 0) {
+      // A page that differs is read whole, and finds the families of all rows anew.
+      this.#isContradictory = true;
+      this.version++;
+    }
     this.#undo.length = 0;
+    this.#forgetUses();
+  }
+
+  /** Whether the page that was read says more about late names than its predecessor did: then its rows will have more, too. */
+  #hasLateChange(): boolean {
+    if (this.#families !== this.#before.families) return true;
+    const first = new Map(this.#undo.toReversed().map(({ name, family }) => [name, family]));
+    return [...this.#late].some((name) => !areEqual(first.get(name), this.#families.get(name)));
+  }
+
+  #forgetUses(): void {
+    this.#used.clear();
+    this.#usedFamilies.clear();
+    this.#late.clear();
+    this.#lastUsed = "";
   }
 
   /** Families known at all: those of the last pages, and those that only a page which failed has declared. */
@@ -93,6 +134,7 @@ export class TargetMetadata {
       else this.#families.set(name, family);
     }
     this.#undo.length = 0;
+    this.#forgetUses();
   }
 
   set(name: string, part: "type" | "help" | "unit", text: string): void {
@@ -104,22 +146,51 @@ export class TargetMetadata {
     if (this.#families === this.#before.families) this.#undo.push({ name, family: old });
     this.#families.set(name, { ...unset, ...old, [part]: value });
     this.version++;
+    if (this.#usedFamilies.has(name)) this.#late.add(name);
+  }
+
+  /** To be told of rows of the page in their order; returns the row's exposed name. */
+  use(labels: readonly Label[]): string {
+    const name = labels.find(([label]) => label === "__name__")?.[1] ?? "";
+    if (name === this.#lastUsed || this.#used.has(name)) return name;
+    this.#lastUsed = name;
+    this.#used.set(
+      name,
+      this.#lookUp(name, (declared) => this.#use(declared)),
+    );
+    return name;
+  }
+
+  #use(declared: string): FamilyMetadata | undefined {
+    const known = this.#usedFamilies.get(declared);
+    if (known !== undefined) return known;
+    const family = this.#families.get(declared);
+    this.#usedFamilies.set(declared, family);
+    return family;
   }
 
   /** The number of the Family of an exposed metric name, or `none` when nothing was declared for it. */
   familyOf(exposedName: string): number {
+    return this.#used.get(exposedName) ?? this.#lookUp(exposedName, (declared) => this.#families.get(declared));
+  }
+
+  #lookUp(exposedName: string, find: (declared: string) => FamilyMetadata | undefined): number {
     let name = exposedName;
-    let family = this.#families.get(name);
+    let family = find(name);
     if (family === undefined) {
       const suffix = suffixes.find((end) => exposedName.endsWith(end));
       if (suffix === undefined) return none;
       name = exposedName.slice(0, -suffix.length);
-      family = this.#families.get(name);
+      family = find(name);
       if (family === undefined) return none;
     }
     const { type, help, unit } = family;
     return this.#identities.internFamily({ name, exposedName, type, help, unit });
   }
+}
+
+function areEqual(a: FamilyMetadata | undefined, b: FamilyMetadata | undefined): boolean {
+  return a?.type === b?.type && a?.help === b?.help && a?.unit === b?.unit;
 }
 
 function familyType(word: string): FamilyType {

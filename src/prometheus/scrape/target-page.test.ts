@@ -174,6 +174,32 @@ describe("families", () => {
     expect(help(text("# HELP a three", "a 1", "b 1", "c 1"))).toBe("three");
   });
 
+  test("rows have what stood above them, else what the page before said", () => {
+    const reader = createPageReader();
+    const types = (page: Buffer) => {
+      const content = reader.read(page, false);
+      if ("failed" in content) throw new Error("the page failed");
+      return content.rows.map(({ family }) => (family === "" ? "" : JSON.parse(family).type));
+    };
+    const late = text("a 1", "# TYPE a gauge", "b 1");
+    expect([types(late), types(late), types(late)]).toEqual([
+      ["", ""],
+      ["gauge", ""],
+      ["gauge", ""],
+    ]);
+    const twice = text("# TYPE a counter", "a 1", "# TYPE a gauge", 'a{x="1"} 1', "a_sum 1");
+    expect([types(twice), types(twice)]).toEqual([
+      ["counter", "counter", "counter"],
+      ["counter", "counter", "counter"],
+    ]);
+    expect(types(text("a 1", "# TYPE a gauge", 'a{x="1"} 1'))).toEqual(["gauge", "gauge"]);
+    const between = text("# TYPE s gauge", "a 1", "b 1", "# TYPE b counter", "c 1");
+    expect([types(between), types(between)]).toEqual([
+      ["gauge", "", ""],
+      ["gauge", "counter", ""],
+    ]);
+  });
+
   test("names that come and go are forgotten", () => {
     const reader = createPageReader();
     for (let scrape = 0; scrape < 50; scrape++) {

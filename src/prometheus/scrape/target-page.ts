@@ -130,9 +130,8 @@ export class TargetPage {
     isBegun: boolean,
   ): Generator<void, PageContent | undefined> {
     const { metadata } = this;
-    const template = this.#template;
-    if (!isBegun) blockRepeats(template, scan.seen);
-    if (usesKernel && !isBegun) scanPage(template, scan);
+    if (!isBegun) blockRepeats(this.#template, scan.seen);
+    if (usesKernel && !isBegun) scanPage(this.#template, scan);
     const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, moved: false };
     if (scan.line > 0) edit.order.push({ from: 0, to: scan.line });
     metadata.beginPage();
@@ -140,11 +139,11 @@ export class TargetPage {
     try {
       if (hasMoreLines(scan.page, scan.length, this.#limits.series)) throw tooManySeries(this.#limits.series);
       yield* this.#readLines(scan, parser, edit, usesKernel);
-      if (usesKernel && metadata.isContradictory) {
+      const content = usesKernel && metadata.isContradictory ? undefined : this.#changed(scan, edit, usesKernel);
+      if (content === undefined) {
         metadata.rollback();
         return undefined;
       }
-      const content = this.#changed(scan, edit);
       this.#isOpenMetrics = scan.timestampScale !== 1;
       metadata.endPage();
       return content;
@@ -241,6 +240,7 @@ export class TargetPage {
       index ??= new LineIndex(template, this.#identities.hashKey);
       const line = template.lines === 0 ? -1 : index.find(scan.page, parser.seriesStart, parser.seriesEnd);
       if (line >= 0 && scan.seen[line] === 0) {
+        if (!usesKernel) this.metadata.use(parser.labels());
         this.#takeKnown(scan, parser, edit, line, lineStart);
       } else {
         if (unread.length > 0) this.#restoreType(scan, parser, unread, lineStart);
@@ -308,9 +308,7 @@ export class TargetPage {
         `a series has ${labels.length} labels, over the limit of ${this.#limits.labels}`,
       );
     }
-    if (edit.samples > this.#limits.series) {
-      throw tooManySeries(this.#limits.series);
-    }
+    if (edit.samples > this.#limits.series) throw tooManySeries(this.#limits.series);
     const { repeatedSets } = this.#template;
     const repeated =
       repeatedSets.size === 0 ? undefined : repeatedSets.get(seriesText(page, parser.seriesStart, parser.seriesEnd));
@@ -323,7 +321,7 @@ export class TargetPage {
       labelSet,
       value: parser.value,
       timestampMs: parser.timestampMs,
-      exposedName: labels.find(([name]) => name === "__name__")?.[1] ?? "",
+      exposedName: this.metadata.use(labels),
       isKnown: known >= 0 || repeated !== undefined,
       outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
     };
@@ -349,7 +347,7 @@ export class TargetPage {
     }));
   }
 
-  #changed(scan: PageScan, edit: PageEdit): PageContent {
+  #changed(scan: PageScan, edit: PageEdit, usesKernel: boolean): PageContent | undefined {
     const familiesChanged = this.metadata.version !== this.#metadataVersion;
     if (
       !familiesChanged &&
@@ -368,11 +366,13 @@ export class TargetPage {
       marks: this.#marks,
       metadata: this.metadata,
       familiesChanged,
+      usesKernel,
       scan,
       edit,
       sampleLimit: this.#limits.samples,
       ignoresTimestamps: this.#ignoresTimestamps,
     });
+    if (result === undefined) return undefined;
     this.#template = result.template;
     this.#layout = result.content.layout;
     this.#metadataVersion = this.metadata.version;
