@@ -2,7 +2,7 @@
 
 import type { ConfigNode } from "../codec/yaml/config-node.ts";
 
-const redacted = "[REDACTED]";
+const defaultText = "[REDACTED]";
 
 /** Keys whose values are secrets, or hold them: rather too many than one too few. */
 const secretKey =
@@ -10,34 +10,37 @@ const secretKey =
 /** Keys that only look so: they name files, URLs, or a way to do something. */
 const harmlessKey = /_file$|_files$|_url$|^metadata_keys$|^(key|from_attribute|label_name)$/i;
 
-/** A plain value to be printed. */
-export function redactedConfig(node: ConfigNode): unknown {
+/** A plain value to be printed; `redacted` stands for every secret. */
+export function redactedConfig(node: ConfigNode, redacted = defaultText): unknown {
   if (node.expansion !== undefined) return node.expansion.reference;
   switch (node.kind) {
     case "scalar":
-      return typeof node.value === "string" ? withoutUserInfo(node.value) : node.value;
+      return typeof node.value === "string" ? withoutUserInfo(node.value, redacted) : node.value;
     case "list":
-      return node.items.map(redactedConfig);
+      return node.items.map((item) => redactedConfig(item, redacted));
     case "map":
-      return Object.fromEntries(node.entries.map(({ key, value }) => [key, redactedEntry(key, value)]));
+      return Object.fromEntries(node.entries.map(({ key, value }) => [key, redactedEntry(key, value, redacted)]));
   }
 }
 
-function redactedEntry(key: string, value: ConfigNode): unknown {
-  if (!secretKey.test(key) || harmlessKey.test(key)) return redactedConfig(value);
-  return allRedacted(value);
+function redactedEntry(key: string, value: ConfigNode, redacted: string): unknown {
+  if (!secretKey.test(key) || harmlessKey.test(key)) return redactedConfig(value, redacted);
+  return allRedacted(value, redacted);
 }
 
 /** Keeps names within a secret section, as those of headers, and takes every value away. */
-function allRedacted(node: ConfigNode): unknown {
+function allRedacted(node: ConfigNode, redacted: string): unknown {
   switch (node.kind) {
     case "scalar":
       return node.value === null || typeof node.value === "boolean" ? node.value : redacted;
     case "list":
-      return node.items.map(allRedacted);
+      return node.items.map((item) => allRedacted(item, redacted));
     case "map":
       return Object.fromEntries(
-        node.entries.map(({ key, value }) => [key, isFileName(key) ? redactedConfig(value) : allRedacted(value)]),
+        node.entries.map(({ key, value }) => [
+          key,
+          isFileName(key) ? redactedConfig(value, redacted) : allRedacted(value, redacted),
+        ]),
       );
   }
 }
@@ -47,7 +50,7 @@ function isFileName(key: string): boolean {
 }
 
 /** User and password in a URL, and what its query says. */
-function withoutUserInfo(text: string): string {
+function withoutUserInfo(text: string, redacted: string): string {
   return text
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/gi, `$1${redacted}@`)
     .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?]*\?)\S+/gi, `$1${redacted}`);

@@ -47,6 +47,7 @@ async function startServer(given: Partial<FakeAgent> = {}) {
     startedMs: 1_700_000_000_000,
     lastReloadMs: 1_700_000_001_000,
     reloadSuccessful: true,
+    configText: "scrape_configs: [{bearer_token: hush}]",
     async reload() {
       agent.reloads++;
       return agent.reloadSucceeds;
@@ -104,6 +105,11 @@ describe("AgentServer", () => {
     const { ask } = await startServer();
     const { status, headers } = await ask("/");
     expect([status, headers.get("location")]).toEqual([302, "/api/v1/targets"]);
+  });
+
+  test("shows the configuration without its secrets", async () => {
+    const { data } = await startServer();
+    expect(await data("/api/v1/status/config")).toEqual({ yaml: "scrape_configs:\n  - bearer_token: <secret>\n" });
   });
 
   test("shows its own metrics", async () => {

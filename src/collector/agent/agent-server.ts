@@ -7,6 +7,7 @@ import { type RunningHttpServer, startHttpServer } from "../../transport/http-se
 import { serveMetrics } from "../self-metrics.ts";
 import { productVersion } from "../version.ts";
 import type { Agent } from "./agent.ts";
+import { shownConfig } from "./shown-config.ts";
 import { targetsJson } from "./targets-json.ts";
 
 /** What a server of a whole Prometheus offers and an agent does not; the first ones are asked by POST too. */
@@ -100,6 +101,11 @@ export class AgentServer {
           goVersion: "",
         }),
       ),
+    );
+    router.on(
+      "GET",
+      "/api/v1/status/config",
+      whenRunning((_, response) => sendData(response, { yaml: shownConfig(agent.configText) })),
     );
     router.on(
       "GET",
