@@ -232,7 +232,7 @@ function loopParts(given: {
     metrics,
     now: clock.now,
     monotonic: clock.monotonic,
-    sleep: clock.sleep,
+    sleepUntil: (dueMs, signal) => clock.sleep(dueMs - clock.now(), signal),
     state: undefined,
   };
 }

@@ -4,10 +4,8 @@ import type { SamplesSegment } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { type Origin, SamplesLayout } from "../../model/layout.ts";
 
-/** What one scrape reports. */
+/** What one scrape reports of its page. */
 export interface ScrapeReport {
-  readonly up: boolean;
-  readonly durationSeconds: number;
   readonly samplesScraped: number;
   readonly samplesPostMetricRelabeling: number;
   readonly seriesAdded: number;
@@ -41,23 +39,25 @@ export class ReportSeries {
   }
 
   /** The report as rows at the time of the scrape. */
-  segment(report: ScrapeReport, timestampMs: number): SamplesSegment {
-    const values = [
-      report.up ? 1 : 0,
-      report.durationSeconds,
-      report.samplesScraped,
-      report.samplesPostMetricRelabeling,
-      report.seriesAdded,
-    ];
-    if (this.#extra !== undefined) {
-      values.push(this.#extra.timeoutSeconds, this.#extra.sampleLimit, report.bodySizeBytes);
+  segment(report: ScrapeReport, up: boolean, durationSeconds: number, timestampMs: number): SamplesSegment {
+    const extra = this.#extra;
+    const values = new Float64Array(names.length + (extra === undefined ? 0 : extraNames.length));
+    values[0] = up ? 1 : 0;
+    values[1] = durationSeconds;
+    values[2] = report.samplesScraped;
+    values[3] = report.samplesPostMetricRelabeling;
+    values[4] = report.seriesAdded;
+    if (extra !== undefined) {
+      values[5] = extra.timeoutSeconds;
+      values[6] = extra.sampleLimit;
+      values[7] = report.bodySizeBytes;
     }
     return {
       form: "samples",
       layout: this.layout,
       from: 0,
       to: values.length,
-      values: Float64Array.from(values),
+      values,
       stale: false,
       timestampMs,
     };

@@ -261,19 +261,19 @@ describe("times of samples", () => {
 });
 
 describe("the schedule", () => {
-  test("scrapes at the offset of the target, every interval, until it is stopped", async () => {
+  test("scrapes in the slot of the target's offset, every interval, until it is stopped", async () => {
     const kit = createLoopKit({ target: { hash: 12_345 } });
     kit.answer = () => page("a 1");
     const stop = new AbortController();
     const running = kit.loop.run(stop.signal, new AbortController().signal);
     await kit.clock.advance(35_000);
     expect(kit.batches.map((lines) => lines[0])).toEqual([
-      "a 1 @1002345",
-      "a 1 @1012345",
-      "a 1 @1022345",
-      "a 1 @1032345",
+      "a 1 @1002300",
+      "a 1 @1012300",
+      "a 1 @1022300",
+      "a 1 @1032300",
     ]);
-    expect(kit.loop.nextDueMs).toBe(1_042_345);
+    expect(kit.loop.nextDueMs).toBe(1_042_300);
     stop.abort();
     await running;
     expect(kit.clock.sleepers).toBe(0);

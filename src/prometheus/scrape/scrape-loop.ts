@@ -28,6 +28,7 @@ import {
   type ScrapeTarget,
   type TargetStatus,
 } from "./scrape-target.ts";
+import { slotOf } from "./slot-sleep.ts";
 import type { TargetPage } from "./target-page.ts";
 
 /** How a target is scraped; may be replaced while the loop runs. */
@@ -56,7 +57,8 @@ export interface ScrapeLoopParts {
   readonly metrics: ScrapeMetrics;
   readonly now: () => number;
   readonly monotonic: () => number;
-  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
+  /** Resolves at this time of the wall clock, or when the signal aborts. */
+  readonly sleepUntil: (dueMs: number, signal: AbortSignal) => Promise<void>;
   /** Where batches go. Rejects when the batch was not taken. */
   readonly deliver: (batch: MetricsBatch) => Promise<void>;
   /** Hears of every failed scrape; the caller limits how often it is logged. */
@@ -87,18 +89,19 @@ interface Attempt {
   readonly error: Error | undefined;
   /** Label sets that a page had brought before it failed. */
   readonly seen: Uint32Array;
-  readonly report: Omit<ScrapeReport, "up" | "durationSeconds">;
+  readonly report: ScrapeReport;
 }
 
 const nothing = new Uint32Array(0);
+const noBytes = Buffer.alloc(0);
 
 export class ScrapeLoop {
   readonly target: ScrapeTarget;
   readonly #parts: ScrapeLoopParts;
   #report: ReportSeries;
   #learnt: SamplesLayout | undefined;
-  readonly #textParser: ExpositionParser = createTextParser(Buffer.alloc(0), 0);
-  readonly #openMetricsParser: ExpositionParser = createOpenMetricsParser(Buffer.alloc(0), 0);
+  readonly #textParser: ExpositionParser = createTextParser(noBytes, 0);
+  readonly #openMetricsParser: ExpositionParser = createOpenMetricsParser(noBytes, 0);
   /** Label sets that a marker is owed to when they are not seen again. */
   #tracked: Uint32Array = nothing;
   /** What will be tracked when the batch under way is taken. */
@@ -175,7 +178,7 @@ export class ScrapeLoop {
   /** Scrapes at every due time until `stop` aborts; a scrape under way is finished, unless `kill` aborts it. */
   async run(stop: AbortSignal, kill: AbortSignal): Promise<void> {
     const { intervalMs, hash } = this.target;
-    const offsetMs = hash % intervalMs;
+    const offsetMs = slotOf(hash % intervalMs, intervalMs);
     const start = this.#parts.now();
     let due = start - (start % intervalMs) + offsetMs;
     // A loop that goes on for another may have had this tick already.
@@ -183,8 +186,7 @@ export class ScrapeLoop {
     due += this.#parts.settings.initialOffsetMs ?? 0;
     while (!stop.aborted) {
       this.#nextDueMs = due;
-      const wait = due - this.#parts.now();
-      if (wait > 0) await this.#parts.sleep(wait, stop);
+      if (due > this.#parts.now()) await this.#parts.sleepUntil(due, stop);
       if (stop.aborted) return;
       const now = this.#parts.now();
       this.#parts.metrics.intervalLength(intervalMs, due, now);
@@ -221,7 +223,7 @@ export class ScrapeLoop {
       lastDurationSeconds: durationSeconds,
     };
     this.#parts.metrics.scraped(durationSeconds);
-    await this.#handOn(attempt, timestampMs, { ...attempt.report, up, durationSeconds });
+    await this.#handOn(attempt, timestampMs, up, durationSeconds);
   }
 
   async #attempt(signal: AbortSignal): Promise<Attempt> {
@@ -251,7 +253,10 @@ export class ScrapeLoop {
     const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;
     parser.reset(page, length);
     try {
-      const content = await this.#inSteps(this.#parts.page.readInSteps(page, length, parser, isOpenMetrics));
+      const steps = this.#parts.page.readInSteps(page, length, parser, isOpenMetrics);
+      // A page that is known takes one step, and need not wait its turn.
+      const step = steps.next();
+      const content = step.done ? step.value : await this.#inSteps(steps);
       const problem = this.#learn(content.layout);
       if (problem !== undefined) return failedAttempt(new Error(problem), length);
       if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
@@ -269,11 +274,11 @@ export class ScrapeLoop {
     } catch (caught) {
       return this.#failedPage(caught, length);
     } finally {
-      parser.reset(Buffer.alloc(0), 0);
+      parser.reset(noBytes, 0);
     }
   }
 
-  /** Runs the steps of reading a page, and lets everything else in the process go on between them. */
+  /** Runs the other steps of reading a page, and lets everything else in the process go on between them. */
   async #inSteps(steps: Generator<void, PageContent>): Promise<PageContent> {
     const { monotonic } = this.#parts;
     let since = monotonic();
@@ -314,7 +319,7 @@ export class ScrapeLoop {
   }
 
   /** Puts the batch together; what is owed stale markers changes only when somebody took it. */
-  async #handOn(attempt: Attempt, timestampMs: number, report: ScrapeReport): Promise<void> {
+  async #handOn(attempt: Attempt, timestampMs: number, up: boolean, durationSeconds: number): Promise<void> {
     const segments: MetricsSegment[] = [];
     let tracked: Uint32Array = attempt.seen;
     if (attempt.content !== undefined) {
@@ -327,7 +332,7 @@ export class ScrapeLoop {
     }
     const gone = this.#gone(tracked);
     if (gone.length > 0) segments.push(staleSegment(this.#parts.identities, this.#parts.origin, gone, timestampMs));
-    segments.push(this.#report.segment(report, timestampMs));
+    segments.push(this.#report.segment(attempt.report, up, durationSeconds, timestampMs));
     this.#pending = tracked;
     try {
       await this.#parts.deliver(metricsBatch(segments));

@@ -7,6 +7,7 @@ import { staleSegment } from "./report-series.ts";
 import type { ScrapeEnvironment } from "./scrape-environment.ts";
 import type { ScrapeLoop } from "./scrape-loop.ts";
 import { ScrapePool } from "./scrape-pool.ts";
+import { SlotSleep } from "./slot-sleep.ts";
 
 /** Intervals after which the series of a target that is gone go stale (Prometheus: two ticks and a tenth). */
 const staleAfterIntervals = 2.1;
@@ -22,6 +23,7 @@ export class ScrapeManager {
   readonly #discovery: DiscoveryManager;
   readonly #pools = new Map<string, ScrapePool>();
   readonly #kill = new AbortController();
+  readonly #slots: SlotSleep;
   readonly #ended = new Set<EndedTarget>();
   readonly #endings = new Set<Promise<void>>();
   readonly #removeRoots: () => void;
@@ -29,6 +31,7 @@ export class ScrapeManager {
 
   constructor(environment: Omit<ScrapeEnvironment, "ended">, discovery: Omit<DiscoveryOptions, "onUpdate">) {
     this.#environment = { ...environment, ended: (loop) => this.#end(loop) };
+    this.#slots = new SlotSleep(environment.clock);
     this.#discovery = new DiscoveryManager({
       ...discovery,
       onUpdate: (jobName, groups) => {
@@ -62,8 +65,9 @@ export class ScrapeManager {
 
   async #applyJob(name: string, job: ScrapeConfig): Promise<void> {
     const pool = this.#pools.get(name);
-    if (pool === undefined) this.#pools.set(name, new ScrapePool(job, this.#environment, this.#kill.signal));
-    else if (pool.config.fingerprint !== job.fingerprint) await pool.reconfigure(job);
+    if (pool === undefined) {
+      this.#pools.set(name, new ScrapePool(job, this.#environment, this.#kill.signal, this.#slots));
+    } else if (pool.config.fingerprint !== job.fingerprint) await pool.reconfigure(job);
   }
 
   /** Stops discovery and all loops; scrapes under way are finished until the deadline. Works twice. */

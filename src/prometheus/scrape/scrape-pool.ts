@@ -13,6 +13,7 @@ import { SampleLabels } from "./sample-labels.ts";
 import type { ScrapeEnvironment } from "./scrape-environment.ts";
 import { ScrapeLoop, type ScrapeLoopState } from "./scrape-loop.ts";
 import type { PageFetcher, ScrapeTarget } from "./scrape-target.ts";
+import type { SlotSleep } from "./slot-sleep.ts";
 import { TargetPage } from "./target-page.ts";
 
 interface RunningLoop {
@@ -28,6 +29,7 @@ export class ScrapePool {
   readonly jobName: string;
   readonly #environment: ScrapeEnvironment;
   readonly #kill: AbortSignal;
+  readonly #slots: SlotSleep;
   #config: ScrapeConfig;
   #fetcher: PageFetcher;
   #groups: readonly TargetGroup[] = [];
@@ -44,11 +46,12 @@ export class ScrapePool {
   #changes: Promise<void> = Promise.resolve();
   #syncs = 0;
 
-  constructor(config: ScrapeConfig, environment: ScrapeEnvironment, kill: AbortSignal) {
+  constructor(config: ScrapeConfig, environment: ScrapeEnvironment, kill: AbortSignal, slots: SlotSleep) {
     this.jobName = config.jobName;
     this.#config = config;
     this.#environment = environment;
     this.#kill = kill;
+    this.#slots = slots;
     this.#fetcher = environment.createFetcher(config);
     this.#relabel = compileRelabel(config.relabelConfigs, config.metricNameValidationScheme);
     this.#metricRelabel = metricProgram(config);
@@ -228,7 +231,7 @@ export class ScrapePool {
       metrics,
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      sleep: (ms, signal) => clock.sleep(ms, signal),
+      sleepUntil: (dueMs, signal) => this.#slots.until(dueMs, signal),
       deliver: (batch) => this.#environment.deliver(batch),
       failed: (failing, error) => this.#environment.scrapeFailed(failing, error, this.#config.scrapeFailureLogFile),
       refused: this.#environment.batchRefused,
