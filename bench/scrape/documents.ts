@@ -155,7 +155,7 @@ function remarksOf({ subjects }: SavedRow): string[] {
   const millrace = subjects.find(({ name }) => name === "millrace");
   if (millrace === undefined) return [];
   const { firstKbPerSeries, peakKbPerSeries, endKbPerSeries } = millrace.figures;
-  const wrong = millrace.problem === undefined ? [] : [millrace.problem];
+  const wrong = millrace.problem === undefined ? [] : [millrace.problem.split("\n")[0] ?? ""];
   if (Number.isNaN(firstKbPerSeries)) return wrong;
   const [first, peak, last] = [firstKbPerSeries, peakKbPerSeries, endKbPerSeries].map((kb) => fixed(kb));
   return [...wrong, `${first} KB per series before, at most ${peak} meanwhile, ${last} at the end`];

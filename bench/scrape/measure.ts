@@ -146,10 +146,12 @@ async function window(
     eventLoopP99Ms,
   });
   const verdict = await drain(load, watch);
+  const problem = problemOf(verdict, state);
+  const { total } = await load.state();
   return {
     figures,
-    problem: problemOf(verdict, state),
-    notes: notesOf(row, state, figures),
+    problem: problem === undefined ? undefined : [problem, ...watch.complaints()].join("\n  "),
+    notes: notesOf(row, { ...state, total }, figures),
     window: state.window,
     verdict,
   };

@@ -53,6 +53,15 @@ export class Watch {
     return readFileSync(this.#logFile, "utf8");
   }
 
+  /** Its last lines that warn or name an error, shortened. */
+  complaints(): string[] {
+    const lines = this.log().split("\n");
+    return lines
+      .filter((line) => /\b(warn|error)/i.test(line))
+      .slice(-5)
+      .map((line) => line.slice(0, 300));
+  }
+
   logTail(): string {
     return this.log().split("\n").slice(-15).join("\n");
   }
