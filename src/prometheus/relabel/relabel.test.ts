@@ -1,31 +1,9 @@
 /** The semantics of every relabel action. */
 
 import { describe, expect, test } from "vitest";
-import { ConfigError } from "../../model/errors.ts";
-import { LabelsBuilder } from "./labels-builder.ts";
 import type { NameScheme } from "./names.ts";
-import { compileRelabel, type RelabelRule } from "./relabel.ts";
-
-type LabelMap = Record<string, string>;
-
-function rule(fields: Partial<RelabelRule>): RelabelRule {
-  return {
-    sourceLabels: [],
-    separator: ";",
-    regex: "(.*)",
-    modulus: 0n,
-    targetLabel: "",
-    replacement: "$1",
-    action: "replace",
-    ...fields,
-  };
-}
-
-function relabel(labels: LabelMap, rules: readonly Partial<RelabelRule>[], scheme: NameScheme = "utf8") {
-  const builder = new LabelsBuilder(Object.entries(labels));
-  const isKept = compileRelabel(rules.map(rule), scheme).apply(builder);
-  return isKept ? Object.fromEntries(builder.sortedEntries()) : "dropped";
-}
+import type { RelabelRule } from "./relabel.ts";
+import { type LabelMap, relabel } from "./test-relabel.ts";
 
 interface Case {
   readonly title: string;
@@ -408,25 +386,4 @@ describe("labelmap, labeldrop and labelkeep", () => {
     },
     { title: "labelkeep may leave nothing", rules: [{ regex: "x", action: "labelkeep" }], expected: {} },
   ]);
-});
-
-test.each(["(?=a)", "(", "a**", "\\8", "(?<n>a)(?<n>b)", "a{1001}", "[b-a]", "\\Qa"])(
-  "refuses %j with the place of the rule",
-  (regex) => {
-    const compile = () => compileRelabel([rule({}), rule({ regex, action: "keep" })], "utf8");
-    expect(compile).toThrow(ConfigError);
-    expect(compile).toThrow(/^\[1\]: error parsing regexp: /);
-  },
-);
-
-test("refuses an expression of unbounded length", () => {
-  expect(() => compileRelabel([rule({ regex: `[${"a".repeat(70_000)}]` })], "utf8")).toThrow(/the limit is 65536/);
-});
-
-test("refuses hashmod without a modulus", () => {
-  expect(() => compileRelabel([rule({ action: "hashmod", targetLabel: "a" })], "utf8")).toThrow(/modulus above 0/);
-});
-
-test("knows when there is nothing to do", () => {
-  expect([compileRelabel([], "utf8").isEmpty, compileRelabel([rule({})], "utf8").isEmpty]).toEqual([true, false]);
 });
