@@ -162,8 +162,7 @@ export type ComponentDefinition<C = unknown> =
   | ExtensionDefinition<C>;
 
 /** A definition whose configuration type is not known, as lists of components hold it. */
-// biome-ignore lint/suspicious/noExplicitAny: the one place where configurations of different types meet.
-export type AnyDefinition = ComponentDefinition<any>;
+export type AnyDefinition = ComponentDefinition<unknown>;
 
 export function defineReceiver<C>(definition: Omit<ReceiverDefinition<C>, "kind">): ReceiverDefinition<C> {
   return { kind: "receiver", ...definition };
