@@ -37,7 +37,7 @@ const entries: readonly RegistryEntry[] = [
     load: async () => (await import("./receivers/prometheus/prometheus.ts")).default,
   }),
   entry("processor", "attributes", {
-    stability: { metrics: "beta" },
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
     load: async () => (await import("./processors/attributes/attributes.ts")).default,
   }),
   entry("processor", "batch", {
@@ -49,15 +49,15 @@ const entries: readonly RegistryEntry[] = [
     load: async () => (await import("./processors/memory_limiter/memory_limiter.ts")).default,
   }),
   entry("processor", "resource", {
-    stability: { metrics: "beta" },
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
     load: async () => (await import("./processors/resource/resource.ts")).default,
   }),
   entry("exporter", "debug", {
-    stability: { metrics: "alpha" },
+    stability: { metrics: "alpha", traces: "alpha", logs: "alpha" },
     load: async () => (await import("./exporters/debug/debug.ts")).default,
   }),
   entry("exporter", "file", {
-    stability: { metrics: "alpha" },
+    stability: { metrics: "alpha", traces: "alpha", logs: "alpha" },
     load: async () => (await import("./exporters/file/file.ts")).default,
   }),
   entry("exporter", "otlp_grpc", {

@@ -6,18 +6,30 @@ import { attributeText } from "../codec/otlp-json/attribute-text.ts";
 import { parseGoFloat, parseGoInt } from "../codec/otlp-json/go-numbers.ts";
 import type { Attributes, AttributeValue } from "../model/attributes.ts";
 import type { AttributeAction } from "./attribute-actions.ts";
+import type { MutableAttributes } from "./editable-attributes.ts";
 
 /** Returns edited attributes, or the same object when the actions changed nothing. */
 export type EditAttributes = (attributes: Attributes) => Attributes;
 
-type Step = (attributes: Map<string, AttributeValue>) => void;
+/** Changes attributes in place. */
+export type ChangeAttributes = (attributes: MutableAttributes) => void;
+
+type Step = ChangeAttributes;
+
+/** Compiles the actions into one function that changes what it is given. */
+export function compileChanges(actions: readonly AttributeAction[]): ChangeAttributes {
+  const steps = actions.map(compileAction);
+  return (attributes) => {
+    for (const step of steps) step(attributes);
+  };
+}
 
 /** Compiles the actions into one function, which is pure. */
 export function compileActions(actions: readonly AttributeAction[]): EditAttributes {
-  const steps = actions.map(compileAction);
+  const change = compileChanges(actions);
   return (attributes) => {
     const edited = new Map(attributes);
-    for (const step of steps) step(edited);
+    change(edited);
     return sameEntries(attributes, edited) ? attributes : edited;
   };
 }

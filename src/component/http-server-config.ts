@@ -1,59 +1,28 @@
 /** The configuration of an HTTP server with the Collector's keys, for every component that listens. */
 
 import { z } from "zod";
-import { duration, headers, optionalSection, secret } from "../codec/yaml/field-types.ts";
-import type { ServerTlsConfig } from "../transport/server-tls.ts";
+import { duration, headers, optionalSection } from "../codec/yaml/field-types.ts";
 import type { CompleteContext } from "./define.ts";
+import { corsField } from "./http-cors.ts";
 import { isWritten, sectionIssue } from "./section-issues.ts";
+import { checkServerTls, endpointField, serverAuthField, serverTls } from "./server-fields.ts";
 
-/** Where a server listens. */
-export interface Endpoint {
-  /** Empty for all addresses. */
-  readonly host: string;
-  readonly port: number;
-}
-
-/** `host:port`; the host may be empty, and an IPv6 address stands in brackets. */
-export function parseEndpoint(text: string): Endpoint | undefined {
-  const match = /^(?:\[([0-9a-fA-F:.%]+)\]|([^:[\]/\s]*)):([0-9]{1,5})$/.exec(text);
-  const port = Number(match?.[3]);
-  if (match === null || port > 65_535) return undefined;
-  return { host: match[1] ?? match[2] ?? "", port };
-}
-
-/** An `endpoint` key that must be `host:port`. */
-export function endpointField() {
-  return z.string().refine((text) => parseEndpoint(text) !== undefined, 'expected an address like "localhost:13133"');
-}
-
-const tlsVersions = ["1.0", "1.1", "1.2", "1.3"] as const;
-const tlsVersion = () => z.enum(tlsVersions).optional();
-
-const serverTls = z.strictObject({
-  cert_file: z.string().optional().describe("File with the server's certificate, read again when it changes."),
-  cert_pem: z.string().optional().describe("The certificate itself."),
-  key_file: z.string().optional().describe("File with the private key."),
-  key_pem: secret().optional().describe("The private key itself."),
-  client_ca_file: z
-    .string()
-    .optional()
-    .describe("Certificates that clients must be signed by; without it none is asked."),
-  client_ca_file_reload: z.boolean().default(false).describe("Accepted: changed files are always read again."),
-  ca_file: z.string().optional().describe("Accepted without effect on a server."),
-  ca_pem: z.string().optional().describe("Accepted without effect on a server."),
-  include_system_ca_certs_pool: z.boolean().default(false).describe("Accepted without effect on a server."),
-  min_version: tlsVersion().describe("Lowest TLS version. Default 1.2."),
-  max_version: tlsVersion().describe("Highest TLS version. Default 1.3."),
-  cipher_suites: z.array(z.string()).optional().describe("Accepted without effect yet."),
-  curve_preferences: z.array(z.string()).optional().describe("Accepted without effect yet."),
-  reload_interval: duration().optional().describe("Accepted: changed files are always read again."),
-});
+export { endpointField, parseEndpoint, toServerTls } from "./server-fields.ts";
 
 const later = (what: string) => z.unknown().optional().describe(`${what} Not built yet: an error.`);
-const unused = (what: string) => z.unknown().optional().describe(`${what} Accepted without effect yet.`);
+
+/** Codings of bodies by their names in `Content-Encoding` and in `compression_algorithms`; "" is none. */
+export const bodyCodings = ["", "gzip", "zstd", "zlib", "snappy", "deflate", "x-snappy-framed"] as const;
+
+/** What differs between servers. */
+export interface ServerDefaults {
+  readonly keepAlives?: boolean;
+  /** What `idle_timeout: 0` means. */
+  readonly idle?: string;
+}
 
 /** The keys of a server, to be spread into the schema of a component. */
-export function serverFields(endpoint: string) {
+export function serverFields(endpoint: string, defaults: ServerDefaults = {}) {
   return {
     endpoint: endpointField().default(endpoint).describe("Address to listen on, host:port."),
     transport: z.enum(["tcp", "tcp4", "tcp6"]).default("tcp").describe("Accepted: the address decides."),
@@ -61,48 +30,54 @@ export function serverFields(endpoint: string) {
     response_headers: headers().optional().describe("Headers added to every answer."),
     read_timeout: duration().default(0).describe("Longest time for a whole request. 0 means 300 s."),
     read_header_timeout: duration().default(0).describe("Longest time for the headers of a request. 0 means 60 s."),
-    write_timeout: duration().default(0).describe("Accepted without effect yet."),
-    idle_timeout: duration().default(0).describe("Longest time that a connection may idle. 0 means 60 s."),
-    keep_alives_enabled: z.boolean().default(false).describe("Keeps connections open between requests."),
-    max_request_body_size: z.number().int().min(0).default(0).describe("Largest body of a request in bytes."),
+    write_timeout: duration().default(0).describe("Longest time for a client to read its answer. 0 means 30 s."),
+    idle_timeout: duration()
+      .default(0)
+      .describe(`Longest time that a connection may idle. 0 means ${defaults.idle ?? "60 s"}.`),
+    keep_alives_enabled: z
+      .boolean()
+      .default(defaults.keepAlives ?? false)
+      .describe("Keeps connections open between requests."),
+    max_request_body_size: z
+      .number()
+      .int()
+      .min(0)
+      .default(0)
+      .describe("Largest body of a request in bytes, as it comes and unpacked. 0 means 20 MiB."),
     include_metadata: z
       .boolean()
       .default(false)
       .describe("Hands properties of the client on. Accepted without effect yet."),
-    compression_algorithms: z.array(z.string()).optional().describe("Accepted codings of bodies. Without effect yet."),
-    cors: unused("Access from pages of other origins."),
-    auth: later("Extension that checks who asks."),
+    compression_algorithms: z
+      .array(z.enum([...bodyCodings, "lz4"]))
+      .optional()
+      .describe('Codings of bodies that are taken, "" for none. Default: all but lz4, which is not built.'),
+    cors: corsField(),
+    auth: serverAuthField(),
     middlewares: later("Extensions around every request."),
   };
 }
 
-/** Reports what a section asks for that no server can do yet. */
-export function checkServer(section: CompleteContext): void {
-  for (const key of ["auth", "middlewares"]) {
-    if (isWritten(section, [key])) {
-      section.issue(sectionIssue(section, [key], "is not supported yet, it comes in a later version"));
+/** What a server of `serverFields` does with its keys, beyond the schema. */
+export interface ServerAbilities {
+  /** Where the server's keys stand below the section. */
+  readonly path?: readonly string[];
+  /** Whether it uses `auth`, `cors`, `compression_algorithms` and `write_timeout`. */
+  readonly takesData?: boolean;
+}
+
+/** Reports what a section asks for that its server cannot do yet. */
+export function checkServer(section: CompleteContext, { path = [], takesData = false }: ServerAbilities = {}): void {
+  for (const key of takesData ? ["middlewares"] : ["auth", "middlewares"]) {
+    if (isWritten(section, [...path, key])) {
+      section.issue(sectionIssue(section, [...path, key], "is not supported yet, it comes in a later version"));
     }
   }
-  for (const path of [["cors"], ["write_timeout"], ["tls", "cipher_suites"], ["tls", "curve_preferences"]]) {
-    if (isWritten(section, path)) section.notice(sectionIssue(section, path, "has no effect yet"));
+  const inert = takesData ? ["include_metadata"] : ["cors", "write_timeout", "compression_algorithms"];
+  for (const key of inert) {
+    if (isWritten(section, [...path, key])) {
+      section.notice(sectionIssue(section, [...path, key], "has no effect yet"));
+    }
   }
-}
-
-/** The TLS configuration as the transport takes it. */
-export function toServerTls(tls: z.output<typeof serverTls> | undefined): ServerTlsConfig | undefined {
-  if (tls === undefined) return undefined;
-  return {
-    cert: tls.cert_pem,
-    certFile: tls.cert_file,
-    key: tls.key_pem?.reveal(),
-    keyFile: tls.key_file,
-    clientCaFile: tls.client_ca_file,
-    minVersion: toVersion(tls.min_version),
-    maxVersion: toVersion(tls.max_version),
-  };
-}
-
-function toVersion(version: (typeof tlsVersions)[number] | undefined) {
-  if (version === undefined) return undefined;
-  return version === "1.0" ? ("TLSv1" as const) : (`TLSv${version}` as const);
+  checkServerTls(section, path);
 }

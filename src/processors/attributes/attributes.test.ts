@@ -4,7 +4,7 @@ import type { Attributes, AttributeValue } from "../../model/attributes.ts";
 import type { MetricsBatch } from "../../model/batch.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
-import { parseConfig } from "../../testing/test-context.ts";
+import { createTestContext, parseConfig } from "../../testing/test-context.ts";
 import attributes from "./attributes.ts";
 
 type Values = Record<string, AttributeValue>;
@@ -117,13 +117,24 @@ describe("include and exclude", () => {
   });
 
   test.each([
-    ["spans", { services: ["a"], metric_names: ["b"], match_type: "strict" }],
-    ["nothing", {}],
     ["a broken expression", { match_type: "regexp", metric_names: ["("] }],
     ["names without a match type", { metric_names: ["a"] }],
   ])("a section that matches %s is refused", (_title, include) => {
     expect(() => parseConfig(attributes, { include, actions: action })).toThrow();
   });
+});
+
+test.each([
+  ["metrics", { services: ["a"], match_type: "strict" }, "include::services: is not valid for metrics"],
+  ["metrics", {}, "include: required: at least one of metric_names, resources"],
+  ["traces", { log_bodies: ["a"], match_type: "strict" }, "include::log_bodies: is not valid for traces"],
+  ["logs", { span_names: ["a"], match_type: "strict" }, "include::span_names: is not valid for logs"],
+  ["logs", { log_severity_number: { min: 9 } }, undefined],
+] as const)("in a pipeline of %s the section %j is checked: %s", (signal, include, message) => {
+  const config = parseConfig(attributes, { include, actions: [{ key: "a", action: "delete" }] });
+  const create = () => attributes.create({ ...createTestContext(config as never).context, signals: [signal] });
+  if (message === undefined) expect(create).not.toThrow();
+  else expect(create).toThrow(message);
 });
 
 describe("configuration", () => {

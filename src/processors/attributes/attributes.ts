@@ -1,20 +1,23 @@
-/** Edits the attributes of data points: insert, update, upsert, delete, hash, extract, convert. */
+/** Edits the attributes of data points, spans and log records: insert, update, upsert, delete, hash, extract, convert. */
 
 import { z } from "zod";
-import { compileActions } from "../../component/apply-actions.ts";
+import { compileActions, compileChanges } from "../../component/apply-actions.ts";
 import { attributeActions, completeActions } from "../../component/attribute-actions.ts";
 import { defineProcessor } from "../../component/define.ts";
+import { editRequests, type RequestEdit } from "../../component/edit-request.ts";
 import { mapSeries } from "../../component/map-series.ts";
-import { compileMatch, matchSection, noticeMatch } from "./match-metrics.ts";
+import { ConfigError } from "../../model/errors.ts";
+import { compileMatch, matchIssues, matchSection, noticeMatch } from "./match-config.ts";
+import { compileItemMatch } from "./match-items.ts";
 
 export default defineProcessor({
   type: "attributes",
-  description: "Edits the attributes of data points.",
-  stability: { metrics: "beta" },
+  description: "Edits the attributes of data points, spans and log records.",
+  stability: { metrics: "beta", traces: "beta", logs: "beta" },
 
   config: z.strictObject({
-    include: matchSection("Only metrics that match are edited; the others pass unchanged."),
-    exclude: matchSection("Metrics that match pass unchanged, even when they are included."),
+    include: matchSection("Only what matches is edited; the rest passes unchanged."),
+    exclude: matchSection("What matches passes unchanged, even when it is included."),
     actions: attributeActions(),
   }),
 
@@ -23,16 +26,32 @@ export default defineProcessor({
     return { ...config, actions: completeActions(config.actions, section, "actions") };
   },
 
-  create({ config }) {
+  create({ id, config, signals }) {
+    const { include, exclude } = config;
+    const signal = signals?.[0] ?? "metrics";
+    const issues = [...matchIssues(include, "include", signal), ...matchIssues(exclude, "exclude", signal)];
+    if (issues.length > 0) {
+      throw new ConfigError(issues.map((issue) => ({ ...issue, path: `processors::${id}::${issue.path}` })));
+    }
     const edit = compileActions(config.actions);
-    const isIncluded = compileMatch(config.include, true);
-    const isExcluded = compileMatch(config.exclude, false);
+    const isIncluded = compileMatch(include, true);
+    const isExcluded = compileMatch(exclude, false);
+    const change = compileChanges(config.actions);
+    const isItemIncluded = compileItemMatch(include, signal, true);
+    const isItemExcluded = compileItemMatch(exclude, signal, false);
+    const requestEdit: RequestEdit = {
+      item(attributes, item) {
+        if (isItemIncluded(attributes, item) && !isItemExcluded(attributes, item)) change(attributes);
+      },
+    };
     return {
       metrics: mapSeries((series) => {
         if (!isIncluded(series.metric.name) || isExcluded(series.metric.name)) return series;
         const attributes = edit(series.attributes);
         return attributes === series.attributes ? series : { ...series, attributes };
       }),
+      traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
+      logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
     };
   },
 });

@@ -1,5 +1,8 @@
 import { describe, expect, test } from "vitest";
+import { decodeLogs } from "../../codec/otlp/logs-data.ts";
+import { decodeTraces } from "../../codec/otlp/traces-data.ts";
 import type { AttributeValue } from "../../model/attributes.ts";
+import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
 import { parseConfig } from "../../testing/test-context.ts";
@@ -22,6 +25,31 @@ describe("resource", () => {
     expect(series?.resource.schemaUrl).toBe("u");
     expect(plain(series?.attributes)).toEqual({ a: "1" });
   });
+
+  test.each([{ resource: { a: "1", b: "x" } }, {}])(
+    "edits the resources of spans and log records: %j",
+    async (origin) => {
+      const section = {
+        attributes: [
+          { key: "a", action: "delete" },
+          { key: "c", value: "new", action: "insert" },
+        ],
+      };
+      const [traces] = await runProcessor(
+        resource,
+        section,
+        buildTraces([{ name: "s", attributes: { a: "1" }, ...origin }]),
+      );
+      const [logs] = await runProcessor(resource, section, buildLogs([{ body: "l", ...origin }]));
+      const [spans] = decodeTraces(traces?.requests[0]?.bytes ?? new Uint8Array());
+      const [records] = decodeLogs(logs?.requests[0]?.bytes ?? new Uint8Array());
+      const expected = origin.resource === undefined ? { c: "new" } : { b: "x", c: "new" };
+      expect(Object.fromEntries(spans?.resource?.attributes ?? [])).toEqual(expected);
+      expect(Object.fromEntries(records?.resource?.attributes ?? [])).toEqual(expected);
+      expect(spans?.scopeSpans[0]?.spans[0]?.attributes.get("a")).toBe("1");
+      expect(records?.scopeLogs[0]?.logRecords[0]?.body).toBe("l");
+    },
+  );
 
   test("hands the same layout on when nothing changes", async () => {
     const batch = buildNumbers([{ name: "m", value: 1 }]);

@@ -1,15 +1,16 @@
 /** Edits the attributes of resources: insert, update, upsert, delete, hash, extract, convert. */
 
 import { z } from "zod";
-import { compileActions } from "../../component/apply-actions.ts";
+import { compileActions, compileChanges } from "../../component/apply-actions.ts";
 import { attributeActions, completeActions } from "../../component/attribute-actions.ts";
 import { defineProcessor } from "../../component/define.ts";
+import { editRequests, type RequestEdit } from "../../component/edit-request.ts";
 import { mapSeries } from "../../component/map-series.ts";
 
 export default defineProcessor({
   type: "resource",
   description: "Edits the attributes of resources.",
-  stability: { metrics: "beta" },
+  stability: { metrics: "beta", traces: "beta", logs: "beta" },
 
   config: z.strictObject({ attributes: attributeActions() }),
 
@@ -17,12 +18,15 @@ export default defineProcessor({
 
   create({ config }) {
     const edit = compileActions(config.attributes);
+    const requestEdit: RequestEdit = { resource: compileChanges(config.attributes) };
     return {
       metrics: mapSeries((series) => {
         const attributes = edit(series.resource.attributes);
         if (attributes === series.resource.attributes) return series;
         return { ...series, resource: { ...series.resource, attributes } };
       }),
+      traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
+      logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
     };
   },
 });
