@@ -1,5 +1,7 @@
 /** The built command as a person and a script meet it: exit codes, messages, merged files, and how soon it scrapes. */
 
+import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { PageExporter } from "../kit/page-exporter.ts";
@@ -115,6 +117,31 @@ describe("the command", () => {
     );
     await sink.path("/two").waitForSample({ __name__: "merged", from: "text" });
     expect(sink.path("/one").requests).toEqual([]);
+  });
+
+  it("keeps compiled code in a cache folder that is the user's alone, and in no other", async () => {
+    using folder = createTempFolder("command");
+    const cacheOf = async (name: string, prepare?: (cache: string) => void) => {
+      const base = folder.file(name);
+      mkdirSync(base);
+      const cache = join(base, "millrace");
+      prepare?.(cache);
+      await using process = new TestProcess({
+        ...millrace("millrace", "components"),
+        env: { XDG_CACHE_HOME: base, NODE_OPTIONS: "" },
+      });
+      expect(await process.ended).toEqual({ code: 0, signal: null });
+      return { kept: readdirSync(cache).length, mode: statSync(cache).mode & 0o777 };
+    };
+    expect(await cacheOf("fresh")).toEqual({ kept: 1, mode: 0o700 });
+    const open = (cache: string) => {
+      mkdirSync(cache);
+      chmodSync(cache, 0o777);
+    };
+    expect(await cacheOf("open", open)).toEqual({ kept: 0, mode: 0o777 });
+    mkdirSync(folder.file("elsewhere"), { mode: 0o700 });
+    const link = (cache: string) => symlinkSync(folder.file("elsewhere"), cache);
+    expect(await cacheOf("linked", link)).toMatchObject({ kept: 0 });
   });
 
   it("tells how soon targets are scheduled and what an idle process holds", async () => {
