@@ -7,7 +7,7 @@ import { drawChart, labelOf } from "./chart.ts";
 import { cpuPerMillion, type Figures } from "./figures.ts";
 import { formatBar } from "./report.ts";
 import { type Results, readResults, type SavedRow, type SavedSubject } from "./results.ts";
-import { rowName } from "./rows.ts";
+import { rowName, tableRows } from "./rows.ts";
 import type { SubjectName } from "./subjects.ts";
 
 const repo = (path: string) => fileURLToPath(new URL(`../../${path}`, import.meta.url));
@@ -30,7 +30,9 @@ export async function runReport(args: string[]): Promise<number> {
     return args[0] === "--help" || args[0] === "-h" ? 0 : 2;
   }
   const results = readResults(repo(resultsFile));
-  const rows = Object.values(results);
+  const order = tableRows.map(rowName);
+  const place = ({ row }: SavedRow) => (order.includes(rowName(row)) ? order.indexOf(rowName(row)) : order.length);
+  const rows = Object.values(results).sort((a, b) => place(a) - place(b));
   if (rows.length === 0) throw new Error(`there are no results in ${resultsFile}\n\n${usage}`);
   const before = readResults(repo(beforeFile));
   writeFileSync(repo(chartFile), drawChart(rows));
@@ -95,7 +97,7 @@ function readmePart(rows: readonly SavedRow[]): string {
   return [
     ...lines,
     "",
-    `100 targets of 5,000 series, scraped every 10 s; the subject alone on one core; median of ${main.runs} runs of ${main.windowS} s; every sample`,
+    `100 targets of 5,000 series, scraped every 10 s; the subject alone on one core; ${main.runs === 1 ? "one run" : `median of ${main.runs} runs`} of ${main.windowS} s; every sample`,
     "delivered in every run:",
     "",
     ...table(
