@@ -44,6 +44,17 @@ export class GrowableBuffer {
     this.#length += to - from;
   }
 
+  /** The bytes that are allocated and not in use, to be written to; `advance` says how many were. */
+  get space(): Buffer {
+    return this.#buffer.subarray(this.#length);
+  }
+
+  /** Takes so many bytes of the space into use. */
+  advance(bytes: number): void {
+    if (!(bytes >= 0 && bytes <= this.#buffer.length - this.#length)) throw new RangeError("beyond the buffer");
+    this.#length += bytes;
+  }
+
   /** Makes room for so many more bytes. */
   reserve(moreBytes: number): void {
     const needed = this.#length + moreBytes;

@@ -3,7 +3,7 @@
 import { acceptHeader } from "../../codec/exposition/negotiate.ts";
 import { DecodeError, toError } from "../../model/errors.ts";
 import { GrowableBuffer } from "../../transport/growable-buffer.ts";
-import { decompressGzip } from "../../transport/gunzip.ts";
+import { GzipReader } from "../../transport/gzip-reader.ts";
 import { HttpError } from "../../transport/http-error.ts";
 import type { PageAnswer, PageClient, PageSource } from "../../transport/page-client.ts";
 import type { ScrapeConfig, ScrapeProtocol } from "../config/types.ts";
@@ -22,6 +22,8 @@ const textProtocols: readonly ScrapeProtocol[] = [
 
 /** Buffers for pages under way; shared by all jobs of a process. */
 export class PageBuffers {
+  /** Unpacks pages; synchronously, so that one is enough. */
+  readonly gzip = new GzipReader();
   readonly #free: GrowableBuffer[] = [];
 
   take(): GrowableBuffer {
@@ -104,17 +106,20 @@ export class HttpPageFetcher implements PageFetcher {
     if (answer.contentEncoding !== "gzip") {
       return { contentType, page: body, length: body.length, release: () => buffers.give(buffer) };
     }
-    const page = this.#unpack(body);
+    const unpacked = this.#unpack(body);
     buffers.give(buffer);
-    return { contentType, page, length: page.length, release: () => {} };
+    const page = unpacked.bytes;
+    return { contentType, page, length: page.length, release: () => buffers.give(unpacked) };
   }
 
-  #unpack(body: Uint8Array): Buffer {
+  #unpack(body: Buffer): GrowableBuffer {
+    const { buffers } = this.#parts;
+    const into = buffers.take();
     try {
-      const unpacked = decompressGzip(body, { maxBytes: this.#maxBytes });
-      if (unpacked === "too-large") throw this.#tooLarge();
-      return Buffer.from(unpacked.buffer, unpacked.byteOffset, unpacked.byteLength);
+      if (buffers.gzip.unpack(body, into, this.#maxBytes)) return into;
+      throw this.#tooLarge();
     } catch (caught) {
+      buffers.give(into);
       if (!(caught instanceof DecodeError)) throw caught;
       throw new FetchError("decompress", caught.message, { cause: caught });
     }
