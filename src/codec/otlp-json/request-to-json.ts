@@ -43,11 +43,16 @@ function messageJson(name: MessageName, reader: WireReader): string {
 
 const defaultTexts: ReadonlySet<string> = new Set(['""', '"0"', "0", "false"]);
 
-function fieldJson({ name, isRepeated, hasPresence }: FieldSchema, texts: readonly string[] | undefined): string[] {
+function fieldJson(
+  { name, kind, isRepeated, hasPresence }: FieldSchema,
+  texts: readonly string[] | undefined,
+): string[] {
   if (texts === undefined) return [];
   if (isRepeated) return texts.length === 0 ? [] : [`"${name}":[${texts.join(",")}]`];
   const [text = ""] = texts;
-  return !hasPresence && defaultTexts.has(text) ? [] : [`"${name}":${text}`];
+  // The text "0" is no default, the integer 0, which is written as a text too, is one.
+  const isDefault = kind === "string" ? text === '""' : defaultTexts.has(text);
+  return !hasPresence && isDefault ? [] : [`"${name}":${text}`];
 }
 
 function readList(reader: WireReader, field: FieldSchema, texts: string[]): void {
