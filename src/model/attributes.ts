@@ -77,6 +77,11 @@ export function decodeKeyValue(bytes: Uint8Array): [string, AttributeValue] {
   return readKeyValue(new Reader(bytes), 0);
 }
 
+/** Reads an AnyValue message, likewise. */
+export function decodeAnyValue(bytes: Uint8Array): AttributeValue {
+  return readAnyValue(new Reader(bytes), 0);
+}
+
 /** A cursor over protobuf bytes; every read checks the end. */
 class Reader {
   readonly bytes: Buffer;

@@ -124,6 +124,13 @@ const withPresence: ReadonlySet<string> = new Set([
 function prune(value: unknown, key: string): unknown {
   if (Array.isArray(value)) return value.map((item) => prune(item, key));
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(([name, item]) => withPresence.has(name) || !isDefault(item));
+  const entries = Object.entries(value).filter(
+    ([name, item]) => withPresence.has(name) || !(isDefault(item) || (name === "body" && isEmptyObject(item))),
+  );
   return Object.fromEntries(entries.map(([name, item]) => [name, prune(item, name)]));
+}
+
+/** A body without a value is no body. */
+function isEmptyObject(value: unknown): boolean {
+  return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }

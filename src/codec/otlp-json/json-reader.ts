@@ -29,7 +29,6 @@ export class JsonReader {
   constructor(bytes: Uint8Array) {
     this.bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
     if (!isUtf8(bytes)) this.fail("invalid UTF-8", 0);
-    if (bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf) this.at = 3;
   }
 
   fail(message: string, at = this.at): never {

@@ -44,8 +44,8 @@ export function readExemplar(bytes: Uint8Array, from: number, to: number, row: n
   while (reader.next()) {
     if (reader.field === 2) timeUnixNano = reader.fixed64();
     else if (reader.field === 3) value = reader.double();
-    else if (reader.field === 4) spanId = reader.content().slice();
-    else if (reader.field === 5) traceId = reader.content().slice();
+    else if (reader.field === 4) spanId = Uint8Array.from(reader.content());
+    else if (reader.field === 5) traceId = Uint8Array.from(reader.content());
     else if (reader.field === 6) value = BigInt.asIntN(64, reader.fixed64());
     else if (reader.field === 7) {
       const [key, attribute] = decodeKeyValue(reader.content());

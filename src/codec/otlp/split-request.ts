@@ -43,7 +43,7 @@ const frameBytes = 8;
 
 /**
  * The parts of a walked request, in its order, none above the limits. Headers of a resource, scope or metric that is cut
- * are repeated in each part. A request within the limits is returned as it is.
+ * are repeated in each part; those without items are left out. A request within the limits is returned as it is.
  */
 export function splitRequest(request: OtlpRequest, limits: SplitLimits): OtlpRequest[] {
   const maxItems = limits.maxItems ?? Number.POSITIVE_INFINITY;
@@ -91,6 +91,7 @@ class Cutter {
   add(depth: number, field: number, from: number, start: number, stop: number): void {
     const level = this.#levels[depth];
     const items = level === undefined ? 1 : this.#count(level, start, stop);
+    if (items === 0) return;
     const size = stop - from;
     if (!this.#fits(items, size)) {
       // Resources stay whole where a new part has room for them; what is inside a cut one fills parts up.
@@ -106,6 +107,7 @@ class Cutter {
     this.#items += items;
   }
 
+  /** Items of a message; of the data of a metric that did not fit more than any limit, so that it is cut. */
   #count({ message }: Level, start: number, stop: number): number {
     if (message === undefined) return Number.POSITIVE_INFINITY;
     this.#walk.walk(message, this.#bytes, start, stop);
@@ -113,7 +115,7 @@ class Cutter {
   }
 
   #fits(items: number, size: number): boolean {
-    return this.#items + items <= this.#maxItems && this.#size + size <= this.#maxBytes;
+    return Number.isFinite(items) && this.#items + items <= this.#maxItems && this.#size + size <= this.#maxBytes;
   }
 
   #target(): Uint8Array[] {
