@@ -36,6 +36,11 @@ const entries: readonly RegistryEntry[] = [
     countsItself: true,
     load: async () => (await import("./receivers/prometheus/prometheus.ts")).default,
   }),
+  entry("receiver", "otlp", {
+    stability: { metrics: "beta", traces: "beta", logs: "beta" },
+    countsItself: true,
+    load: async () => (await import("./receivers/otlp/otlp.ts")).default,
+  }),
   entry("processor", "attributes", {
     stability: { metrics: "beta", traces: "beta", logs: "beta" },
     load: async () => (await import("./processors/attributes/attributes.ts")).default,
@@ -109,7 +114,6 @@ const laterTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
     "nop",
     "otel_arrow",
     "otelarrow",
-    "otlp",
     "otlp_json_file",
     "otlpjsonfile",
     "prometheus_remote_write",

@@ -53,8 +53,11 @@ export interface RunningGrpcServer {
   readonly port: number;
   /** Open connections. */
   readonly connections: number;
-  /** Takes no more connections and calls, waits up to `deadlineMs` for those under way, then closes them. May be called twice. */
-  close(deadlineMs: number): Promise<void>;
+  /**
+   * Takes no more connections and calls, waits up to `deadlineMs` for those under way, or until `hurry` aborts, then closes
+   * them. May be called twice.
+   */
+  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
 const mebibyte = 1024 * 1024;
@@ -103,8 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     get connections() {
       return sessions.size;
     },
-    close(deadlineMs) {
-      closing ??= closeServer(server, sessions, deadlineMs);
+    close(deadlineMs, hurry) {
+      closing ??= closeServer(server, sessions, { deadlineMs, hurry });
       return closing;
     },
   };
@@ -196,15 +199,19 @@ function tickMs(keepalive: ServerKeepalive, calls: CallSettings, handshakeTimeou
 function closeServer(
   server: Http2Server | Http2SecureServer,
   sessions: SessionList,
-  deadlineMs: number,
+  { deadlineMs, hurry }: { readonly deadlineMs: number; readonly hurry: AbortSignal | undefined },
 ): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => sessions.destroy(), deadlineMs);
+    const end = () => sessions.destroy();
+    const timer = setTimeout(end, deadlineMs);
+    hurry?.addEventListener("abort", end, { once: true });
     // The method of http2 would end its sessions at once, before calls on their way have come.
     NetServer.prototype.close.call(server, () => {
       clearTimeout(timer);
+      hurry?.removeEventListener("abort", end);
       resolve();
     });
-    sessions.drain(deadlineMs);
+    if (hurry?.aborted) end();
+    else sessions.drain(deadlineMs);
   });
 }

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createSecureServer, type Server as SecureServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { toError } from "../model/errors.ts";
-import { codeOf, HttpError } from "./http-error.ts";
+import { listen } from "./listen.ts";
 import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
 
 /** Answers one request. What it throws or rejects with becomes a 500 without details. */
@@ -29,6 +29,8 @@ export interface HttpServerOptions {
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
+  /** Listens on a socket file instead. */
+  readonly socketPath?: string | undefined;
   readonly tls?: ServerTlsConfig | undefined;
   readonly handler: HttpHandler;
   readonly limits?: HttpServerLimits | undefined;
@@ -41,8 +43,11 @@ export interface RunningHttpServer {
   readonly port: number;
   /** Where it can be reached, with the host as configured. */
   readonly url: string;
-  /** Takes no more connections, waits up to `deadlineMs` for requests under way, then closes them. May be called twice. */
-  close(deadlineMs: number): Promise<void>;
+  /**
+   * Takes no more connections, waits up to `deadlineMs` for requests under way, or until `hurry` aborts, then closes them.
+   * May be called twice.
+   */
+  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
 }
 
 /**
@@ -54,15 +59,17 @@ export async function startHttpServer(options: HttpServerOptions): Promise<Runni
   const limits = options.limits ?? {};
   server.maxConnections = limits.maxConnections || defaultMaxConnections;
   server.keepAliveTimeout = limits.keepAliveTimeoutMs ?? defaultKeepAliveTimeoutMs;
-  await listen(server, options.host, options.port);
-  const port = (server.address() as AddressInfo).port;
+  const { host, port: wanted, socketPath } = options;
+  await listen(server, socketPath === undefined ? { host, port: wanted } : { socketPath });
+  const address = server.address();
+  const port = typeof address === "string" ? 0 : (address as AddressInfo).port;
   const scheme = options.tls === undefined ? "http" : "https";
   let closing: Promise<void> | undefined;
   return {
     port,
     url: `${scheme}://${hostPort(options.host === "" ? "localhost" : options.host, port)}`,
-    close(deadlineMs) {
-      closing ??= closeServer(server, deadlineMs);
+    close(deadlineMs, hurry) {
+      closing ??= closeServer(server, deadlineMs, hurry);
       return closing;
     },
   };
@@ -118,43 +125,21 @@ function answerFailure(response: ServerResponse): void {
   response.writeHead(500, { "content-type": "text/plain; charset=utf-8" }).end("internal error\n");
 }
 
-function listen(server: Server | SecureServer, host: string, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const fail = (error: Error): void => reject(listenError(error, host, port));
-    server.once("error", fail);
-    server.listen({ port, ...(host === "" ? {} : { host }) }, () => {
-      server.off("error", fail);
-      // Without a listener a failing accept, for want of file handles, would end the process.
-      server.on("error", () => {});
-      resolve();
-    });
-  });
-}
-
-const listenWords: Readonly<Record<string, string>> = {
-  EADDRINUSE: "address already in use",
-  EACCES: "permission denied",
-  EADDRNOTAVAIL: "address not available on this machine",
-  ENOTFOUND: "host name not found",
-};
-
-function listenError(error: Error, host: string, port: number): HttpError {
-  const code = codeOf(error) ?? "UNKNOWN";
-  const words = listenWords[code] ?? error.message;
-  return new HttpError(code, `listen on ${hostPort(host, port)}: ${words} (${code})`, { cause: error });
-}
-
 function hostPort(host: string, port: number): string {
   return `${host.includes(":") ? `[${host}]` : host}:${port}`;
 }
 
-function closeServer(server: Server | SecureServer, deadlineMs: number): Promise<void> {
+function closeServer(server: Server | SecureServer, deadlineMs: number, hurry?: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    const timer = setTimeout(() => server.closeAllConnections(), deadlineMs);
+    const end = () => server.closeAllConnections();
+    const timer = setTimeout(end, deadlineMs);
+    hurry?.addEventListener("abort", end, { once: true });
     server.close(() => {
       clearTimeout(timer);
+      hurry?.removeEventListener("abort", end);
       resolve();
     });
+    if (hurry?.aborted) end();
     server.closeIdleConnections();
   });
 }

@@ -32,6 +32,10 @@ const special: Readonly<Record<string, (options: ContractOptions) => ContractOpt
     config: { actions: [{ key: "environment", value: "production", action: "insert" }] },
   }),
   "extension health_check": (options) => ({ ...options, config: { endpoint: "127.0.0.1:0" } }),
+  "receiver otlp": (options) => ({
+    ...options,
+    config: { protocols: { grpc: { endpoint: "127.0.0.1:0" }, http: { endpoint: "127.0.0.1:0" } } },
+  }),
   "exporter prometheus_remote_write": (options) => ({
     ...options,
     config: { endpoint: remoteWrite.url },

@@ -1,0 +1,105 @@
+/** Where requests of both protocols enter the pipelines: walked once, counted, handed on unopened. */
+
+import { MetricsDecoder } from "../../codec/otlp/decode-metrics.ts";
+import { metricsSegment } from "../../codec/otlp/metrics-segment.ts";
+import { openRequest } from "../../codec/otlp/walk-request.ts";
+import { requestFromJson } from "../../codec/otlp-json/request-from-json.ts";
+import type { Output } from "../../component/consumer.ts";
+import type { Meter, MetricCell } from "../../component/telemetry.ts";
+import { logsBatch, signals, tracesBatch } from "../../model/any-batch.ts";
+import { metricsBatch } from "../../model/batch.ts";
+import type { Identities } from "../../model/identities.ts";
+import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
+import { toRefusal } from "./refusal.ts";
+
+export type Transport = "grpc" | "http";
+
+export interface IntakeParts {
+  readonly id: string;
+  readonly next: Output;
+  readonly identities: Identities;
+  readonly meter: Meter;
+  readonly transports: readonly Transport[];
+}
+
+interface Cells {
+  readonly accepted: MetricCell;
+  readonly refused: MetricCell;
+  readonly failed: MetricCell;
+}
+
+const itemNames: Readonly<Record<Signal, readonly [name: string, text: string]>> = {
+  metrics: ["metric_points", "metric points"],
+  traces: ["spans", "spans"],
+  logs: ["log_records", "log records"],
+};
+
+export class Intake {
+  readonly #next: Output;
+  readonly #identities: Identities;
+  #decoder: MetricsDecoder | undefined;
+  readonly #cells: ReadonlyMap<string, Cells>;
+
+  constructor({ id, next, identities, meter, transports }: IntakeParts) {
+    this.#next = next;
+    this.#identities = identities;
+    this.#cells = createCells(id, meter, transports);
+  }
+
+  /** Whether a pipeline takes the signal. */
+  takes(signal: Signal): boolean {
+    return this.#next.takes(signal);
+  }
+
+  /**
+   * Resolves when the pipelines have taken responsibility for all of the request; rejects with a GrpcError that says what the
+   * client is to be told. The bytes are kept, not copied.
+   */
+  async take(signal: Signal, bytes: Uint8Array, transport: Transport, isJson: boolean): Promise<void> {
+    const cells = this.#cells.get(`${transport} ${signal}`);
+    let items = 0;
+    try {
+      const request = isJson ? requestFromJson(signal, bytes) : openRequest(signal, bytes);
+      items = request.items;
+      // An empty request is a success of its own (OTLP 1.11): pipelines would carry nothing.
+      if (items > 0) await this.#handOn(request);
+    } catch (caught) {
+      const refusal = toRefusal(caught);
+      (refusal === caught ? cells?.failed : cells?.refused)?.add(items);
+      throw refusal;
+    }
+    cells?.accepted.add(items);
+  }
+
+  #handOn(request: OtlpRequest): Promise<void> {
+    switch (request.signal) {
+      case "metrics":
+        this.#decoder ??= new MetricsDecoder(this.#identities);
+        return this.#next.metrics(metricsBatch([metricsSegment(request, this.#decoder)]));
+      case "traces":
+        return this.#next.traces(tracesBatch([request]));
+      case "logs":
+        return this.#next.logs(logsBatch([request]));
+    }
+  }
+}
+
+/** The Collector's own metrics of receivers, for each protocol: the pipeline knows only one name of a transport. */
+function createCells(id: string, meter: Meter, transports: readonly Transport[]): ReadonlyMap<string, Cells> {
+  const cells = new Map<string, Cells>();
+  for (const transport of transports) {
+    for (const signal of signals) {
+      const [name, text] = itemNames[signal];
+      const count = (what: string, help: string) =>
+        meter
+          .counter(`otelcol_receiver_${what}_${name}`, { help: `Number of ${text} ${help}` })
+          .with({ receiver: id, transport });
+      cells.set(`${transport} ${signal}`, {
+        accepted: count("accepted", "successfully pushed into the pipeline."),
+        refused: count("refused", "that could not be pushed into the pipeline."),
+        failed: count("failed", "that failed to be processed by the receiver due to internal errors."),
+      });
+    }
+  }
+  return cells;
+}
