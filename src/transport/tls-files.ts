@@ -52,8 +52,14 @@ function createMaterial(config: TlsConfig, pems: PemFiles): TlsMaterial {
   const verify = config.insecureSkipVerify !== true;
   const name = config.serverName === "" ? undefined : config.serverName;
   const isAddress = name !== undefined && isIP(name) !== 0;
+  const create = () => (verify && isPlain(config) ? plainContext() : createContext(config, pems, verify));
+  // Loading the public authorities takes 100 ms, which no start should wait for: nothing here can be wrong.
+  let context = canFail(config) ? create() : undefined;
   return {
-    secureContext: verify && isPlain(config) ? plainContext() : createContext(config, pems, verify),
+    get secureContext() {
+      context ??= create();
+      return context;
+    },
     rejectUnauthorized: verify,
     serverName: isAddress ? undefined : name,
     checkServerIdentity: isAddress ? (_host, certificate) => checkServerIdentity(name, certificate) : undefined,
@@ -72,6 +78,11 @@ function isPlain({
   ...rest
 }: TlsConfig): boolean {
   return Object.values(rest).every((value) => value === undefined || value.length === 0);
+}
+
+/** Something is set that may not be usable: all but versions, which the configuration has checked. */
+function canFail({ minVersion: _min, maxVersion: _max, ...rest }: TlsConfig): boolean {
+  return !isPlain(rest);
 }
 
 let cachedPlainContext: SecureContext | undefined;
