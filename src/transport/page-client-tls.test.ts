@@ -11,7 +11,8 @@ import { type CertificatePair, createTestAuthority, type TestAuthority } from ".
 import { serveHttps, type TestServer } from "../../test/support/http-servers.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
 import type { HttpClientConfig, TlsConfig } from "./http-client-config.ts";
-import { createPageClient, type PageClient, type PageClientOptions } from "./page-client.ts";
+import { createPageClient, type PageClient } from "./page-client.ts";
+import type { PlainFirstOptions } from "./plain-first.ts";
 
 const signal = new AbortController().signal;
 let folder: string;
@@ -30,7 +31,7 @@ beforeAll(() => {
 
 afterAll(() => rmSync(folder, { recursive: true }));
 
-function client(tls: TlsConfig, config: HttpClientConfig = {}, options: Partial<PageClientOptions> = {}): PageClient {
+function client(tls: TlsConfig, config: HttpClientConfig = {}, options: Partial<PlainFirstOptions> = {}): PageClient {
   const created = createPageClient({ ...config, tls }, { userAgent: "test/1", ...options });
   onTestFinished(() => created.close());
   return created;

@@ -11,11 +11,12 @@ import { serveHttp, serveProxy, serveTcp } from "../../test/support/http-servers
 import { GrowableBuffer } from "./growable-buffer.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
 import { HttpError } from "./http-error.ts";
-import { createPageClient, type PageAnswer, type PageClient, type PageClientOptions } from "./page-client.ts";
+import { createPageClient, type PageAnswer, type PageClient } from "./page-client.ts";
+import type { PlainFirstOptions } from "./plain-first.ts";
 
 const never = new AbortController().signal;
 
-function client(config: HttpClientConfig = {}, options: Partial<PageClientOptions> = {}): PageClient {
+function client(config: HttpClientConfig = {}, options: Partial<PlainFirstOptions> = {}): PageClient {
   const created = createPageClient(config, { userAgent: "test/1", ...options });
   onTestFinished(() => created.close());
   return created;

@@ -31,6 +31,16 @@ export interface PlainConnectionOptions {
   readonly onClosed: (connection: PlainConnection) => void;
 }
 
+/** What is sent, and where the body of the answer goes. */
+export interface PlainMessage {
+  readonly method: "GET" | "POST";
+  /** Request line and headers with the empty line. */
+  readonly text: string;
+  readonly body: Uint8Array | undefined;
+  readonly into: GrowableBuffer;
+  readonly maxBytes: number;
+}
+
 /** Hears how a request went: exactly one call, after which the connection is idle or closed. */
 export interface PlainExchange {
   answered(head: ResponseHead, outcome: "complete" | "too-large"): void;
@@ -50,6 +60,8 @@ export class PlainConnection {
   #exchange: PlainExchange | undefined;
   #isConnected = false;
   #isClosed = false;
+  /** The body of any answer is kept, not only that of a page. */
+  #wantsAll = false;
   #served = 0;
   #fault: Error | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
@@ -72,6 +84,11 @@ export class PlainConnection {
     }, options.connectTimeoutMs);
   }
 
+  /** The head of the answer under way, once it is there. */
+  get head(): ResponseHead | undefined {
+    return this.#exchange === undefined ? undefined : this.#reader.head;
+  }
+
   get phase(): RequestPhase {
     if (!this.#isConnected) return "connecting";
     return this.#reader.head === undefined ? "waiting for the response" : "reading the body";
@@ -81,11 +98,19 @@ export class PlainConnection {
     return !this.#isClosed;
   }
 
-  /** `request` is the whole of it. Only on a connection that is idle. */
-  send(request: string, into: GrowableBuffer, maxBytes: number, exchange: PlainExchange): void {
+  /** Only on a connection that is idle. */
+  send({ method, text, body, into, maxBytes }: PlainMessage, exchange: PlainExchange): void {
     this.#exchange = exchange;
-    this.#reader.begin(into, maxBytes);
-    this.#socket.write(request, "latin1");
+    this.#wantsAll = method === "POST";
+    this.#reader.begin(into, maxBytes, this.#wantsAll);
+    if (body === undefined) {
+      this.#socket.write(text, "latin1");
+      return;
+    }
+    this.#socket.cork();
+    this.#socket.write(text, "latin1");
+    this.#socket.write(body);
+    this.#socket.uncork();
   }
 
   /** Leaves the request under way without a word and closes the connection. */
@@ -142,7 +167,7 @@ export class PlainConnection {
   /** The rest of a body that is no page is not waited for. */
   #isUnwanted(): boolean {
     const { head } = this.#reader;
-    return head !== undefined && head.status !== 200;
+    return head !== undefined && head.status !== 200 && !this.#wantsAll;
   }
 
   #answered(exchange: PlainExchange, outcome: "complete" | "too-large"): void {
@@ -178,6 +203,11 @@ export class PlainConnection {
     const exchange = this.#exchange;
     this.#exchange = undefined;
     this.#options.onClosed(this);
+    const { head } = this.#reader;
+    if (this.#wantsAll && head !== undefined) {
+      exchange?.answered(head, "too-large");
+      return;
+    }
     exchange?.failed(this.#fault ?? closedEarly(), this.#served > 0 && !this.#reader.hasBegun);
   }
 

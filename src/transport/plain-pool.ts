@@ -17,22 +17,24 @@ export interface PlainPoolOptions {
   readonly monotonic: () => number;
 }
 
-/** A request as it goes out, and where its page goes. */
+/** A request as it goes out, and where the body of its answer goes. */
 export interface PlainRequest {
   readonly endpoint: PlainEndpoint;
+  readonly method: "GET" | "POST";
   /** Equal for requests that may share a connection. */
   readonly key: string;
   /** For messages. */
   readonly url: URL;
   /** Request line and headers with the empty line. */
   readonly text: string;
+  readonly body: Uint8Array | undefined;
   readonly into: GrowableBuffer;
   readonly maxBytes: number;
 }
 
 export interface PlainAnswer {
   readonly head: ResponseHead;
-  /** Whether the body is whole in the buffer; without status 200 it is not kept. */
+  /** Whether the body is whole in the buffer; of a GET only that of status 200 is kept. */
   readonly outcome: "complete" | "too-large";
 }
 
@@ -236,7 +238,7 @@ export interface ExchangeDone {
   failed(error: Error): void;
 }
 
-/** One request on its way; sent again once where a kept connection turns out to be closed. */
+/** One request on its way; a GET is sent again once where a kept connection turns out to be closed. */
 export class Exchange implements PlainExchange {
   readonly request: PlainRequest;
   readonly #pool: PlainPool;
@@ -257,7 +259,7 @@ export class Exchange implements PlainExchange {
 
   sendOn(connection: PlainConnection): void {
     this.#connection = connection;
-    connection.send(this.request.text, this.request.into, this.request.maxBytes, this);
+    connection.send(this.request, this);
   }
 
   answered(head: ResponseHead, outcome: "complete" | "too-large"): void {
@@ -269,7 +271,7 @@ export class Exchange implements PlainExchange {
   failed(error: Error, isStale: boolean): void {
     if (this.#isOver) return;
     const { phase } = this;
-    if (isStale && !this.#isRepeated) {
+    if (isStale && !this.#isRepeated && this.request.method === "GET") {
       this.#isRepeated = true;
       this.#connection = undefined;
       try {
@@ -291,12 +293,17 @@ export class Exchange implements PlainExchange {
 
   /** Ends the request with an error. */
   abort(error: Error): void {
+    const head = this.request.method === "POST" ? this.#connection?.head : undefined;
     this.cancel();
-    if (this.#finish()) this.#done.failed(error);
+    if (!this.#finish()) return;
+    // What was posted has been answered, though the answer's body is not whole.
+    if (head === undefined) this.#done.failed(error);
+    else this.#done.answered({ head, outcome: "too-large" });
   }
 
   #fail(error: unknown, phase: RequestPhase): void {
-    if (this.#finish()) this.#done.failed(toHttpError(error, { method: "GET", url: this.request.url, phase }));
+    if (this.#finish())
+      this.#done.failed(toHttpError(error, { method: this.request.method, url: this.request.url, phase }));
   }
 
   #finish(): boolean {

@@ -7,6 +7,7 @@ export interface ResponseHead {
   readonly contentType: string | undefined;
   readonly contentEncoding: string | undefined;
   readonly location: string | undefined;
+  readonly retryAfter: string | undefined;
   /** Bytes of the body; -1 where they are not told. */
   readonly contentLength: number;
   readonly chunked: boolean;
@@ -37,6 +38,7 @@ interface Fields {
   contentType?: string;
   contentEncoding?: string;
   location?: string;
+  retryAfter?: string;
   contentLength?: string;
   transferEncoding?: string;
   connection?: string;
@@ -47,6 +49,7 @@ const wanted: ReadonlyMap<string, keyof Fields> = new Map<string, keyof Fields>(
   ["content-type", "contentType"],
   ["content-encoding", "contentEncoding"],
   ["location", "location"],
+  ["retry-after", "retryAfter"],
   ["content-length", "contentLength"],
   ["transfer-encoding", "transferEncoding"],
   ["connection", "connection"],
@@ -75,6 +78,7 @@ export function parseHead(text: string): ResponseHead {
     contentType: fields.contentType,
     contentEncoding: fields.contentEncoding,
     location: fields.location,
+    retryAfter: fields.retryAfter,
     contentLength,
     chunked,
     keepsAlive: keepsAlive(fields.connection, isOld),

@@ -36,6 +36,7 @@ export class ResponseReader {
   #state = finished;
   #into: GrowableBuffer | undefined;
   #maxBytes = 0;
+  #keepsAll = false;
   #head: ResponseHead | undefined;
   /** The beginning of a head whose end had not come yet. */
   #partial = "";
@@ -51,9 +52,13 @@ export class ResponseReader {
   #leftover = false;
   #anyBytes = false;
 
-  /** Expects a response whose body goes to `into`; only for status 200, all other bodies are passed over. */
-  begin(into: GrowableBuffer, maxBytes: number): void {
+  /**
+   * Expects a response whose body goes to `into`; unless `keepsAll`, only for status 200, and all other bodies are
+   * passed over. With `keepsAll` the buffer has the beginning of a body that is too large.
+   */
+  begin(into: GrowableBuffer, maxBytes: number, keepsAll = false): void {
     into.reset();
+    this.#keepsAll = keepsAll;
     this.#into = into;
     this.#maxBytes = maxBytes;
     this.#state = inHead;
@@ -157,8 +162,9 @@ export class ResponseReader {
     } else if (contentLength < 0) {
       this.#state = inBodyUntilClose;
     } else {
-      if (contentLength > this.#maxBytes && status === 200) return false;
-      if (status === 200) this.#into?.reserve(Math.min(contentLength, maxTrustedBytes));
+      const isKept = this.#keepsAll || status === 200;
+      if (contentLength > this.#maxBytes && isKept && !this.#keepsAll) return false;
+      if (isKept) this.#into?.reserve(Math.min(contentLength, maxTrustedBytes));
       this.#left = contentLength;
       this.#state = inLengthBody;
     }
@@ -188,10 +194,11 @@ export class ResponseReader {
 
   #keep(bytes: Buffer, from: number, to: number): boolean {
     const into = this.#into;
-    if (into === undefined || this.#head?.status !== 200) return true;
-    if (into.length + (to - from) > this.#maxBytes) return false;
-    into.appendRange(bytes, from, to);
-    return true;
+    if (into === undefined || (this.#head?.status !== 200 && !this.#keepsAll)) return true;
+    const room = this.#maxBytes - into.length;
+    if (to - from <= room) into.appendRange(bytes, from, to);
+    else if (this.#keepsAll) into.appendRange(bytes, from, from + room);
+    return to - from <= room;
   }
 
   #beginChunk(): void {

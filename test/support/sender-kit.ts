@@ -61,7 +61,7 @@ export function createSenderKit(
         ...retry,
       },
     },
-    post: async (body, headers, signal) => {
+    post: async (body, headers, _timeoutMs, signal) => {
       const rows = rowsOf(body);
       requests.push({ rows, atMs: clock.monotonic(), headers });
       const answer = await kit.answer(rows, signal);

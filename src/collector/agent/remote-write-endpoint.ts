@@ -10,7 +10,7 @@ import { createPost } from "../../prometheus/remote-write/http-post.ts";
 import { LayoutMapper } from "../../prometheus/remote-write/map-layouts.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { type DropReason, RemoteWriteSender, type SenderObserver } from "../../prometheus/remote-write/sender.ts";
-import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
+import { createPostClient, type PostClient } from "../../transport/post-client.ts";
 import { redactUrl } from "../../transport/redact-url.ts";
 
 export interface EndpointParts {
@@ -47,7 +47,7 @@ export class RemoteWriteEndpoint {
   readonly #labels: { remote_name: string; url: string };
   readonly #stopMetadata = new AbortController();
   readonly #removeListeners: (() => void)[] = [];
-  #client: HttpClient;
+  #client: PostClient;
   readonly #closingClients = new Set<Promise<void>>();
   #metadataLoop: Promise<void> = Promise.resolve();
   #highestQueuedMs = 0;
@@ -60,7 +60,7 @@ export class RemoteWriteEndpoint {
     this.config = config;
     this.#parts = parts;
     this.#labels = { remote_name: config.name, url: redactUrl(config.url) };
-    this.#client = createHttpClient(config.http, { userAgent: parts.userAgent, env: parts.env });
+    this.#client = createPostClient(config.http, { userAgent: parts.userAgent, env: parts.env });
     const rules = config.writeRelabelConfigs;
     const program = rules.length === 0 ? undefined : compileRelabel(rules, parts.nameScheme);
     this.#mapper = new LayoutMapper(identities, parts.externalLabels, program);
@@ -127,7 +127,7 @@ export class RemoteWriteEndpoint {
   /** Makes a new HTTP client, so that changed secrets and certificates take effect; requests under way are finished. */
   renewClient(config: RemoteWriteConfig): void {
     const old = this.#client;
-    this.#client = createHttpClient(config.http, { userAgent: this.#parts.userAgent, env: this.#parts.env });
+    this.#client = createPostClient(config.http, { userAgent: this.#parts.userAgent, env: this.#parts.env });
     const closed = old.close(this.config.remoteTimeoutMs).finally(() => this.#closingClients.delete(closed));
     this.#closingClients.add(closed);
   }

@@ -8,7 +8,7 @@ import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/p
 import { RemoteWriteSender } from "../../prometheus/remote-write/sender.ts";
 import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
 import { findFileIssue } from "../../transport/check-files.ts";
-import { createHttpClient } from "../../transport/http-client.ts";
+import { createPostClient } from "../../transport/post-client.ts";
 import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, remoteWriteSchema } from "./config.ts";
 import { createExporterMetrics } from "./exporter-metrics.ts";
 
@@ -29,7 +29,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
   create({ id, config, identities, log, meter, clock, host, after }) {
     const metrics = createExporterMetrics(meter, log, clock, id);
     const translator = createRemoteWriteTranslator(translation(config), identities);
-    const client = createHttpClient(httpClientConfig(config), {
+    const client = createPostClient(httpClientConfig(config), {
       userAgent: `Millrace/${host.version}`,
       tlsKey: "tls",
       env: host.env,

@@ -5,21 +5,21 @@ import type { IncomingMessage, RequestListener, ServerResponse } from "node:http
 import { buffer } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { serveHttp, serveTcp } from "../../../test/support/http-servers.ts";
-import { createHttpClient, type HttpClient } from "../../transport/http-client.ts";
+import { createPostClient, type PostClient } from "../../transport/post-client.ts";
 import { createPost } from "./http-post.ts";
 import type { PostAnswer } from "./post-request.ts";
 
 const never = new AbortController().signal;
 
-function createClient(): HttpClient {
-  const client = createHttpClient({}, { userAgent: "test/1" });
+function createClient(): PostClient {
+  const client = createPostClient({}, { userAgent: "test/1" });
   onTestFinished(() => client.close());
   return client;
 }
 
 function post(url: string, headers: Readonly<Record<string, string>> = {}): Promise<PostAnswer> {
   const client = createClient();
-  return createPost(() => client, new URL(url), headers)(Buffer.from("body"), { "Retry-Attempt": "2" }, never);
+  return createPost(() => client, new URL(url), headers)(Buffer.from("body"), { "Retry-Attempt": "2" }, 30_000, never);
 }
 
 async function answered(listener: RequestListener): Promise<PostAnswer> {
@@ -52,19 +52,19 @@ describe("createPost", () => {
   test("asks for the client at each attempt", async () => {
     const server = await serveHttp((_, response) => void response.end());
     const clients = [createClient(), createClient()];
-    const asked: HttpClient[] = [];
+    const asked: PostClient[] = [];
     const send = createPost(
       () => {
-        const client = clients[asked.length] as HttpClient;
+        const client = clients[asked.length] as PostClient;
         asked.push(client);
         return client;
       },
       new URL(server.url),
       {},
     );
-    await send(Buffer.from("a"), {}, never);
+    await send(Buffer.from("a"), {}, 30_000, never);
     await clients[0]?.close();
-    expect((await send(Buffer.from("b"), {}, never)).status).toBe(200);
+    expect((await send(Buffer.from("b"), {}, 30_000, never)).status).toBe(200);
     expect(asked).toEqual(clients);
   });
 
@@ -116,18 +116,16 @@ describe("createPost", () => {
       response.writeHead(status, { "Retry-After": "7" });
       response.write("part");
     });
-    const attempt = new AbortController();
     const client = createClient();
-    const ending: HttpClient = {
-      ...client,
-      async request(request) {
-        const response = await client.request(request);
-        attempt.abort();
-        return response;
-      },
-    };
-    const send = createPost(() => ending, new URL(server.url), {});
-    expect(await send(Buffer.from("body"), {}, attempt.signal)).toMatchObject({ status, retryAfter: "7" });
+    const send = createPost(() => client, new URL(server.url), {});
+    expect(await send(Buffer.from("body"), {}, 1000, never)).toMatchObject({ status, retryAfter: "7" });
+  });
+
+  test("rejects when no answer comes in time", async () => {
+    const server = await serveHttp(() => {});
+    const client = createClient();
+    const send = createPost(() => client, new URL(server.url), {});
+    await expect(send(Buffer.from("body"), {}, 50, never)).rejects.toMatchObject({ code: "TIMEOUT" });
   });
 
   test("rejects when no answer comes", async () => {

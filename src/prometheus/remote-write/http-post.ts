@@ -1,6 +1,6 @@
 /** The HTTP side of remote write: one POST per attempt through a client of the transport layer. */
 
-import type { HttpClient } from "../../transport/http-client.ts";
+import type { PostClient, PostTarget } from "../../transport/post-client.ts";
 import type { Post, PostAnswer } from "./post-request.ts";
 
 /** Bytes of an error answer that are kept for the message. */
@@ -14,39 +14,27 @@ export const remoteWriteHeaders: Readonly<Record<string, string>> = {
 };
 
 /** `client` is asked anew at each attempt, because a reload may replace it. */
-export function createPost(client: () => HttpClient, url: URL, headers: Readonly<Record<string, string>>): Post {
-  return async (body, extra, signal): Promise<PostAnswer> => {
-    const response = await client().request({
-      method: "POST",
-      url,
-      headers: { ...remoteWriteHeaders, ...headers, ...extra },
-      body,
-      keepMethod: true,
-      signal,
-    });
-    const retryAfter = response.headers["retry-after"];
-    const reason = response.status >= 200 && response.status < 300 ? "" : await readReason(response.body);
-    if (reason === "") await response.body.dump();
-    return {
-      status: response.status,
-      retryAfter: Array.isArray(retryAfter) ? retryAfter[0] : retryAfter,
-      reason: `${response.statusText}${reason === "" ? "" : `: ${reason}`}`.trim(),
-    };
+export function createPost(client: () => PostClient, url: URL, headers: Readonly<Record<string, string>>): Post {
+  const request = { url, headers: withDefaults(headers), socketPath: undefined };
+  let last: { readonly client: PostClient; readonly target: PostTarget } | undefined;
+  return async (body, extra, timeoutMs, signal): Promise<PostAnswer> => {
+    const current = client();
+    if (last?.client !== current) last = { client: current, target: current.target(request) };
+    const limits = { maxBytes: maxReasonBytes, timeoutMs };
+    const answer = await last.target.post({ body, headers: Object.entries(extra).flat() }, limits, signal);
+    const { status, statusText, retryAfter } = answer;
+    const reason = status >= 200 && status < 300 ? "" : firstLine(answer.body);
+    return { status, retryAfter, reason: `${statusText}${reason === "" ? "" : `: ${reason}`}`.trim() };
   };
 }
 
-/** The first line of the body. A body that breaks or hangs changes nothing: the status is the answer. */
-async function readReason(body: AsyncIterable<Buffer>): Promise<string> {
-  const chunks: Buffer[] = [];
-  let left = maxReasonBytes;
-  try {
-    for await (const chunk of body) {
-      chunks.push(chunk.subarray(0, left));
-      left -= chunk.length;
-      if (left <= 0) break;
-    }
-  } catch {
-    // What came of it is the reason.
-  }
-  return Buffer.concat(chunks).toString("utf8").trim().split("\n")[0]?.trim() ?? "";
+/** The protocol's headers, and those of the entry over them. */
+function withDefaults(headers: Readonly<Record<string, string>>): Record<string, string> {
+  const given = new Set(Object.keys(headers).map((name) => name.toLowerCase()));
+  const defaults = Object.entries(remoteWriteHeaders).filter(([name]) => !given.has(name.toLowerCase()));
+  return { ...Object.fromEntries(defaults), ...headers };
+}
+
+function firstLine(body: Uint8Array): string {
+  return Buffer.from(body).toString("utf8").trim().split("\n")[0]?.trim() ?? "";
 }

@@ -1,6 +1,7 @@
 /** Sends one remote-write request until it is delivered, refused for good, or out of time. */
 
 import { toError } from "../../model/errors.ts";
+import { HttpError } from "../../transport/http-error.ts";
 
 /** What one attempt came to. */
 export interface PostAnswer {
@@ -10,10 +11,11 @@ export interface PostAnswer {
   readonly reason: string;
 }
 
-/** Makes one HTTP attempt. Rejects when no answer came. */
+/** Makes one HTTP attempt. Rejects when no answer came, by the time limit or otherwise. */
 export type Post = (
   body: Uint8Array,
   headers: Readonly<Record<string, string>>,
+  timeoutMs: number,
   signal: AbortSignal,
 ) => Promise<PostAnswer>;
 
@@ -83,22 +85,11 @@ async function attemptOnce(
   headers: Readonly<Record<string, string>>,
   signal: AbortSignal,
 ): Promise<{ answer?: PostAnswer; reason?: string }> {
-  const attempt = new AbortController();
-  const abort = () => attempt.abort();
-  if (signal.aborted) abort();
-  signal.addEventListener("abort", abort, { once: true });
-  let timedOut = false;
-  const timer = setTimeout(() => {
-    timedOut = true;
-    attempt.abort();
-  }, parts.timeoutMs);
   try {
-    return { answer: await parts.post(body, headers, attempt.signal) };
+    return { answer: await parts.post(body, headers, parts.timeoutMs, signal) };
   } catch (caught) {
-    return { reason: timedOut ? `no answer within ${parts.timeoutMs} ms` : toError(caught).message };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
+    const isLate = caught instanceof HttpError && caught.code === "TIMEOUT";
+    return { reason: isLate ? `no answer within ${parts.timeoutMs} ms` : toError(caught).message };
   }
 }
 

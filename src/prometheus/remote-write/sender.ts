@@ -313,9 +313,9 @@ export class RemoteWriteSender {
         now,
         sleep,
         random,
-        post: (body, headers, signal) => {
+        post: (body, headers, timeoutMs, signal) => {
           observer.attempted(request.samples, request.exemplars, attempts++ > 0);
-          return post(body, headers, signal);
+          return post(body, headers, timeoutMs, signal);
         },
         retrying: (reason, waitMs, attempt) => observer.retrying(reason, waitMs, attempt),
         stillWanted: () =>
