@@ -5,7 +5,6 @@ import type {
   ExponentialHistogramPoints,
   HistogramPoints,
   NumberPoints,
-  PointColumns,
   SummaryPoints,
 } from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
@@ -15,14 +14,41 @@ import { lengthBytes, NestedWriter } from "./nested-writer.ts";
 /** Room that every point has beyond its attributes, exemplars and lists. */
 const pointRoom = 192;
 
-/** The columns of a segment as words of 32 bits, so that every bit is copied as it is. */
-export interface PointWords {
+/** The columns of a segment that is no number segment as words of 32 bits, so that every bit is copied as it is. */
+interface SegmentWords {
   readonly times: Int32Array;
   readonly starts: Int32Array;
-  readonly flags: Uint32Array;
+  readonly counts: Int32Array;
+  readonly sums: Int32Array;
+  readonly mins: Int32Array;
+  readonly maxs: Int32Array;
+  /** Bucket counts and bounds, zero counts and thresholds, or quantiles and their values. */
+  readonly first: Int32Array;
+  readonly second: Int32Array;
 }
 
-export function wordsOf(column: Float64Array | BigUint64Array | BigInt64Array): Int32Array {
+type CountedPoints = HistogramPoints | ExponentialHistogramPoints | SummaryPoints;
+
+const noWords = new Int32Array();
+
+function segmentWords(segment: CountedPoints): SegmentWords {
+  const common = {
+    times: wordsOf(segment.timeUnixNano),
+    starts: wordsOf(segment.startTimeUnixNano),
+    counts: wordsOf(segment.counts),
+    sums: wordsOf(segment.sums),
+  };
+  if (segment.kind === "summary") {
+    const [first, second] = [wordsOf(segment.quantiles), wordsOf(segment.quantileValues)];
+    return { ...common, mins: noWords, maxs: noWords, first, second };
+  }
+  const extremes = { ...common, mins: wordsOf(segment.mins), maxs: wordsOf(segment.maxs) };
+  return segment.kind === "histogram"
+    ? { ...extremes, first: wordsOf(segment.bucketCounts), second: wordsOf(segment.bounds) }
+    : { ...extremes, first: wordsOf(segment.zeroCounts), second: wordsOf(segment.zeroThresholds) };
+}
+
+function wordsOf(column: Float64Array | BigUint64Array | BigInt64Array): Int32Array {
   return new Int32Array(column.buffer, column.byteOffset, column.length * 2);
 }
 
@@ -32,6 +58,24 @@ export type ExemplarFields = ReadonlyMap<number, Uint8Array> | undefined;
 /** Writes points into a request. */
 export class PointWriter extends NestedWriter {
   #pairs = new DataView(new ArrayBuffer(0));
+
+  #segment: CountedPoints | undefined;
+  #words: SegmentWords | undefined;
+
+  /** The words of a segment; those of the last one are kept. */
+  #wordsFor(segment: CountedPoints): SegmentWords {
+    if (this.#words === undefined || this.#segment !== segment) {
+      this.#segment = segment;
+      this.#words = segmentWords(segment);
+    }
+    return this.#words;
+  }
+
+  override reset(): void {
+    super.reset();
+    this.#segment = undefined;
+    this.#words = undefined;
+  }
 
   /** To be called before the points of a segment: the table of attributes may have moved. */
   useTables(identities: Identities): void {
@@ -140,13 +184,14 @@ export class PointWriter extends NestedWriter {
     }
   }
 
-  #times(segment: PointColumns, row: number): void {
-    this.#wordUnlessZero(0x11, wordsOf(segment.startTimeUnixNano), row);
-    this.#wordUnlessZero(0x19, wordsOf(segment.timeUnixNano), row);
+  #times({ starts, times }: SegmentWords, row: number): void {
+    this.#wordUnlessZero(0x11, starts, row);
+    this.#wordUnlessZero(0x19, times, row);
   }
 
   histogram(segment: HistogramPoints, groups: LayoutGroups, row: number, exemplars: Uint8Array | undefined): void {
     const { bucketOffsets, boundOffsets } = segment;
+    const words = this.#wordsFor(segment);
     const place = segment.from + row;
     const weight = groups.weights[place] as number;
     const [firstBucket, endBucket] = [bucketOffsets[row] as number, bucketOffsets[row + 1] as number];
@@ -154,17 +199,17 @@ export class PointWriter extends NestedWriter {
     const guess = 8 * (endBucket - firstBucket + endBound - firstBound) + weight + 40 + (exemplars?.length ?? 0);
     this.reserve(guess + pointRoom);
     const start = this.open(0x0a, guess);
-    this.#times(segment, row);
-    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
-    if (segment.hasSum[row] === 1) this.#word(0x29, wordsOf(segment.sums), row);
-    this.#packed(0x32, wordsOf(segment.bucketCounts), firstBucket, endBucket);
-    this.#packed(0x3a, wordsOf(segment.bounds), firstBound, endBound);
+    this.#times(words, row);
+    this.#wordUnlessZero(0x21, words.counts, row);
+    if (segment.hasSum[row] === 1) this.#word(0x29, words.sums, row);
+    this.#packed(0x32, words.first, firstBucket, endBucket);
+    this.#packed(0x3a, words.second, firstBound, endBound);
     if (exemplars !== undefined) this.raw(exemplars);
     this.reserve(weight + pointRoom);
     if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x4a);
     this.#flags(0x50, segment.flags[row] as number);
-    if (segment.hasMin[row] === 1) this.#word(0x59, wordsOf(segment.mins), row);
-    if (segment.hasMax[row] === 1) this.#word(0x61, wordsOf(segment.maxs), row);
+    if (segment.hasMin[row] === 1) this.#word(0x59, words.mins, row);
+    if (segment.hasMax[row] === 1) this.#word(0x61, words.maxs, row);
     this.close(start, guess);
   }
 
@@ -184,6 +229,7 @@ export class PointWriter extends NestedWriter {
     row: number,
     exemplars: Uint8Array | undefined,
   ): void {
+    const words = this.#wordsFor(segment);
     const place = segment.from + row;
     const weight = groups.weights[place] as number;
     const [positive, negative] = [segment.positive[row], segment.negative[row]] as [
@@ -194,20 +240,20 @@ export class PointWriter extends NestedWriter {
     this.reserve(weight + pointRoom);
     const start = this.open(0x0a, guess);
     if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x0a);
-    this.#times(segment, row);
-    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
-    if (segment.hasSum[row] === 1) this.#word(0x29, wordsOf(segment.sums), row);
+    this.#times(words, row);
+    this.#wordUnlessZero(0x21, words.counts, row);
+    if (segment.hasSum[row] === 1) this.#word(0x29, words.sums, row);
     this.#zigzag(0x30, segment.scales[row] as number);
-    this.#wordUnlessZero(0x39, wordsOf(segment.zeroCounts), row);
+    this.#wordUnlessZero(0x39, words.first, row);
     this.#buckets(0x42, positive);
     this.#buckets(0x4a, negative);
     this.reserve(pointRoom);
     this.#flags(0x50, segment.flags[row] as number);
     if (exemplars !== undefined) this.raw(exemplars);
     this.reserve(pointRoom);
-    if (segment.hasMin[row] === 1) this.#word(0x61, wordsOf(segment.mins), row);
-    if (segment.hasMax[row] === 1) this.#word(0x69, wordsOf(segment.maxs), row);
-    this.#wordUnlessZero(0x71, wordsOf(segment.zeroThresholds), row);
+    if (segment.hasMin[row] === 1) this.#word(0x61, words.mins, row);
+    if (segment.hasMax[row] === 1) this.#word(0x69, words.maxs, row);
+    this.#wordUnlessZero(0x71, words.second, row);
     this.close(start, guess);
   }
 
@@ -237,20 +283,20 @@ export class PointWriter extends NestedWriter {
 
   summary(segment: SummaryPoints, groups: LayoutGroups, row: number): void {
     const { quantileOffsets } = segment;
+    const words = this.#wordsFor(segment);
     const place = segment.from + row;
     const weight = groups.weights[place] as number;
     const [first, end] = [quantileOffsets[row] as number, quantileOffsets[row + 1] as number];
     const guess = weight + 40 + 20 * (end - first);
     this.reserve(guess + pointRoom);
     const start = this.open(0x0a, guess);
-    this.#times(segment, row);
-    this.#wordUnlessZero(0x21, wordsOf(segment.counts), row);
-    this.#wordUnlessZero(0x29, wordsOf(segment.sums), row);
-    const [quantiles, values] = [wordsOf(segment.quantiles), wordsOf(segment.quantileValues)];
+    this.#times(words, row);
+    this.#wordUnlessZero(0x21, words.counts, row);
+    this.#wordUnlessZero(0x29, words.sums, row);
     for (let i = first; i < end; i++) {
       const inner = this.open(0x32, 0);
-      this.#wordUnlessZero(0x09, quantiles, i);
-      this.#wordUnlessZero(0x11, values, i);
+      this.#wordUnlessZero(0x09, words.first, i);
+      this.#wordUnlessZero(0x11, words.second, i);
       this.close(inner, 0);
     }
     if (weight > 0) this.#attributes(segment.layout.identities, groups, place, 0x3a);
