@@ -1,7 +1,6 @@
 /** Scrapes one target at its interval and hands every scrape on as one batch: page, stale markers, report. */
 
 import { setImmediate } from "node:timers/promises";
-import { formatOfContentType } from "../../codec/exposition/negotiate.ts";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
 import {
   countRows,
@@ -18,6 +17,7 @@ import type { ScrapeProtocol } from "../config/types.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { type PageContent, PageError, pageSegment } from "./page-content.ts";
+import { PageFormat } from "./page-format.ts";
 import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
 import { SampleTimes } from "./sample-times.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
@@ -109,6 +109,7 @@ export class ScrapeLoop {
   #reported = false;
   readonly #times: SampleTimes;
   #status: TargetStatus = { health: "unknown", lastError: "", lastScrapeMs: 0, lastDurationSeconds: 0 };
+  readonly #format: PageFormat;
   #nextDueMs = 0;
   /** Set by the pool: why targets of the job are not scraped at all. */
   blockedBy: string | undefined;
@@ -117,6 +118,7 @@ export class ScrapeLoop {
     this.#parts = parts;
     this.target = parts.target;
     const { state } = parts;
+    this.#format = new PageFormat(parts.settings.fallbackProtocol);
     // The Collector's receiver hands on what comes; the agent's storage refuses what does not move forward.
     this.#times = state?.times ?? new SampleTimes(!parts.readsOtlp);
     if (state !== undefined) {
@@ -247,7 +249,7 @@ export class ScrapeLoop {
   async #readPage({ page, length, contentType }: FetchedPage): Promise<Attempt> {
     // An empty page is a success whatever its type says.
     if (length === 0) return emptyAttempt;
-    const format = formatOfContentType(contentType, this.#parts.settings.fallbackProtocol);
+    const format = this.#format.of(contentType);
     if (typeof format === "object") return failedAttempt(new Error(format.error), length);
     const isOpenMetrics = format === "openmetrics";
     const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;

@@ -211,6 +211,7 @@ export class ScrapePool {
     const page = state?.page ?? this.#createPage(target, origin);
     page.setSampleLimit(this.#config.sampleLimit);
     const stop = new AbortController();
+    const sleeper = this.#slots.sleeper(stop.signal);
     const loop = new ScrapeLoop({
       identities,
       target,
@@ -231,7 +232,7 @@ export class ScrapePool {
       metrics,
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),
-      sleepUntil: (dueMs, signal) => this.#slots.until(dueMs, signal),
+      sleepUntil: (dueMs) => sleeper.until(dueMs),
       deliver: (batch) => this.#environment.deliver(batch),
       failed: (failing, error) => this.#environment.scrapeFailed(failing, error, this.#config.scrapeFailureLogFile),
       refused: this.#environment.batchRefused,

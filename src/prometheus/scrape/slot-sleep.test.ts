@@ -27,15 +27,20 @@ test("those that wait for the same moment share a timer", async () => {
   const slots = new SlotSleep(clock);
   const { signal } = new AbortController();
   const woken: string[] = [];
-  const both = ["a", "b"].map((name) => slots.until(1500, signal).then(() => woken.push(name)));
-  const later = slots.until(1600, signal);
+  const both = ["a", "b"].map((name) =>
+    slots
+      .sleeper(signal)
+      .until(1500)
+      .then(() => woken.push(name)),
+  );
+  const later = slots.sleeper(signal).until(1600);
   expect(clock.sleeps.map(({ ms }) => ms)).toEqual([500, 600]);
   clock.sleeps[0]?.wake();
   await Promise.all(both);
   expect(woken).toEqual(["a", "b"]);
   clock.sleeps[1]?.wake();
   await later;
-  void slots.until(1500, signal);
+  void slots.sleeper(signal).until(1500);
   expect(clock.sleeps.length).toBe(3);
 });
 
@@ -43,14 +48,14 @@ test("one that is called off wakes at once, and the timer ends with the last", a
   const clock = createClock();
   const slots = new SlotSleep(clock);
   const stops = [new AbortController(), new AbortController()];
-  const sleeping = stops.map(({ signal }) => slots.until(2000, signal));
+  const sleeping = stops.map(({ signal }) => slots.sleeper(signal).until(2000));
   stops[0]?.abort();
   await sleeping[0];
   expect(clock.sleeps[0]?.isOver).toBe(false);
   stops[1]?.abort();
   await sleeping[1];
   expect(clock.sleeps[0]?.isOver).toBe(true);
-  await slots.until(3000, AbortSignal.abort());
+  await slots.sleeper(AbortSignal.abort()).until(3000);
   expect(clock.sleeps.length).toBe(1);
 });
 

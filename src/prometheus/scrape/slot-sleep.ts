@@ -1,6 +1,5 @@
 /** Lets targets be scraped together that are due at nearly the same moment, with one timer for all of them. */
 
-import { AbortWatch } from "../../transport/abort-watch.ts";
 import type { ScrapeClock } from "./scrape-environment.ts";
 
 /**
@@ -16,67 +15,90 @@ export function slotOf(offsetMs: number, intervalMs: number): number {
   return offsetMs - (offsetMs % slotMs);
 }
 
-interface Slot {
-  readonly sleepers: Set<Sleeper>;
-  readonly cancel: AbortController;
+type SlotClock = Pick<ScrapeClock, "now" | "sleep">;
+
+/** Everybody who waits for the same moment. */
+class Slot {
+  readonly dueMs: number;
+  readonly sleepers = new Set<SlotSleeper>();
+  readonly cancel = new AbortController();
+
+  constructor(dueMs: number) {
+    this.dueMs = dueMs;
+  }
 }
 
 export class SlotSleep {
-  readonly #clock: Pick<ScrapeClock, "now" | "sleep">;
+  readonly #clock: SlotClock;
   readonly #slots = new Map<number, Slot>();
-  readonly #aborts = new AbortWatch();
 
-  constructor(clock: Pick<ScrapeClock, "now" | "sleep">) {
+  constructor(clock: SlotClock) {
     this.#clock = clock;
   }
 
-  /** Resolves at this time of the wall clock, or when the signal aborts; a signal is listened to until it does. */
-  until(dueMs: number, signal: AbortSignal): Promise<void> {
-    if (signal.aborted) return Promise.resolve();
-    return new Promise((resolve) => {
-      const slot = this.#slots.get(dueMs) ?? this.#begin(dueMs);
-      const sleeper = new Sleeper(resolve, () => this.#leave(dueMs, slot, sleeper));
-      slot.sleepers.add(sleeper);
-      this.#aborts.add(signal, sleeper);
-      sleeper.forget = () => this.#aborts.delete(signal, sleeper);
-    });
+  /** For one who sleeps again and again until the signal aborts. */
+  sleeper(signal: AbortSignal): SlotSleeper {
+    return new SlotSleeper(this, signal);
   }
 
-  #begin(dueMs: number): Slot {
-    const slot = { sleepers: new Set<Sleeper>(), cancel: new AbortController() };
-    this.#slots.set(dueMs, slot);
-    void this.#clock.sleep(dueMs - this.#clock.now(), slot.cancel.signal).then(() => {
-      if (this.#slots.get(dueMs) === slot) this.#slots.delete(dueMs);
-      for (const sleeper of slot.sleepers) sleeper.wake();
-    });
+  join(dueMs: number, sleeper: SlotSleeper): Slot {
+    let slot = this.#slots.get(dueMs);
+    if (slot === undefined) {
+      slot = new Slot(dueMs);
+      this.#begin(slot);
+    }
+    slot.sleepers.add(sleeper);
     return slot;
   }
 
-  #leave(dueMs: number, slot: Slot, sleeper: Sleeper): void {
+  leave(slot: Slot, sleeper: SlotSleeper): void {
     slot.sleepers.delete(sleeper);
     if (slot.sleepers.size > 0) return;
-    if (this.#slots.get(dueMs) === slot) this.#slots.delete(dueMs);
+    this.#forget(slot);
     slot.cancel.abort();
+  }
+
+  #begin(slot: Slot): void {
+    this.#slots.set(slot.dueMs, slot);
+    void this.#clock.sleep(slot.dueMs - this.#clock.now(), slot.cancel.signal).then(() => {
+      this.#forget(slot);
+      for (const sleeper of slot.sleepers) sleeper.wake();
+    });
+  }
+
+  #forget(slot: Slot): void {
+    if (this.#slots.get(slot.dueMs) === slot) this.#slots.delete(slot.dueMs);
   }
 }
 
-class Sleeper {
-  readonly #resolve: () => void;
-  readonly #leave: () => void;
-  forget: () => void = () => {};
+export class SlotSleeper {
+  readonly #slots: SlotSleep;
+  readonly #signal: AbortSignal;
+  #slot: Slot | undefined;
+  #resolve: (() => void) | undefined;
 
-  constructor(resolve: () => void, leave: () => void) {
-    this.#resolve = resolve;
-    this.#leave = leave;
+  constructor(slots: SlotSleep, signal: AbortSignal) {
+    this.#slots = slots;
+    this.#signal = signal;
+    signal.addEventListener("abort", () => this.#called(), { once: true });
+  }
+
+  /** Resolves at this time of the wall clock, or when the signal aborts. One sleep at a time. */
+  until(dueMs: number): Promise<void> {
+    if (this.#signal.aborted) return Promise.resolve();
+    return new Promise((resolve) => {
+      this.#resolve = resolve;
+      this.#slot = this.#slots.join(dueMs, this);
+    });
   }
 
   wake(): void {
-    this.forget();
-    this.#resolve();
+    this.#slot = undefined;
+    this.#resolve?.();
   }
 
-  onAbort(): void {
-    this.#leave();
-    this.#resolve();
+  #called(): void {
+    if (this.#slot !== undefined) this.#slots.leave(this.#slot, this);
+    this.wake();
   }
 }
