@@ -1,20 +1,18 @@
 /** Changes the attributes of resources, spans and log records in the bytes of a request; everything else is copied as it is. */
 
-import { WireReader } from "../codec/otlp/wire-reader.ts";
 import type { AttributeValue } from "../model/attributes.ts";
 import { ConsumeError, DecodeError } from "../model/errors.ts";
 import type { LogsBatch, OtlpRequest, TracesBatch } from "../model/otlp-request.ts";
+import { BytePatches } from "./byte-patches.ts";
 import { EditableAttributes, type MutableAttributes } from "./editable-attributes.ts";
 
-/** What is to be changed. */
+/** What is to be changed: the attributes of resources, or those of spans or log records. */
 export interface RequestEdit {
-  /** Changes the attributes of a resource. */
   resource?(attributes: MutableAttributes): void;
-  /** Changes the attributes of a span or a log record. */
   item?(attributes: MutableAttributes, item: ItemView): void;
 }
 
-/** Where a span or a log record stands, and its own fields. */
+/** Where a span or a log record stands, and its own fields. Not to be kept. */
 export interface ItemView {
   /** The attributes of its resource, as they came. */
   readonly resource: Pick<ReadonlyMap<string, AttributeValue>, "get" | "has">;
@@ -27,9 +25,6 @@ export interface ItemView {
 /** The numbers of the attributes in a Span and a LogRecord. */
 const itemAttributes = { traces: 9, logs: 6 } as const;
 const resourceAttributes = 1;
-
-/** Content of a message in pieces; undefined stands for one that did not change. */
-type Content = readonly Uint8Array[] | undefined;
 
 /** The requests with changed attributes; one that does not change stays the same. Throws a permanent ConsumeError for bytes that are none. */
 export function editRequests<B extends TracesBatch | LogsBatch>(batch: B, edit: RequestEdit): B {
@@ -46,101 +41,184 @@ export function editRequests<B extends TracesBatch | LogsBatch>(batch: B, edit: 
 function editRequest(request: OtlpRequest, edit: RequestEdit): OtlpRequest {
   const { bytes, signal } = request;
   if (signal === "metrics") throw new Error("metrics are changed as points");
-  const editor = new Editor(bytes, itemAttributes[signal], edit);
-  const content = editor.children(0, bytes.length, 1, (start, stop) => editor.resource(start, stop));
-  return content === undefined ? request : { ...request, bytes: Buffer.concat(content) };
+  const edited = new Editor(bytes, itemAttributes[signal], edit).run();
+  return edited === undefined ? request : { ...request, bytes: edited };
 }
 
-class Editor {
+const patches = new BytePatches();
+
+/** One request. The fields of the field found last are members, so that finding one makes no object. */
+class Editor implements ItemView {
   readonly #bytes: Uint8Array;
   readonly #itemField: number;
   readonly #edit: RequestEdit;
+  readonly #resource: EditableAttributes;
+  readonly #attributes: EditableAttributes;
+  #scopeStart = -1;
+  #scopeStop = -1;
+  #itemStart = 0;
+  #itemStop = 0;
+  /** Of the field found last: its number and wire type, where its length (or value), its content and the next field begin. */
+  #field = 0;
+  #wireType = 0;
+  #lengthAt = 0;
+  #start = 0;
+  #next = 0;
 
   constructor(bytes: Uint8Array, itemField: number, edit: RequestEdit) {
     this.#bytes = bytes;
     this.#itemField = itemField;
     this.#edit = edit;
+    this.#resource = new EditableAttributes(bytes, resourceAttributes);
+    this.#attributes = new EditableAttributes(bytes, itemField);
   }
 
-  /** The message in [start, stop) with its fields of this number changed by `change`. */
-  children(start: number, stop: number, field: number, change: (start: number, stop: number) => Content): Content {
-    const chunks: Uint8Array[] = [];
-    const reader = new WireReader(this.#bytes, start, stop);
-    let at = start;
-    while (reader.next()) {
-      if (reader.field !== field) continue;
-      reader.expect(2);
-      const changed = change(reader.start, reader.stop);
-      if (changed === undefined) continue;
-      if (reader.fieldAt > at) chunks.push(this.#bytes.subarray(at, reader.fieldAt));
-      pushFramed(chunks, field, changed);
-      at = reader.stop;
-    }
-    if (at === start) return undefined;
-    if (stop > at) chunks.push(this.#bytes.subarray(at, stop));
-    return chunks;
+  get resource(): EditableAttributes {
+    return this.#resource;
   }
 
-  /** A ResourceSpans or a ResourceLogs. */
-  resource(start: number, stop: number): Content {
-    const { resource: editResource, item: editItem } = this.#edit;
-    const own = this.#find(start, stop, 1);
-    if (editResource !== undefined) {
-      const attributes = this.#attributes(own?.start ?? 0, own?.stop ?? 0, resourceAttributes);
-      editResource(attributes);
-      if (!attributes.isChanged) return undefined;
-      const chunks: Uint8Array[] = [];
-      pushFramed(chunks, 1, attributes.chunks(own?.start ?? 0, own?.stop ?? 0));
-      if (own === undefined) chunks.push(this.#bytes.subarray(start, stop));
-      else chunks.unshift(this.#bytes.subarray(start, own.from));
-      if (own !== undefined) chunks.push(this.#bytes.subarray(own.stop, stop));
-      return chunks;
-    }
-    if (editItem === undefined) return undefined;
-    const resource = this.#attributes(own?.start ?? 0, own?.stop ?? 0, resourceAttributes);
-    return this.children(start, stop, 2, (from, to) => this.#scope(from, to, resource));
+  get scope(): Uint8Array | undefined {
+    return this.#scopeStart < 0 ? undefined : this.#bytes.subarray(this.#scopeStart, this.#scopeStop);
   }
+
+  get message(): Uint8Array {
+    return this.#bytes.subarray(this.#itemStart, this.#itemStop);
+  }
+
+  /** The changed request; undefined when nothing changes. */
+  run(): Uint8Array | undefined {
+    patches.reset();
+    const bytes = this.#bytes;
+    const editResource = this.#edit.resource === undefined ? this.#editInside : this.#editResource;
+    const growth = this.#children(0, bytes.length, 1, editResource);
+    return patches.count === 0 ? undefined : patches.apply(bytes, growth);
+  }
+
+  /** Lets `edit` note the changes of every field with this number; returns by how much the message grows. */
+  #children(start: number, stop: number, field: number, edit: (start: number, stop: number) => number): number {
+    let growth = 0;
+    for (let at = start; at < stop; ) {
+      this.#read(at, stop);
+      const next = this.#next;
+      if (this.#field === field && this.#wireType === 2) {
+        const content = this.#start;
+        const place = patches.openMessage(this.#lengthAt, content);
+        const grown = edit(content, next);
+        if (patches.count === place + 1) patches.cancelFrom(place);
+        else growth += patches.closeMessage(place, next - content, grown);
+      }
+      at = next;
+    }
+    return growth;
+  }
+
+  /** A ResourceSpans or a ResourceLogs whose resource is changed. */
+  readonly #editResource = (start: number, stop: number): number => {
+    this.#findField(start, stop, 1);
+    const hasOwn = this.#field === 1;
+    const [lengthAt, from, to] = hasOwn ? [this.#lengthAt, this.#start, this.#next] : [0, 0, 0];
+    const attributes = this.#resource;
+    this.#collect(attributes, from, to, resourceAttributes);
+    this.#edit.resource?.(attributes);
+    if (!attributes.isChanged) return 0;
+    // Without a resource, one is put in front.
+    if (!hasOwn) patches.replace(start, start, Uint8Array.of((1 << 3) | 2));
+    const place = hasOwn ? patches.openMessage(lengthAt, from) : patches.openMessage(start, start);
+    const grown = patches.closeMessage(place, to - from, attributes.note(patches, hasOwn ? to : start));
+    return hasOwn ? grown : grown + 1;
+  };
+
+  /** One whose spans or log records are changed. */
+  readonly #editInside = (start: number, stop: number): number => {
+    this.#findField(start, stop, 1);
+    const hasOwn = this.#field === 1;
+    this.#collect(this.#resource, hasOwn ? this.#start : 0, hasOwn ? this.#next : 0, resourceAttributes);
+    return this.#children(start, stop, 2, this.#editScope);
+  };
 
   /** A ScopeSpans or a ScopeLogs. */
-  #scope(start: number, stop: number, resource: EditableAttributes): Content {
-    const own = this.#find(start, stop, 1);
-    const scope = own === undefined ? undefined : this.#bytes.subarray(own.start, own.stop);
-    return this.children(start, stop, 2, (from, to) => {
-      const attributes = this.#attributes(from, to, this.#itemField);
-      this.#edit.item?.(attributes, { resource, scope, message: this.#bytes.subarray(from, to) });
-      return attributes.isChanged ? attributes.chunks(from, to) : undefined;
-    });
-  }
+  readonly #editScope = (start: number, stop: number): number => {
+    this.#findField(start, stop, 1);
+    const hasOwn = this.#field === 1;
+    this.#scopeStart = hasOwn ? this.#start : -1;
+    this.#scopeStop = this.#next;
+    return this.#children(start, stop, 2, this.#editItem);
+  };
 
-  #attributes(start: number, stop: number, field: number): EditableAttributes {
-    const attributes = new EditableAttributes(this.#bytes, field);
-    const reader = new WireReader(this.#bytes, start, stop);
-    while (reader.next()) {
-      if (reader.field !== field) continue;
-      reader.expect(2);
-      attributes.push(reader);
+  readonly #editItem = (start: number, stop: number): number => {
+    const attributes = this.#attributes;
+    this.#collect(attributes, start, stop, this.#itemField);
+    this.#itemStart = start;
+    this.#itemStop = stop;
+    this.#edit.item?.(attributes, this);
+    return attributes.isChanged ? attributes.note(patches, stop) : 0;
+  };
+
+  #collect(attributes: EditableAttributes, start: number, stop: number, field: number): void {
+    attributes.reset();
+    for (let at = start; at < stop; at = this.#next) {
+      this.#read(at, stop);
+      if (this.#field === field && this.#wireType === 2) attributes.push(at, this.#start, this.#next);
     }
-    return attributes;
   }
 
-  /** The last field of this number. */
-  #find(start: number, stop: number, field: number): { from: number; start: number; stop: number } | undefined {
-    const reader = new WireReader(this.#bytes, start, stop);
-    let found: { from: number; start: number; stop: number } | undefined;
-    while (reader.next()) {
-      if (reader.field !== field) continue;
-      found = { from: reader.fieldAt, start: reader.start, stop: reader.stop };
+  /** Goes to the first message with this number; `#field` is 0 where there is none. */
+  #findField(start: number, stop: number, field: number): void {
+    for (let at = start; at < stop; at = this.#next) {
+      this.#read(at, stop);
+      if (this.#field === field && this.#wireType === 2) return;
     }
-    return found;
+    this.#field = 0;
   }
-}
 
-/** Adds a field that is a message. */
-function pushFramed(chunks: Uint8Array[], field: number, content: readonly Uint8Array[]): void {
-  let size = 0;
-  for (const chunk of content) size += chunk.length;
-  const front = [(field << 3) | 2];
-  for (; size >= 0x80; size = Math.floor(size / 0x80)) front.push((size % 0x80) | 0x80);
-  front.push(size);
-  chunks.push(Uint8Array.from(front), ...content);
+  /** Reads the field at `at`. Requests were walked; what is none all the same ends in a DecodeError. */
+  #read(at: number, stop: number): void {
+    const tag = this.#varint(at, stop);
+    this.#field = Math.floor(tag / 8);
+    this.#wireType = tag & 7;
+    this.#lengthAt = this.#next;
+    if (this.#wireType === 2) {
+      const length = this.#varint(this.#next, stop);
+      this.#start = this.#next;
+      this.#next += length;
+    } else if (this.#wireType === 1) this.#next += 8;
+    else if (this.#wireType === 5) this.#next += 4;
+    else if (this.#wireType === 0) this.#varint(this.#next, stop);
+    else this.#skipGroup(at, stop);
+    if (this.#next > stop) throw new DecodeError("otlp", at, "length beyond the end");
+  }
+
+  #skipGroup(from: number, stop: number): void {
+    if (this.#wireType !== 3) throw new DecodeError("otlp", from, "invalid field tag");
+    const field = this.#field;
+    let depth = 1;
+    let at = this.#next;
+    while (depth > 0) {
+      if (at >= stop) throw new DecodeError("otlp", from, "group without its end");
+      const tag = this.#varint(at, stop);
+      const wireType = tag & 7;
+      if (wireType === 3) depth++;
+      else if (wireType === 4) depth--;
+      else this.#read(at, stop);
+      at = this.#next;
+    }
+    this.#field = field;
+    this.#wireType = 3;
+  }
+
+  /** Reads a varint and stands behind it. */
+  #varint(from: number, stop: number): number {
+    const bytes = this.#bytes;
+    let at = from;
+    let value = 0;
+    for (let scale = 1; at < stop && at < from + 10; scale *= 128) {
+      const byte = bytes[at++] as number;
+      value += (byte & 0x7f) * scale;
+      if (byte < 0x80) {
+        this.#next = at;
+        return value;
+      }
+    }
+    throw new DecodeError("otlp", from, "varint longer than 10 bytes or cut off");
+  }
 }

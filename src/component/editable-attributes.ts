@@ -1,8 +1,8 @@
 /** The attributes of one span, log record or resource in its bytes, changed without decoding what is not looked at. */
 
-import type { WireReader } from "../codec/otlp/wire-reader.ts";
 import { ByteWriter } from "../kernels/byte-writer.ts";
 import { type AttributeValue, decodeKeyValue, encodeKeyValue } from "../model/attributes.ts";
+import type { BytePatches } from "./byte-patches.ts";
 
 /** What actions may do; a Map is one. */
 export interface MutableAttributes extends Iterable<readonly [string, AttributeValue]> {
@@ -13,45 +13,53 @@ export interface MutableAttributes extends Iterable<readonly [string, AttributeV
   keys(): Iterable<string>;
 }
 
-/** One KeyValue field, with what became of it. */
-interface Entry {
-  /** The field with its tag, and where its content begins. */
-  readonly from: number;
-  readonly start: number;
-  readonly stop: number;
-  /** Undefined as long as it stays; empty when it is deleted. */
-  replaced: Uint8Array | undefined;
-  value: AttributeValue | undefined;
-}
-
-/** Encoded attributes are remembered: actions mostly set the same few. */
+/** Encoded attributes and keys are remembered: actions mostly name the same few. */
 const maxRemembered = 1000;
+const maxRememberedBytes = 1024;
 const remembered = new Map<string, Uint8Array>();
 const keyBytes = new Map<string, Buffer>();
 const deleted = new Uint8Array();
+/** The attribute that was encoded last: mostly the next one is the same, in the next span. */
+let lastTag = 0;
+let lastKey = "";
+let lastValue: AttributeValue = null;
+let lastBytes: Uint8Array = deleted;
 
+/** Used again and again: `reset` begins the attributes of another message. */
 export class EditableAttributes implements MutableAttributes {
   readonly #bytes: Uint8Array;
   readonly #tag: number;
-  readonly #entries: Entry[] = [];
+  /** Where the KeyValue fields begin, with their tags; where their contents do; where they end. */
+  readonly #froms: number[] = [];
+  readonly #starts: number[] = [];
+  readonly #stops: number[] = [];
+  /** Undefined as long as a field stays; `deleted` when it goes. */
+  readonly #replaced: (Uint8Array | undefined)[] = [];
+  readonly #values: (AttributeValue | undefined)[] = [];
+  #count = 0;
   readonly #added = new Map<string, AttributeValue>();
   #isChanged = false;
 
-  /** `field` is the number of the KeyValue fields in the message that the bytes are of. */
+  /** `field` is the number of the KeyValue fields in the messages, which are all in `bytes`. */
   constructor(bytes: Uint8Array, field: number) {
     this.#bytes = bytes;
     this.#tag = (field << 3) | 2;
   }
 
-  /** Takes the field that the reader stands at. */
-  push(reader: WireReader): void {
-    this.#entries.push({
-      from: reader.fieldAt,
-      start: reader.start,
-      stop: reader.stop,
-      replaced: undefined,
-      value: undefined,
-    });
+  reset(): void {
+    this.#count = 0;
+    this.#isChanged = false;
+    if (this.#added.size > 0) this.#added.clear();
+  }
+
+  /** Adds a KeyValue field of the message, in its order. */
+  push(from: number, start: number, stop: number): void {
+    const i = this.#count++;
+    this.#froms[i] = from;
+    this.#starts[i] = start;
+    this.#stops[i] = stop;
+    this.#replaced[i] = undefined;
+    this.#values[i] = undefined;
   }
 
   get isChanged(): boolean {
@@ -59,30 +67,30 @@ export class EditableAttributes implements MutableAttributes {
   }
 
   has(key: string): boolean {
-    return this.#find(key) !== undefined || this.#added.has(key);
+    return this.#find(key) >= 0 || this.#added.has(key);
   }
 
   get(key: string): AttributeValue | undefined {
-    const entry = this.#find(key);
-    return entry === undefined ? this.#added.get(key) : this.#valueOf(entry);
+    const i = this.#find(key);
+    return i < 0 ? this.#added.get(key) : this.#valueAt(i);
   }
 
   set(key: string, value: AttributeValue): void {
-    const entry = this.#find(key);
-    if (entry === undefined) {
+    const i = this.#find(key);
+    if (i < 0) {
       this.#added.set(key, value);
       this.#isChanged = true;
-    } else if (!Object.is(this.#valueOf(entry), value)) {
-      entry.replaced = encoded(this.#tag, key, value);
-      entry.value = value;
+    } else if (!Object.is(this.#valueAt(i), value)) {
+      this.#replaced[i] = encoded(this.#tag, key, value);
+      this.#values[i] = value;
       this.#isChanged = true;
     }
   }
 
   delete(key: string): void {
     if (this.#added.delete(key)) return;
-    for (let entry = this.#find(key); entry !== undefined; entry = this.#find(key)) {
-      entry.replaced = deleted;
+    for (let i = this.#find(key); i >= 0; i = this.#find(key)) {
+      this.#replaced[i] = deleted;
       this.#isChanged = true;
     }
   }
@@ -92,69 +100,72 @@ export class EditableAttributes implements MutableAttributes {
   }
 
   *[Symbol.iterator](): Iterator<readonly [string, AttributeValue]> {
-    for (const entry of this.#entries) {
-      if (entry.replaced === deleted) continue;
-      const [key] = decodeKeyValue(this.#bytes.subarray(entry.start, entry.stop));
-      yield [key, this.#valueOf(entry)];
+    for (let i = 0; i < this.#count; i++) {
+      if (this.#replaced[i] === deleted) continue;
+      yield [decodeKeyValue(this.#bytes.subarray(this.#starts[i], this.#stops[i]))[0], this.#valueAt(i)];
     }
     yield* this.#added;
   }
 
-  /** The bytes from `start` to `stop`, in which all the attributes are, as they are now. */
-  chunks(start: number, stop: number): Uint8Array[] {
-    const chunks: Uint8Array[] = [];
-    let at = start;
-    for (const { from, stop: end, replaced } of this.#entries) {
-      if (replaced === undefined) continue;
-      if (from > at) chunks.push(this.#bytes.subarray(at, from));
-      if (replaced !== deleted) chunks.push(replaced);
-      at = end;
+  /** Notes the changes of the message that ends at `end`; returns by how many bytes it grows. */
+  note(patches: BytePatches, end: number): number {
+    let growth = 0;
+    for (let i = 0; i < this.#count; i++) {
+      const bytes = this.#replaced[i];
+      if (bytes === undefined) continue;
+      growth += patches.replace(this.#froms[i] as number, this.#stops[i] as number, bytes);
     }
-    if (stop > at) chunks.push(this.#bytes.subarray(at, stop));
-    for (const [key, value] of this.#added) chunks.push(encoded(this.#tag, key, value));
-    return chunks;
+    for (const [key, value] of this.#added) growth += patches.replace(end, end, encoded(this.#tag, key, value));
+    return growth;
   }
 
-  #valueOf(entry: Entry): AttributeValue {
-    if (entry.value === undefined) entry.value = decodeKeyValue(this.#bytes.subarray(entry.start, entry.stop))[1];
-    return entry.value;
+  #valueAt(i: number): AttributeValue {
+    let value = this.#values[i];
+    if (value === undefined) {
+      value = decodeKeyValue(this.#bytes.subarray(this.#starts[i], this.#stops[i]))[1];
+      this.#values[i] = value;
+    }
+    return value;
   }
 
-  /** The first with this key that is still there. */
-  #find(key: string): Entry | undefined {
+  /** The first with this key that is still there, or -1. */
+  #find(key: string): number {
     let wanted = keyBytes.get(key);
     if (wanted === undefined) {
       wanted = Buffer.from(key);
       if (keyBytes.size >= maxRemembered) keyBytes.clear();
       keyBytes.set(key, wanted);
     }
-    for (const entry of this.#entries) if (entry.replaced !== deleted && this.#hasKey(entry, wanted)) return entry;
-    return undefined;
-  }
-
-  #hasKey({ start, stop }: Entry, wanted: Buffer): boolean {
     const bytes = this.#bytes;
     const { length } = wanted;
-    // Nearly always the key comes first, and its length is one byte.
-    if (bytes[start] !== 0x0a || (bytes[start + 1] as number) >= 0x80) {
-      return decodeKeyValue(bytes.subarray(start, stop))[0] === wanted.toString();
+    for (let i = 0; i < this.#count; i++) {
+      if (this.#replaced[i] === deleted) continue;
+      const start = this.#starts[i] as number;
+      // Nearly always the key comes first, and its length is one byte.
+      if (bytes[start] !== 0x0a || (bytes[start + 1] as number) >= 0x80) {
+        if (decodeKeyValue(bytes.subarray(start, this.#stops[i]))[0] === key) return i;
+      } else if (bytes[start + 1] === length) {
+        let at = 0;
+        while (at < length && bytes[start + 2 + at] === wanted[at]) at++;
+        if (at === length) return i;
+      }
     }
-    if (bytes[start + 1] !== length) return false;
-    for (let i = 0; i < length; i++) if (bytes[start + 2 + i] !== wanted[i]) return false;
-    return true;
+    return -1;
   }
 }
 
 /** The KeyValue field with this tag. */
 function encoded(tag: number, key: string, value: AttributeValue): Uint8Array {
   if (typeof value !== "string" && typeof value !== "boolean") return encode(tag, key, value);
+  if (key === lastKey && value === lastValue && tag === lastTag) return lastBytes;
   const memo = `${tag},${typeof value},${key.length},${key}${value}`;
   let bytes = remembered.get(memo);
   if (bytes === undefined) {
     bytes = encode(tag, key, value);
     if (remembered.size >= maxRemembered) remembered.clear();
-    if (bytes.length < 1024) remembered.set(memo, bytes);
+    if (bytes.length < maxRememberedBytes) remembered.set(memo, bytes);
   }
+  [lastTag, lastKey, lastValue, lastBytes] = [tag, key, value, bytes];
   return bytes;
 }
 

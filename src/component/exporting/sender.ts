@@ -1,7 +1,7 @@
 /** Delivers the requests of one signal: bounded queue, lanes in order, requests in parallel, joins of what waits, retries. */
 
 import { setImmediate } from "node:timers";
-import { divideRequest } from "../../codec/otlp/request-resources.ts";
+import { divideRequest, resourceHash, resourceRanges } from "../../codec/otlp/request-resources.ts";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
 import type { HashKey } from "../../kernels/hash-bytes.ts";
 import { ConsumeError } from "../../model/errors.ts";
@@ -215,7 +215,8 @@ export class RequestSender implements QueueState {
     const limits = { maxItems, maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes) };
     const queuedMs = clock.monotonic();
     const push = (lane: number, request: OtlpRequest) => {
-      for (const part of splitRequest(request, limits)) {
+      const isSmall = request.items <= limits.maxItems && request.bytes.byteLength <= limits.maxBytes;
+      for (const part of isSmall ? [request] : splitRequest(request, limits)) {
         ticket.hold();
         this.#lanes.push(lane, { request: part, ticket, queuedMs });
       }
@@ -223,11 +224,19 @@ export class RequestSender implements QueueState {
     const lanes = this.#lanes.count;
     for (const { request, lane } of requests) {
       if (request.items === 0) continue;
-      if (lane !== undefined) push(lane % lanes, request);
-      else {
-        for (const [index, part] of divideRequest(request, lanes, hashKey).entries()) {
-          if (part !== undefined && part.items > 0) push(index, part);
-        }
+      if (lane !== undefined) {
+        push(lane % lanes, request);
+        continue;
+      }
+      const [first, second] = resourceRanges(request.bytes);
+      if (first === undefined) continue;
+      // Mostly a request has one resource, and goes as it is.
+      if (second === undefined || lanes === 1) {
+        push(resourceHash(hashKey, request.bytes, first.start, first.to) % lanes, request);
+        continue;
+      }
+      for (const [index, part] of divideRequest(request, lanes, hashKey).entries()) {
+        if (part !== undefined && part.items > 0) push(index, part);
       }
     }
     ticket.release();
