@@ -91,6 +91,16 @@ const entries: readonly RegistryEntry[] = [
     ],
     load: async () => (await import("./connectors/forward/forward.ts")).default,
   }),
+  entry("extension", "basicauth", {
+    aliases: ["basic_auth"],
+    extensionStability: "beta",
+    load: async () => (await import("./extensions/basicauth/basicauth.ts")).default,
+  }),
+  entry("extension", "bearertokenauth", {
+    aliases: ["bearer_token_auth"],
+    extensionStability: "beta",
+    load: async () => (await import("./extensions/bearertokenauth/bearertokenauth.ts")).default,
+  }),
   entry("extension", "health_check", {
     extensionStability: "beta",
     load: async () => (await import("./extensions/health_check/health_check.ts")).default,
@@ -161,10 +171,6 @@ const laterTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
   ],
   connector: ["count", "exceptions", "failover", "routing", "span_metrics", "spanmetrics", "sum"],
   extension: [
-    "basic_auth",
-    "basicauth",
-    "bearer_token_auth",
-    "bearertokenauth",
     "file_storage",
     "headers_setter",
     "health_check_v2",
