@@ -60,6 +60,7 @@ export class Identities {
   readonly #layouts = new Set<WeakRef<Layout>>();
   readonly #roots = new Set<() => Iterable<Uint32Array>>();
   readonly #sweepListeners = new Set<() => void>();
+  readonly #beforeSweepListeners = new Set<() => void>();
   #sizeAfterSweep = 0;
   #list = new Uint32Array(64);
 
@@ -86,6 +87,12 @@ export class Identities {
     return () => this.#roots.delete(roots);
   }
 
+  /** Called before a sweep looks for what is in use: whoever remembers layouts lets go of those that nobody asked for lately. */
+  beforeSweep(listener: () => void): () => void {
+    this.#beforeSweepListeners.add(listener);
+    return () => this.#beforeSweepListeners.delete(listener);
+  }
+
   /** Called after numbers were given back: whoever remembers something by number forgets it. */
   onSweep(listener: () => void): () => void {
     this.#sweepListeners.add(listener);
@@ -96,6 +103,7 @@ export class Identities {
   sweep(force = false): number {
     const size = this.labelSets.size + this.series.size;
     if (!force && size < this.#sizeAfterSweep * 1.25 + sweepSlack) return 0;
+    for (const listener of this.#beforeSweepListeners) listener();
     const layouts: Layout[] = [];
     for (const reference of this.#layouts) {
       const layout = reference.deref();

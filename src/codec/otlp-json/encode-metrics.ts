@@ -21,6 +21,7 @@ import {
   type ResourceGroup,
   type ScopeGroup,
 } from "./group-points.ts";
+import { messageToJson } from "./request-to-json.ts";
 
 /**
  * The request as one line of text without an end of line. Follows OTLP's JSON rules: lowerCamelCase keys, 64-bit
@@ -87,12 +88,18 @@ function resourceJson({ resource, scopes }: ResourceGroup): string {
   const body = object([
     attributesField("attributes", resource.attributes),
     countField("droppedAttributesCount", resource.droppedAttributesCount),
+    resource.entityRefs === undefined ? undefined : entityRefsField(resource.entityRefs),
   ]);
   return object([
     `"resource":${body}`,
     listField("scopeMetrics", scopes.map(scopeJson)),
     textField("schemaUrl", resource.schemaUrl),
   ]);
+}
+
+/** From the encoded fields, in base64: they make a Resource with nothing else. */
+function entityRefsField(fields: string): string {
+  return messageToJson("Resource", Buffer.from(fields, "base64")).slice(1, -1);
 }
 
 function scopeJson({ scope, metrics }: ScopeGroup): string {
@@ -180,9 +187,10 @@ function numberValue(value: number | bigint): string {
 }
 
 function numberFields(segment: NumberPoints, row: number): (string | undefined)[] {
-  const hasValue = ((segment.flags[row] as number) & noRecordedValue) === 0;
-  const value = segment.isInt?.[row] === 1 ? (segment.ints[row] as bigint) : (segment.doubles[row] as number);
-  return [hasValue ? numberValue(value) : undefined];
+  const kind = segment.isInt?.[row] ?? 0;
+  const isStale = ((segment.flags[row] as number) & noRecordedValue) !== 0;
+  if (isStale || kind === 2) return [];
+  return [numberValue(kind === 1 ? (segment.ints[row] as bigint) : (segment.doubles[row] as number))];
 }
 
 function optionalDouble(key: string, column: Float64Array, has: Uint8Array, row: number): string | undefined {

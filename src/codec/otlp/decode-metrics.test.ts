@@ -124,6 +124,28 @@ describe("MetricsDecoder", () => {
     }
   });
 
+  test("clients that are gone are forgotten, those that still send keep their layouts", () => {
+    const { decode, decoder, identities } = setup();
+    const staying = requestOf("stays", gauge("m", [1, 2]));
+    const { layout } = numbers(decode(staying));
+    for (let i = 0; i < 50; i++)
+      decode(
+        requestOf(
+          `pod ${i}`,
+          gauge(
+            "m",
+            Array.from({ length: 100 }, () => 1),
+          ),
+        ),
+      );
+    const before = decoder.byteLength;
+    for (let round = 0; round < 2; round++) {
+      identities.sweep(true);
+      expect(numbers(decode(staying)).layout).toBe(layout);
+    }
+    expect(decoder.byteLength).toBeLessThan(before - 50 * 100 * 4 + 1);
+  });
+
   test("a request that refers to the last one in no way is decoded as if it were the first", () => {
     const { decoder } = setup();
     const encoder = new MetricsEncoder();

@@ -22,13 +22,15 @@ interface Shape {
   readonly regions: Uint32Array[];
   readonly layouts: (PointsLayout | undefined)[];
   metrics: number[];
+  /** The last sweep before it was used. */
+  readonly epoch: number;
 }
 
 /** Rows of shapes, all together; above it all are forgotten. */
 const maxShapeRows = 1 << 23;
 
 const noNumbers = new Uint32Array();
-const noShape: Shape = { regions: [], layouts: [], metrics: [] };
+const noShape: Shape = { regions: [], layouts: [], metrics: [], epoch: 0 };
 
 /**
  * One for each set of identity tables, used by all that receive. Requests must have been walked.
@@ -42,6 +44,7 @@ export class MetricsDecoder {
   readonly #rows: readonly PointRows[];
   readonly #shapes = new Map<number, Shape>();
   #shapeRows = 0;
+  #epoch = 0;
   #bytes: Uint8Array = new Uint8Array();
   #view: DataView = new DataView(new ArrayBuffer(0));
   #shape = noShape;
@@ -56,10 +59,8 @@ export class MetricsDecoder {
     this.#reader = new PointsReader(this.#parts.regions);
     const { numbers, histograms, exponentials, summaries } = this.#reader;
     this.#rows = [numbers, histograms, exponentials, summaries];
-    identities.onSweep(() => {
-      this.#forget();
-      this.#layouts.forgetUnused();
-    });
+    identities.beforeSweep(() => this.#forgetUnused());
+    identities.onSweep(() => this.#forget());
   }
 
   /** Bytes that the decoder remembers encoded identities with. */
@@ -84,6 +85,17 @@ export class MetricsDecoder {
       this.#shape = noShape;
     }
     return segments;
+  }
+
+  /** Lets go of the shapes and layouts of clients that sent nothing since the last sweep. */
+  #forgetUnused(): void {
+    for (const [key, { epoch, regions }] of this.#shapes) {
+      if (epoch === this.#epoch) continue;
+      for (const { length } of regions) this.#shapeRows -= length;
+      this.#shapes.delete(key);
+    }
+    this.#layouts.forgetUnused();
+    this.#epoch++;
   }
 
   #forget(): void {
@@ -238,7 +250,7 @@ export class MetricsDecoder {
   /** Makes the segments of a resource and remembers their shape. */
   #finish(key: number, lane: number, segments: PointsSegment[]): void {
     const before = this.#shape;
-    const after: Shape = { regions: [], layouts: [], metrics: this.#metrics };
+    const after: Shape = { regions: [], layouts: [], metrics: this.#metrics, epoch: this.#epoch };
     let rowCount = 0;
     for (const [kind, rows] of this.#rows.entries()) {
       after.regions.push(noNumbers);
