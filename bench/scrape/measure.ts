@@ -7,7 +7,7 @@ import { delayP99Ms, readDelayCounts } from "./event-loop.ts";
 import { completeFigures, type FigureName, type Figures } from "./figures.ts";
 import { Load, type LoadState, type Verdict } from "./load.ts";
 import { growthOf, recover } from "./memory.ts";
-import { type CpuTime, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "./processes.ts";
+import { busyOf, type CpuTime, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "./processes.ts";
 import { modeRules, type Row } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
 import { Watch } from "./watch.ts";
@@ -47,6 +47,8 @@ const catchUpS = 90;
 const pollMs = 250;
 const maxLoadShare = 0.8;
 const minScrapeShare = 0.98;
+/** Of the subject's core, by whatever else runs on the machine. */
+const maxStrangersShare = 0.05;
 
 export async function measure(
   subject: Subject,
@@ -97,8 +99,8 @@ async function warmUp({ row, settings, load, watch }: Running): Promise<void> {
 }
 
 /**
- * A million new series in the first second overload every subject: the window of mode "second" begins when what was left
- * over has arrived, and what was lost before does not count.
+ * New series by the hundred thousand in one second overload every subject: the window of modes "second" and "soak" begins
+ * when what was left over has arrived, and scrapes that timed out before do not count.
  */
 async function catchUp({ row, load, watch }: Running): Promise<void> {
   const deadline = Date.now() + catchUpS * 1000;
@@ -111,7 +113,7 @@ async function catchUp({ row, load, watch }: Running): Promise<void> {
 
 async function measureMode(running: Running): Promise<RunResult> {
   const { mode } = running.row;
-  if (mode === "second") await catchUp(running);
+  if (mode === "second" || mode === "soak") await catchUp(running);
   if (mode === "churn" || mode === "rollout") {
     const memory = await recover(running, mode === "churn" ? 0.1 : 1);
     return window(running, (residentKb) => ({ ...memory.figures, recovery: memory.recovery(residentKb) }));
@@ -130,13 +132,19 @@ async function window(
   const isSoak = row.mode === "soak";
   await load.beginWindow();
   const delays = row.mode === "delay" ? await readDelayCounts(watch) : undefined;
-  const before = { subject: cpuOf(watch.pid), load: cpuOf(load.pid), runner: process.cpuUsage() };
+  const before = {
+    subject: cpuOf(watch.pid),
+    load: cpuOf(load.pid),
+    runner: process.cpuUsage(),
+    core: busyOf(subjectCore),
+  };
   const residentKb = isSoak
     ? await watch.residentKbOver(settings.soakS * 1000, soakPollMs, tenMinutes(settings, soakPollMs))
     : await watch.residentKbOver(settings.windowS * 1000, 1000);
   const cpu = cpuSince(before.subject, cpuOf(watch.pid));
   const loadCpu = cpuSince(before.load, cpuOf(load.pid));
   const runnerCpu = process.cpuUsage(before.runner);
+  const strangersS = busyOf(subjectCore) - before.core - cpu.userS - cpu.systemS;
   const state = await load.endWindow();
   const eventLoopP99Ms = delayP99Ms(delays, row.mode === "delay" ? await readDelayCounts(watch) : undefined);
   const loadS = loadCpu.userS + loadCpu.systemS + (runnerCpu.user + runnerCpu.system) / 1e6;
@@ -151,7 +159,7 @@ async function window(
   return {
     figures,
     problem: problem === undefined ? undefined : [problem, ...watch.complaints()].join("\n  "),
-    notes: notesOf(row, { ...state, total }, figures),
+    notes: [...disturbance(strangersS / state.seconds), ...notesOf(row, { ...state, total }, figures)],
     window: state.window,
     verdict,
   };
@@ -214,6 +222,12 @@ function problemOf(verdict: Verdict, state: LoadState): string | undefined {
   if (state.total.rejected > 0) faults.push(`${state.total.rejected} requests that could not be decoded`);
   if (faults.length === 0) return undefined;
   return [faults.join(", "), ...verdict.examples.slice(0, 2)].join("; ");
+}
+
+function disturbance(share: number): string[] {
+  return share > maxStrangersShare
+    ? [`other programs used ${percent(share)} of its core: figures are doubtful, and scrapes may have timed out`]
+    : [];
 }
 
 function notesOf(row: Row, state: LoadState, figures: Figures): string[] {

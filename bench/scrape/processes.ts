@@ -64,6 +64,18 @@ export function cpuOf(session: number): CpuTime {
   return { userS: user / ticksPerSecond, systemS: system / ticksPerSecond };
 }
 
+/** Seconds that a core has been busy since the machine started, whoever used it. */
+export function busyOf(core: number): number {
+  const line = readFileSync("/proc/stat", "latin1")
+    .split("\n")
+    .find((each) => each.startsWith(`cpu${core} `));
+  const [user = 0, nice = 0, system = 0, , , irq = 0, softirq = 0, steal = 0] = (line ?? "")
+    .split(" ")
+    .slice(1)
+    .map(Number);
+  return (user + nice + system + irq + softirq + steal) / ticksPerSecond;
+}
+
 /** Resident KB of a session; file pages, which processes of one program share, count once. */
 export function residentKbOf(session: number): number {
   let own = 0;
