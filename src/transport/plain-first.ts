@@ -2,6 +2,7 @@
 
 import { performance } from "node:perf_hooks";
 import { AbortWatch } from "./abort-watch.ts";
+import { Deadlines } from "./deadlines.ts";
 import { createHttpClient, type HttpClient, type HttpClientOptions } from "./http-client.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
 import { PlainPool } from "./plain-pool.ts";
@@ -38,6 +39,7 @@ export class PlainFirst {
   readonly userAgent: string;
   readonly pool: PlainPool;
   readonly aborts = new AbortWatch();
+  readonly deadlines = new Deadlines();
   readonly authorize: Authorizer;
   readonly addHeaders: HeaderAdder;
   readonly #options: PlainFirstOptions;
@@ -75,6 +77,7 @@ export class PlainFirst {
     this.isClosed = true;
     await Promise.all([this.pool.close(graceMs), this.#fallback?.close(graceMs)]);
     this.aborts.close();
+    this.deadlines.close();
   }
 
   /** Whether plain HTTP/1.1 is enough for a URL; redirects show later. */

@@ -1,6 +1,5 @@
 /** One URL that is asked again and again over plain HTTP/1.1: what all its requests have in common is worked out once. */
 
-import type { AbortWatch } from "./abort-watch.ts";
 import type { GrowableBuffer } from "./growable-buffer.ts";
 import { abortedError, HttpError } from "./http-error.ts";
 import type { PlainEndpoint } from "./plain-connection.ts";
@@ -47,6 +46,8 @@ export class PlainTarget {
   /** The last request with its headers, which are nearly always the same again. */
   #lastHeaders: readonly string[] = [];
   #lastText = "";
+  /** The same with the empty line, which is the whole of a GET. */
+  #lastGet = "";
 
   constructor(client: PlainFirst, method: "GET" | "POST", request: TargetRequest) {
     const { url, headers } = request;
@@ -72,9 +73,9 @@ export class PlainTarget {
     return new Promise((resolve, reject) => {
       const url = this.#url;
       const method = this.#method;
-      const { aborts, pool, isClosed } = this.#client;
+      const { pool, isClosed } = this.#client;
       if (isClosed) throw new HttpError("CLIENT_CLOSED", `${method} ${redactUrl(url)}: client is closed`);
-      const done = new Call(method, url, signal, aborts, resolve, reject);
+      const done = new Call(this.#client, method, url, signal, resolve, reject);
       if (signal.aborted) {
         done.onAbort();
         return;
@@ -101,9 +102,10 @@ export class PlainTarget {
     headers.push("connection", closes ? "close" : "keep-alive");
     if (!isSame(headers, this.#lastHeaders)) {
       this.#lastText = `${this.#start}${headerLines(headers)}`;
+      this.#lastGet = `${this.#lastText}\r\n`;
       this.#lastHeaders = headers;
     }
-    if (post === undefined) return `${this.#lastText}\r\n`;
+    if (post === undefined) return this.#lastGet;
     return `${this.#lastText}content-length: ${post.body.length}\r\n${headerLines(post.headers)}\r\n`;
   }
 }
@@ -111,35 +113,34 @@ export class PlainTarget {
 /** A request under way: its time limit, its signal and its promise. */
 class Call implements ExchangeDone {
   exchange: Exchange | undefined;
+  readonly #client: PlainFirst;
   readonly #method: "GET" | "POST";
   readonly #url: URL;
   readonly #signal: AbortSignal;
-  readonly #aborts: AbortWatch;
   readonly #resolve: (answer: PlainAnswer) => void;
   readonly #reject: (error: Error) => void;
-  #timer: NodeJS.Timeout | undefined;
   #isOver = false;
 
   constructor(
+    client: PlainFirst,
     method: "GET" | "POST",
     url: URL,
     signal: AbortSignal,
-    aborts: AbortWatch,
     resolve: (answer: PlainAnswer) => void,
     reject: (error: Error) => void,
   ) {
+    this.#client = client;
     this.#method = method;
     this.#url = url;
     this.#signal = signal;
-    this.#aborts = aborts;
     this.#resolve = resolve;
     this.#reject = reject;
   }
 
   start(timeoutMs: number): void {
     if (this.#isOver) return;
-    this.#timer = setTimeout(expire, timeoutMs, this);
-    this.#aborts.add(this.#signal, this);
+    this.#client.deadlines.add(this, timeoutMs);
+    this.#client.aborts.add(this.#signal, this);
   }
 
   answered(answer: PlainAnswer): void {
@@ -156,7 +157,7 @@ class Call implements ExchangeDone {
     this.#stop(this.#signal.reason);
   }
 
-  onTimeout(): void {
+  onDeadline(): void {
     this.#stop(new DOMException("time limit reached", "TimeoutError"));
   }
 
@@ -169,13 +170,9 @@ class Call implements ExchangeDone {
 
   #end(): void {
     this.#isOver = true;
-    clearTimeout(this.#timer);
-    this.#aborts.delete(this.#signal, this);
+    this.#client.deadlines.delete(this);
+    this.#client.aborts.delete(this.#signal, this);
   }
-}
-
-function expire(call: Call): void {
-  call.onTimeout();
 }
 
 /** Names and values in turn, as lines. Throws HttpError for what no header may hold, without showing it. */

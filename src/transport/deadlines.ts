@@ -1,0 +1,52 @@
+/** Time limits of many short tasks with one timer, which is set for the earliest and left alone when tasks end in time. */
+
+export interface Timed {
+  onDeadline(): void;
+}
+
+/** Its timer does not keep the process alive: the sockets of the tasks do. */
+export class Deadlines {
+  readonly #tasks = new Map<Timed, number>();
+  #timer: NodeJS.Timeout | undefined;
+  #timerAtMs = Number.POSITIVE_INFINITY;
+
+  /** Calls the task this many milliseconds from now, unless it is deleted before. */
+  add(task: Timed, timeoutMs: number): void {
+    const atMs = performance.now() + timeoutMs;
+    this.#tasks.set(task, atMs);
+    if (atMs < this.#timerAtMs) this.#setTimer(atMs, timeoutMs);
+  }
+
+  delete(task: Timed): void {
+    this.#tasks.delete(task);
+  }
+
+  /** No task is called any more. */
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    this.#tasks.clear();
+  }
+
+  #setTimer(atMs: number, waitMs: number): void {
+    clearTimeout(this.#timer);
+    this.#timerAtMs = atMs;
+    this.#timer = setTimeout(() => this.#fire(), Math.min(Math.ceil(Math.max(0, waitMs)), longestTimerMs)).unref();
+  }
+
+  #fire(): void {
+    const now = performance.now();
+    let next = Number.POSITIVE_INFINITY;
+    this.#timerAtMs = Number.POSITIVE_INFINITY;
+    for (const [task, atMs] of [...this.#tasks]) {
+      if (atMs <= now) {
+        this.#tasks.delete(task);
+        task.onDeadline();
+      } else next = Math.min(next, atMs);
+    }
+    // A task that was called may have led to another with a nearer limit.
+    if (next < this.#timerAtMs) this.#setTimer(next, next - now);
+  }
+}
+
+const longestTimerMs = 0x7fff_ffff;
