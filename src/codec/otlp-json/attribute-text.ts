@@ -43,5 +43,7 @@ function nestedJson(value: AttributeValue): string {
 
 /** JSON strings as Go writes them: the two separators that JavaScript once could not read are escaped. */
 export function quoteJson(text: string): string {
-  return JSON.stringify(text).replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
+  const quoted = JSON.stringify(text);
+  if (!/[\u2028\u2029]/.test(quoted)) return quoted;
+  return quoted.replaceAll("\u2028", "\\u2028").replaceAll("\u2029", "\\u2029");
 }

@@ -17,13 +17,14 @@ export class WireReader {
   /** Where the content of the field begins and ends; for a varint, fixed32 and fixed64 the value itself. */
   start = 0;
   stop = 0;
-  readonly #view: DataView;
+  /** The bytes as what reads numbers and texts; readers of the messages inside share it. */
+  readonly #source: { readonly view: DataView; readonly buffer: Buffer };
 
-  constructor(bytes: Uint8Array, start = 0, end = bytes.length) {
+  constructor(bytes: Uint8Array, start = 0, end = bytes.length, around?: WireReader) {
     this.bytes = bytes;
     this.at = start;
     this.end = end;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#source = around === undefined ? sourceOf(bytes) : around.#source;
   }
 
   /** Moves to the next field; false at the end. Groups are fields of wire type 3 that end behind their end tag. */
@@ -121,23 +122,23 @@ export class WireReader {
 
   fixed64(): bigint {
     this.expect(1);
-    return this.#view.getBigUint64(this.start, true);
+    return this.#source.view.getBigUint64(this.start, true);
   }
 
   fixed32(): number {
     this.expect(5);
-    return this.#view.getUint32(this.start, true);
+    return this.#source.view.getUint32(this.start, true);
   }
 
   double(): number {
     this.expect(1);
-    return this.#view.getFloat64(this.start, true);
+    return this.#source.view.getFloat64(this.start, true);
   }
 
   /** A text; bytes that are no UTF-8 become U+FFFD. */
   text(): string {
-    const content = this.content();
-    return Buffer.from(content.buffer, content.byteOffset, content.length).toString("utf8");
+    this.expect(2);
+    return this.#source.buffer.toString("utf8", this.start, this.stop);
   }
 
   /** The content of a field with a length: a view. */
@@ -149,7 +150,7 @@ export class WireReader {
   /** A reader of the message in this field. */
   message(): WireReader {
     this.expect(2);
-    return new WireReader(this.bytes, this.start, this.stop);
+    return new WireReader(this.bytes, this.start, this.stop, this);
   }
 
   /** Refuses a known field of another wire type. */
@@ -160,6 +161,13 @@ export class WireReader {
   fail(message: string, at: number): never {
     throw new DecodeError("otlp", at, message);
   }
+}
+
+function sourceOf(bytes: Uint8Array): { view: DataView; buffer: Buffer } {
+  return {
+    view: new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+    buffer: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+  };
 }
 
 /** The 64 bits of a varint that is known to end. */
