@@ -45,7 +45,7 @@ export interface CallSettings {
 
 /** Told what happens to a call. */
 export interface CallOwner {
-  /** The stream is closed; nothing follows. `wasReset`: by the client, before it was answered. */
+  /** The stream is closed; nothing follows. `wasReset`: the client gave it up. */
   callEnded(call: ServerCall, wasReset: boolean): void;
 }
 
@@ -173,8 +173,8 @@ export class ServerCall {
   }
 
   #received(reader: MessageReader, method: GrpcMethod): void {
-    // A client that goes away ends its stream as well.
-    if (this.#isAnswered || this.#stream.aborted) return;
+    // A client that gives up ends its stream as well.
+    if (this.#isAnswered || this.#stream.closed || this.#stream.destroyed) return;
     if (!reader.isComplete) {
       const what = reader.isEmpty ? "no message in the call" : "the message is cut off";
       this.#fail(grpcCodes.INTERNAL, what);
@@ -283,7 +283,7 @@ export class ServerCall {
   }
 
   #closed(): void {
-    const wasReset = !this.#isAnswered;
+    const wasReset = !this.#isAnswered || this.#stream.rstCode === constants.NGHTTP2_CANCEL;
     this.#isAnswered = true;
     this.#release();
     this.#owner.callEnded(this, wasReset);

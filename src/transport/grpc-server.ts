@@ -122,6 +122,9 @@ function createListener({ tls, limits }: GrpcServerOptions): Http2Server | Http2
       enablePush: false,
     },
     maxSessionMemory: sessionMemoryMebibytes,
+    // nghttp2's own defence says INTERNAL_ERROR: it is to come behind ours, which says what is wrong.
+    streamResetBurst: 5000,
+    streamResetRate: 1000,
   };
   if (tls === undefined) return createServer(http2Options);
   const files = createServerTls(tls);
