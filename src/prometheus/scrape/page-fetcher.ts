@@ -9,9 +9,8 @@ import type { PageAnswer, PageClient, PageSource } from "../../transport/page-cl
 import type { ScrapeConfig, ScrapeProtocol } from "../config/types.ts";
 import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget } from "./scrape-target.ts";
 
-/** Buffers beyond this are not kept for the next page. */
-const keptBufferBytes = 8 * 1024 * 1024;
-const keptBuffers = 16;
+/** Memory that is kept for the next pages: a large page read into fresh memory costs a page fault every four kilobytes. */
+const keptBytes = 64 * 1024 * 1024;
 /** Asked for where a job names only protocols that are not built. */
 const textProtocols: readonly ScrapeProtocol[] = [
   "OpenMetricsText1.0.0",
@@ -25,13 +24,19 @@ export class PageBuffers {
   /** Unpacks pages; synchronously, so that one is enough. */
   readonly gzip = new GzipReader();
   readonly #free: GrowableBuffer[] = [];
+  #freeBytes = 0;
 
   take(): GrowableBuffer {
-    return this.#free.pop() ?? new GrowableBuffer();
+    const buffer = this.#free.pop();
+    if (buffer === undefined) return new GrowableBuffer();
+    this.#freeBytes -= buffer.capacity;
+    return buffer;
   }
 
   give(buffer: GrowableBuffer): void {
-    if (this.#free.length < keptBuffers && buffer.capacity <= keptBufferBytes) this.#free.push(buffer);
+    if (this.#freeBytes + buffer.capacity > keptBytes) return;
+    this.#freeBytes += buffer.capacity;
+    this.#free.push(buffer);
   }
 }
 
