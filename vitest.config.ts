@@ -6,6 +6,8 @@ export default defineConfig({
       {
         test: {
           name: "unit",
+          // Tests run from the source: the compiled kernels have to be those of the sources.
+          globalSetup: "scripts/build-kernels.mjs",
           include: [
             "src/**/*.test.ts",
             "test/{architecture,contract,golden,conformance}/**/*.test.ts",
@@ -19,6 +21,7 @@ export default defineConfig({
       {
         test: {
           name: "e2e",
+          globalSetup: "scripts/build-kernels.mjs",
           include: ["test/e2e/**/*.test.ts", "src/cli/**/*.test.ts"],
           testTimeout: 120_000,
           hookTimeout: 120_000,

@@ -1,5 +1,6 @@
 /** The command `npm run bench -- NAME [OPTIONS]`: runs a bench, or lists them when no name is given. */
 
+import { runKernelBench } from "./kernels/kernels.ts";
 import { runReport } from "./scrape/documents.ts";
 import { runScrapeBench } from "./scrape/scrape.ts";
 
@@ -13,6 +14,7 @@ const benches = new Map<string, Bench>([
     "scrape",
     { summary: "scrape to remote write: CPU, memory, bytes and latency beside the peers", run: runScrapeBench },
   ],
+  ["kernels", { summary: "nanoseconds a sample of the page scanners, plain and SIMD", run: runKernelBench }],
   ["report", { summary: "tables and chart of the documents, from the results of scrape", run: runReport }],
 ]);
 

@@ -1,10 +1,11 @@
-/** Builds dist/ from src/ with the TypeScript compiler of the project; what stood there before stays until the new one is whole. */
+/** Builds dist/ from src/ and assembly/ with the compilers of the project; what stood there before stays until the new one is whole. */
 
 import { spawnSync } from "node:child_process";
 import { existsSync, renameSync, rmSync } from "node:fs";
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { buildKernels } from "./build-kernels.mjs";
 
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 // A package that was installed from the registry has its dist and no sources.
@@ -21,6 +22,13 @@ const result = spawnSync(process.execPath, [tsc, "-p", join(root, "tsconfig.buil
 if (result.status !== 0) {
   rmSync(fresh, { recursive: true, force: true });
   process.exit(result.status ?? 1);
+}
+try {
+  buildKernels(join(fresh, "kernels"));
+} catch (error) {
+  console.error(error instanceof Error ? error.message : error);
+  rmSync(fresh, { recursive: true, force: true });
+  process.exit(1);
 }
 if (existsSync(dist)) renameSync(dist, old);
 renameSync(fresh, dist);

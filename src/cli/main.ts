@@ -2,6 +2,7 @@
 
 import { Command, CommanderError } from "commander";
 import { productVersion } from "../collector/version.ts";
+import { chooseKernels } from "../kernels/kernels.ts";
 import { toError } from "../model/errors.ts";
 import { addAgentCommand } from "./agent-command.ts";
 import { addComponentsCommand } from "./components-command.ts";
@@ -11,6 +12,7 @@ import { addRunCommand } from "./run-command.ts";
 import { addValidateCommand } from "./validate-command.ts";
 
 async function main(): Promise<void> {
+  if (process.env["MILLRACE_KERNELS"] === "plain") chooseKernels("plain");
   const program = new Command("millrace");
   program
     .description("An OpenTelemetry Collector centred on metrics that joins Prometheus and OTLP.")

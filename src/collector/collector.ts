@@ -4,6 +4,7 @@ import { randomUUID } from "node:crypto";
 import { MetricRegistry } from "../component/metric-registry.ts";
 import type { Clock } from "../component/telemetry.ts";
 import type { TelemetrySettings } from "../config/telemetry-config.ts";
+import { describeKernels } from "../kernels/kernels.ts";
 import { ConfigError, formatConfigIssue, toError } from "../model/errors.ts";
 import { Identities } from "../model/identities.ts";
 import { Pipelines } from "../pipeline/pipelines.ts";
@@ -88,7 +89,8 @@ export class Collector {
     try {
       this.#switchLog(loaded.plan.telemetry);
       this.#notice(loaded);
-      this.log.info("Starting Millrace", { version: productVersion(), node: process.versions.node });
+      const kernels = describeKernels();
+      this.log.info("Starting Millrace", { version: productVersion(), node: process.versions.node, kernels });
       this.#resource = this.#resourceOf(loaded.plan.telemetry);
       await this.#ownMetrics.apply(loaded.plan.telemetry, this.#resource, loaded.root);
       await this.#pipelines.start(loaded.setup);

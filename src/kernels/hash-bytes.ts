@@ -17,10 +17,19 @@ export function createHashKey(random: Uint8Array): HashKey {
   };
 }
 
-/** Hash of `bytes[start..end)`. The secret multiplies after each word, so collisions depend on it. */
-export function hashBytes(key: HashKey, bytes: Uint8Array, start: number, end: number): number {
-  const first = key.first;
-  let hash = key.seed ^ (end - start);
+/**
+ * One step. A difference in the top bits passes a multiplication unchanged, whatever the key is, so that a second word
+ * could undo it: the shift brings it down, and a second secret multiplier spreads it.
+ */
+function mix(hash: number, word: number, first: number, second: number): number {
+  const product = Math.imul(hash ^ word, first);
+  const spread = Math.imul(product ^ (product >>> 15), second);
+  return spread ^ (spread >>> 14);
+}
+
+/** Hash of `bytes[start..end)`. */
+export function hashBytes({ seed, first, second }: HashKey, bytes: Uint8Array, start: number, end: number): number {
+  let hash = seed ^ (end - start);
   let i = start;
   for (; i + 4 <= end; i += 4) {
     const word =
@@ -28,25 +37,17 @@ export function hashBytes(key: HashKey, bytes: Uint8Array, start: number, end: n
       ((bytes[i + 1] as number) << 8) |
       ((bytes[i + 2] as number) << 16) |
       ((bytes[i + 3] as number) << 24);
-    hash = Math.imul(hash ^ word, first);
-    hash ^= hash >>> 15;
+    hash = mix(hash, word, first, second);
   }
-  for (; i < end; i++) {
-    hash = Math.imul(hash ^ (bytes[i] as number), key.second);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash, key.second);
+  for (; i < end; i++) hash = mix(hash, bytes[i] as number, second, first);
+  hash = Math.imul(hash, second);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
 /** Hash of `list[start..end)`. */
-export function hashNumbers(key: HashKey, list: Uint32Array, start: number, end: number): number {
-  const first = key.first;
-  let hash = key.seed ^ (end - start);
-  for (let i = start; i < end; i++) {
-    hash = Math.imul(hash ^ (list[i] as number), first);
-    hash ^= hash >>> 15;
-  }
-  hash = Math.imul(hash, key.second);
+export function hashNumbers({ seed, first, second }: HashKey, list: Uint32Array, start: number, end: number): number {
+  let hash = seed ^ (end - start);
+  for (let i = start; i < end; i++) hash = mix(hash, list[i] as number, first, second);
+  hash = Math.imul(hash, second);
   return (hash ^ (hash >>> 16)) >>> 0;
 }

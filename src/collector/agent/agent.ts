@@ -2,6 +2,7 @@
 
 import { MetricRegistry } from "../../component/metric-registry.ts";
 import type { Clock, Logger } from "../../component/telemetry.ts";
+import { describeKernels } from "../../kernels/kernels.ts";
 import type { MetricsBatch } from "../../model/batch.ts";
 import { type ConfigIssue, ConsumeError, formatConfigIssue, toError } from "../../model/errors.ts";
 import { Identities } from "../../model/identities.ts";
@@ -115,6 +116,7 @@ export class Agent {
     this.log.info("Server is ready to receive web requests.", {
       url: this.url,
       jobs: read.config.scrapeConfigs.length,
+      kernels: describeKernels(),
     });
   }
 

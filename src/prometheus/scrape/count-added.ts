@@ -1,7 +1,8 @@
 /** Counts the series that a page adds, as `scrape_series_added` reports them: by their text, as Prometheus' cache knows them. */
 
+import type { PageEdit } from "./page-edit.ts";
 import { lineOutcome } from "./page-template.ts";
-import { type PageEdit, seriesText } from "./rebuild-template.ts";
+import { seriesText } from "./rebuild-template.ts";
 
 /** `addedBefore` holds label sets that a failed page before this one had added. */
 export function countAdded(page: Buffer, edit: PageEdit, addedBefore: ReadonlySet<number>): number {
@@ -20,7 +21,7 @@ function countOtherTexts(page: Buffer, edit: PageEdit, addedBefore: ReadonlySet<
   const texts = new Set<string>();
   let count = 0;
   for (const line of edit.newLines) {
-    const text = seriesText(page, line.seriesStart, line.valueStart);
+    const text = seriesText(page, line.seriesStart, line.seriesEnd);
     const isOther = !texts.has(text);
     texts.add(text);
     if (line.isKnown || addedBefore.has(line.labelSet)) continue;

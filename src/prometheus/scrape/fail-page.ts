@@ -1,12 +1,12 @@
 /** Accounts for a page that failed: which series had been read before the fault, and which of them were new. */
 
-import type { PageScan } from "../../kernels/scan-page.ts";
+import type { PageScan } from "../../kernels/page-scan.ts";
 import { DecodeError } from "../../model/errors.ts";
 import { none } from "../../model/intern-table.ts";
 import type { SamplesLayout } from "../../model/layout.ts";
 import { PageError } from "./page-content.ts";
+import type { NewLine, PageEdit } from "./page-edit.ts";
 import { type TargetTemplate, templateLabelSet } from "./page-template.ts";
-import type { NewLine, PageEdit } from "./rebuild-template.ts";
 import type { ScrapeError } from "./sample-labels.ts";
 
 interface FailedPage {
@@ -61,8 +61,8 @@ function* linesOf({ template, layout, scan, edit }: FailedPage) {
       if (labelSet !== none) yield { labelSet, isNew: !isKnown, isTimed: timestampMs !== undefined };
       continue;
     }
-    const [from, to] = "line" in entry ? [entry.line, entry.line + 1] : [entry.from, entry.to];
-    for (let line = from; line < to; line++) {
+    if (!("from" in entry)) continue;
+    for (let line = entry.from; line < entry.to; line++) {
       const labelSet = templateLabelSet(template, layout, line) ?? none;
       const time = scan.timestamps?.[template.rows?.[line] ?? line] ?? Number.NaN;
       if (labelSet !== none) yield { labelSet, isNew: false, isTimed: !Number.isNaN(time) };

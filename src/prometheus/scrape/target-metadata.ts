@@ -32,6 +32,8 @@ export class TargetMetadata {
   #isContradictory = false;
   /** Families that the page under way is the first to mention. */
   readonly #created = new Set<string>();
+  /** Parts that the page under way has declared, also as empty texts. */
+  readonly #parts = new Set<string>();
   /** What the last page that failed was the first to declare. */
   #failed = new Map<string, FamilyMetadata>();
   readonly #undo: { name: string; family: FamilyMetadata | undefined }[] = [];
@@ -79,6 +81,7 @@ export class TargetMetadata {
     this.#before = { version, families: this.#families, isContradictory: this.#isContradictory };
     this.#isContradictory = false;
     this.#created.clear();
+    this.#parts.clear();
     this.#undo.length = 0;
     this.#forgetUses();
     if (!isCrowded) return;
@@ -140,9 +143,11 @@ export class TargetMetadata {
   set(name: string, part: "type" | "help" | "unit", text: string): void {
     const old = this.#families.get(name);
     const value = part === "type" ? familyType(text) : text;
+    const isAgain = this.#parts.has(`${part} ${name}`);
+    this.#parts.add(`${part} ${name}`);
     if (old !== undefined && old[part] === value) return;
     if (old === undefined) this.#created.add(name);
-    else if (!this.#created.has(name) || old[part] !== unset[part]) this.#isContradictory = true;
+    else if (!this.#created.has(name) || isAgain) this.#isContradictory = true;
     if (this.#families === this.#before.families) this.#undo.push({ name, family: old });
     this.#families.set(name, { ...unset, ...old, [part]: value });
     this.version++;

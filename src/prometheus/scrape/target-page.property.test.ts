@@ -1,7 +1,7 @@
 /** The page cache against a reader that parses every page from scratch, over sequences of changing and broken pages. */
 
 import fc from "fast-check";
-import { expect, test } from "vitest";
+import { afterAll, describe, expect, test } from "vitest";
 import { NaiveTarget } from "../../../test/support/naive-scrape.ts";
 import {
   commentLines,
@@ -17,6 +17,9 @@ import {
   valueText,
 } from "../../../test/support/random-page.ts";
 import { createPageReader, sortRows } from "../../../test/support/read-target-page.ts";
+import { chooseKernels } from "../../kernels/kernels.ts";
+
+afterAll(() => chooseKernels("wasm"));
 
 type Change =
   | readonly ["values", seed: number]
@@ -89,40 +92,44 @@ const scenario = fc.boolean().chain((isOpenMetrics) =>
   }),
 );
 
-test("the content of every page equals that of a naive reader", () => {
-  fc.assert(
-    fc.property(scenario, ({ isOpenMetrics, first, steps: list }) => {
-      const reader = createPageReader();
-      const naive = new NaiveTarget(reader.target);
-      let lines: readonly PageLine[] = first;
-      for (const { changes, damages: faults } of [{ changes: [], damages: [] }, ...list]) {
-        for (const one of changes) lines = applyChange(lines, one, isOpenMetrics);
-        const page = damagePage(renderPage(lines, isOpenMetrics), faults);
-        expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
-      }
-    }),
-    { numRuns: 900 },
-  );
-});
-
-test("a page in another format than the one before is read anew", () => {
-  fc.assert(
-    fc.property(
-      fc.array(pageLine(false), { maxLength: 6 }),
-      fc.array(fc.boolean(), { maxLength: 5 }),
-      (lines, formats) => {
+describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
+  test("the content of every page equals that of a naive reader", () => {
+    chooseKernels(kernel);
+    fc.assert(
+      fc.property(scenario, ({ isOpenMetrics, first, steps: list }) => {
         const reader = createPageReader();
         const naive = new NaiveTarget(reader.target);
-        const plain = lines.map((line) => ({ ...line, time: "" }));
-        for (const isOpenMetrics of [false, ...formats]) {
-          for (const page of [renderPage(plain, true), renderPage(plain, false)]) {
-            expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
-          }
+        let lines: readonly PageLine[] = first;
+        for (const { changes, damages: faults } of [{ changes: [], damages: [] }, ...list]) {
+          for (const one of changes) lines = applyChange(lines, one, isOpenMetrics);
+          const page = damagePage(renderPage(lines, isOpenMetrics), faults);
+          expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
         }
-      },
-    ),
-    { numRuns: 200 },
-  );
+      }),
+      { numRuns: 600 },
+    );
+  });
+
+  test("a page in another format than the one before is read anew", () => {
+    chooseKernels(kernel);
+    fc.assert(
+      fc.property(
+        fc.array(pageLine(false), { maxLength: 6 }),
+        fc.array(fc.boolean(), { maxLength: 5 }),
+        (lines, formats) => {
+          const reader = createPageReader();
+          const naive = new NaiveTarget(reader.target);
+          const plain = lines.map((line) => ({ ...line, time: "" }));
+          for (const isOpenMetrics of [false, ...formats]) {
+            for (const page of [renderPage(plain, true), renderPage(plain, false)]) {
+              expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
+            }
+          }
+        },
+      ),
+      { numRuns: 120 },
+    );
+  });
 });
 
 test("names that the relabel rule drops are among those of the random pages", () => {

@@ -1,8 +1,8 @@
 /** Reads the pages of one target: the kernel while a page follows its template, line by line where it does not. */
 
 import type { ExpositionParser } from "../../codec/exposition/parser.ts";
-import { type PageScan, scanPage } from "../../kernels/scan-page.ts";
-import type { SampleExemplar } from "../../model/batch.ts";
+import { scanPage } from "../../kernels/kernels.ts";
+import { beginPageScan, EventLog, markSeen, type PageScan } from "../../kernels/page-scan.ts";
 import { DecodeError } from "../../model/errors.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
@@ -13,24 +13,31 @@ import { failPage } from "./fail-page.ts";
 import { followsTemplate } from "./follows-template.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import type { PageContent, PageLimits } from "./page-content.ts";
+import { addComments, addEvents, createPageEdit, exemplarRows, hashOfPage, type PageEdit } from "./page-edit.ts";
 import { hasMoreLines, linesPerStep, tooManySeries } from "./page-size.ts";
 import {
+  blockBefore,
   blockRepeats,
   emptyTemplate,
+  entryWithHash,
   isRow,
-  LineIndex,
+  isTail,
   lineOutcome,
   type TargetTemplate,
   templateLabelSet,
 } from "./page-template.ts";
-import { type NewLine, type PageEdit, rebuildTemplate, seriesText } from "./rebuild-template.ts";
-import { type LineRun, typeWithin } from "./restore-type.ts";
+import { rebuildTemplate, seriesText } from "./rebuild-template.ts";
+import { restoreType } from "./restore-type.ts";
 import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
 import { TargetMetadata } from "./target-metadata.ts";
 
 const newline = 0x0a;
 
 const noLabelSets: ReadonlySet<number> = new Set();
+/** Pages whose lines stand elsewhere each time get a new template after 1, 2, 4, ... and then every so many pages. */
+const maxMovedPages = 64;
+/** What kernels found; read at once after each call, so that one serves all. */
+const events = new EventLog();
 
 /** The page cache of one target. */
 export class TargetPage {
@@ -46,8 +53,8 @@ export class TargetPage {
   #hasTimestamps = false;
   readonly #ignoresTimestamps: boolean;
   #metadataVersion = 0;
-  #starts = new Uint32Array(0);
-  #seen = new Uint8Array(0);
+  /** Pages in a row that had the lines of the template in another order. */
+  #movedPages = 0;
   /** The page under way, where it differs from the template. */
   #edit: PageEdit | undefined;
   /** Series that the last page had added when it failed: they do not count as added again. */
@@ -109,9 +116,11 @@ export class TargetPage {
     const template = this.#template;
     const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
     const scan = this.#beginScan(page, length, isOpenMetrics);
-    const isWhole = followsFormat && scanPage(template, scan) && template.lines > 0;
-    if (isWhole && this.#mayFollow(scan) && this.#isTail(page, scan.offset, length)) {
+    const isWhole = followsFormat && scanPage(template, scan) && template.lines > 0 && !scan.moved;
+    if (isWhole && this.#mayFollow(scan) && isTail(template, page, scan.offset, length)) {
       this.#addedByFailed = noLabelSets;
+      this.#movedPages = 0;
+      template.index = undefined;
       return this.#unchanged(scan);
     }
     const usesKernel = followsFormat && !metadata.isContradictory;
@@ -130,10 +139,13 @@ export class TargetPage {
     isBegun: boolean,
   ): Generator<void, PageContent | undefined> {
     const { metadata } = this;
-    if (!isBegun) blockRepeats(this.#template, scan.seen);
-    if (usesKernel && !isBegun) scanPage(this.#template, scan);
-    const edit: PageEdit = { order: [], newLines: [], exemplars: [], samples: scan.line, moved: false };
-    if (scan.line > 0) edit.order.push({ from: 0, to: scan.line });
+    const template = this.#template;
+    if (!isBegun) blockRepeats(template, scan.seen);
+    const edit = createPageEdit();
+    if (usesKernel) {
+      if (!isBegun) scanPage(template, scan);
+      addEvents(template, scan, edit);
+    }
     metadata.beginPage();
     this.#edit = edit;
     try {
@@ -167,32 +179,12 @@ export class TargetPage {
   }
 
   #beginScan(page: Buffer, length: number, isOpenMetrics: boolean): PageScan {
-    const { lines } = this.#template;
-    if (this.#starts.length < lines) {
-      this.#starts = new Uint32Array(lines);
-      this.#seen = new Uint8Array(lines);
-    }
-    this.#seen.fill(0, 0, lines);
-    const rows = this.#layout.length + 1;
-    return {
-      page,
-      view: new DataView(page.buffer, page.byteOffset, page.byteLength),
-      length,
-      line: 0,
-      offset: 0,
-      values: new Float64Array(rows),
-      timestamps: this.#hasTimestamps ? new Float64Array(rows).fill(Number.NaN) : undefined,
+    return beginPageScan(this.#template, page, length, {
+      rows: this.#layout.length,
+      events,
+      hasTimestamps: this.#hasTimestamps,
       timestampScale: isOpenMetrics ? 1000 : 1,
-      starts: this.#starts,
-      seen: this.#seen,
-    };
-  }
-
-  #isTail(page: Uint8Array, offset: number, length: number): boolean {
-    const { tail } = this.#template;
-    if (tail.length !== length - offset) return false;
-    for (let i = 0; i < tail.length; i++) if (tail[i] !== page[offset + i]) return false;
-    return true;
+    });
   }
 
   #unchanged(scan: PageScan): PageContent {
@@ -220,16 +212,16 @@ export class TargetPage {
     usesKernel: boolean,
   ): Generator<void, undefined> {
     const template = this.#template;
-    let index: LineIndex | undefined;
-    // Lines that the kernel read since the parser last knew the TYPE line in force, which tells how `le` is written.
-    const unread: LineRun[] = scan.line > 0 ? [{ from: 0, to: scan.line }] : [];
+    // From where on the parser does not know the TYPE line in force, which tells how `le` is written.
+    let unread = 0;
     parser.setState("");
     for (let slowLines = 1; ; slowLines++) {
       if (slowLines % linesPerStep === 0) yield;
       const lineStart = scan.offset;
       parser.seek(lineStart);
+      let hasType = false;
       const kind = this.#nextSeries(scan, parser, () => {
-        unread.length = 0;
+        hasType = true;
       });
       if (kind === "end") return;
       // Comments stand between the start and the series.
@@ -237,26 +229,31 @@ export class TargetPage {
         throw new ScrapeError("own_limit", `line longer than the limit of ${this.#limits.lineBytes} bytes`);
       }
       edit.samples++;
-      index ??= new LineIndex(template, this.#identities.hashKey);
-      const line = template.lines === 0 ? -1 : index.find(scan.page, parser.seriesStart, parser.seriesEnd);
-      if (line >= 0 && scan.seen[line] === 0) {
+      const block = this.#takeComments(scan, edit, { start: lineStart, end: parser.seriesStart, hasType });
+      if (hasType) unread = edit.order.length;
+      const line = entryWithHash(template, hashOfPage(scan, parser.seriesStart, parser.seriesEnd));
+      if (line >= 0 && line < template.lines && scan.seen[line] === 0) {
         if (!usesKernel) this.metadata.use(parser.labels());
-        this.#takeKnown(scan, parser, edit, line, lineStart);
+        this.#takeKnown(scan, parser, edit, line, block);
       } else {
-        if (unread.length > 0) this.#restoreType(scan, parser, unread, lineStart);
-        unread.length = 0;
-        this.#takeNew(scan.page, parser, edit, line, lineStart);
+        if (restoreType(parser, edit.order, unread)) {
+          parser.seek(lineStart);
+          this.#nextSeries(scan, parser, () => {});
+        }
+        unread = edit.order.length + 1;
+        this.#takeNew(scan, parser, edit, line < template.lines ? line : -1);
       }
+      scan.passed = -1;
       scan.offset = parser.offset;
       if (!usesKernel) continue;
-      const runStart = scan.line;
       scanPage(template, scan);
-      if (scan.line > runStart) {
-        edit.order.push({ from: runStart, to: scan.line });
-        edit.samples += scan.line - runStart;
-        unread.push({ from: runStart, to: scan.line });
-      }
+      addEvents(template, scan, edit);
     }
+  }
+
+  /** Notes the comments before a line, if there are any; returns the block of the template that they are, or -1. */
+  #takeComments(scan: PageScan, edit: PageEdit, comments: { start: number; end: number; hasType: boolean }): number {
+    return comments.end > comments.start ? addComments(this.#template, scan, edit, comments) : scan.passed;
   }
 
   /** Feeds comments to the metadata until a sample or the end. */
@@ -276,16 +273,7 @@ export class TargetPage {
     }
   }
 
-  /** Brings the parser into the state after the comments of lines that only the kernel read, then to `offset` again. */
-  #restoreType(scan: PageScan, parser: ExpositionParser, unread: readonly LineRun[], offset: number): void {
-    const before = parser.state;
-    const state = typeWithin(this.#template, scan, parser, unread);
-    parser.seek(offset);
-    parser.setState(state ?? before);
-    this.#nextSeries(scan, parser, () => {});
-  }
-
-  #takeKnown(scan: PageScan, parser: ExpositionParser, edit: PageEdit, line: number, lineStart: number): void {
+  #takeKnown(scan: PageScan, parser: ExpositionParser, edit: PageEdit, line: number, block: number): void {
     const { rows, outcomes } = this.#template;
     const row = rows === undefined ? line : (rows[line] as number);
     scan.values[row] = parser.value;
@@ -293,14 +281,14 @@ export class TargetPage {
     if (parser.exemplar !== undefined && isRow(outcomes?.[line] ?? lineOutcome.row)) {
       edit.exemplars.push({ line, exemplar: parser.exemplar });
     }
-    scan.starts[line] = lineStart;
-    scan.seen[line] = 1;
-    if (line < scan.line) edit.moved = true;
-    edit.order.push({ line, start: lineStart, valueStart: parser.valueStart, seriesStart: parser.seriesStart });
+    markSeen(scan, line);
+    if (line !== scan.line || block !== blockBefore(this.#template, line)) scan.moved = true;
+    edit.order.push({ from: line, to: line + 1, start: parser.seriesStart });
     scan.line = line + 1;
+    scan.read++;
   }
 
-  #takeNew(page: Buffer, parser: ExpositionParser, edit: PageEdit, known: number, lineStart: number): void {
+  #takeNew(scan: PageScan, parser: ExpositionParser, edit: PageEdit, known: number): void {
     const labels: Label[] = parser.labels();
     if (labels.length > this.#limits.labels) {
       throw new ScrapeError(
@@ -311,26 +299,29 @@ export class TargetPage {
     if (edit.samples > this.#limits.series) throw tooManySeries(this.#limits.series);
     const { repeatedSets } = this.#template;
     const repeated =
-      repeatedSets.size === 0 ? undefined : repeatedSets.get(seriesText(page, parser.seriesStart, parser.seriesEnd));
+      repeatedSets.size === 0
+        ? undefined
+        : repeatedSets.get(seriesText(scan.page, parser.seriesStart, parser.seriesEnd));
     const remembered = templateLabelSet(this.#template, this.#layout, known) ?? repeated;
     const labelSet = remembered ?? this.#labels.resolve(labels);
-    const line: NewLine = {
-      start: lineStart,
-      valueStart: parser.valueStart,
+    const [low = 0, high = 0] = hashOfPage(scan, parser.seriesStart, parser.seriesEnd);
+    edit.order.push({ newLine: edit.newLines.length });
+    if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
+    if (parser.exemplar !== undefined && labelSet !== none) {
+      edit.exemplars.push({ newLine: edit.newLines.length, exemplar: parser.exemplar });
+    }
+    edit.newLines.push({
       seriesStart: parser.seriesStart,
+      seriesEnd: parser.seriesEnd,
+      low,
+      high,
       labelSet,
       value: parser.value,
       timestampMs: parser.timestampMs,
       exposedName: this.metadata.use(labels),
       isKnown: known >= 0 || repeated !== undefined,
       outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
-    };
-    if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
-    if (parser.exemplar !== undefined && labelSet !== none) {
-      edit.exemplars.push({ newLine: edit.newLines.length, exemplar: parser.exemplar });
-    }
-    edit.order.push({ newLine: edit.newLines.length });
-    edit.newLines.push(line);
+    });
   }
 
   #setTimestamp(scan: PageScan, row: number, timestampMs: number): void {
@@ -339,24 +330,16 @@ export class TargetPage {
     scan.timestamps[row] = timestampMs;
   }
 
-  #exemplarRows(edit: PageEdit): SampleExemplar[] {
-    const { rows } = this.#template;
-    return edit.exemplars.map(({ line = 0, exemplar }) => ({
-      row: rows === undefined ? line : (rows[line] as number),
-      ...exemplar,
-    }));
-  }
-
   #changed(scan: PageScan, edit: PageEdit, usesKernel: boolean): PageContent | undefined {
     const familiesChanged = this.metadata.version !== this.#metadataVersion;
-    if (
+    const follows =
       !familiesChanged &&
       this.#isWithinLimit() &&
-      followsTemplate(this.#template, scan, edit) &&
-      this.#isTail(scan.page, scan.offset, scan.length)
-    ) {
+      followsTemplate(this.#template, edit) &&
+      isTail(this.#template, scan.page, scan.offset, scan.length);
+    if (follows && this.#keepsOrder(scan.moved)) {
       this.#addedByFailed = noLabelSets;
-      return { ...this.#unchanged(scan), exemplars: this.#exemplarRows(edit) };
+      return { ...this.#unchanged(scan), exemplars: exemplarRows(this.#template, edit) };
     }
     const result = rebuildTemplate({
       identities: this.#identities,
@@ -380,6 +363,16 @@ export class TargetPage {
     this.#addedByFailed = noLabelSets;
     const timestamps = this.#ignoresTimestamps ? undefined : result.content.timestamps;
     return { ...result.content, timestamps, seriesAdded };
+  }
+
+  /**
+   * Whether the template stays for a page with its lines in this order. A new order is learnt when it is seen first; where
+   * every page has another it would be for nothing, and the kernel finds lines by their hash.
+   */
+  #keepsOrder(moved: boolean): boolean {
+    this.#movedPages = moved ? this.#movedPages + 1 : 0;
+    const isDue = (this.#movedPages & (this.#movedPages - 1)) === 0 || this.#movedPages % maxMovedPages === 0;
+    return !moved || !isDue;
   }
 
   /** What is known of a failed page. */

@@ -1,0 +1,3 @@
+/** Types of build-kernels.mjs. */
+
+export function buildKernels(folder: string): void;
