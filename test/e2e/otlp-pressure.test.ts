@@ -1,0 +1,83 @@
+/** Back-pressure of OTLP: clients are told the truth, and what was accepted arrives once the server behind recovers, in order. */
+
+import { expect, it } from "vitest";
+import { stringify } from "yaml";
+import { buildTraces } from "../../src/testing/build-otlp.ts";
+import { createGrpcClient } from "../../src/transport/grpc-client.ts";
+import { grpcCodes } from "../../src/transport/grpc-status.ts";
+import { freePort } from "../kit/free-port.ts";
+import { startMillraceRun } from "../kit/subjects.ts";
+import { createTempFolder } from "../kit/temp.ts";
+import { waitFor } from "../kit/wait.ts";
+import { type GrpcAnswer, startOtlpGrpcServer } from "../support/otlp-grpc-server.ts";
+
+const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
+const queueSize = 5;
+
+it.each([
+  ["asks for 3 s", { code: grpcCodes.UNAVAILABLE, message: "later", retryAfterMs: 3000 }],
+  ["refuses for now", { code: grpcCodes.UNAVAILABLE, message: "no" }],
+  ["hangs", undefined],
+] as const)(
+  "a server behind that %s: a full queue refuses with a wait, and all that was taken arrives in order",
+  async (_title, refusal) => {
+    using folder = createTempFolder("otlp-pressure");
+    let isUp = false;
+    const arrived: string[] = [];
+    const server = await startOtlpGrpcServer(({ bytes }): GrpcAnswer | undefined => {
+      if (!isUp) return refusal;
+      arrived.push(...(bytes.toString("latin1").match(/item-[0-9]+\./g) ?? []));
+      return new Uint8Array();
+    });
+    const [grpc, http] = [await freePort(), await freePort()];
+    const file = folder.write(
+      "millrace.yaml",
+      stringify({
+        receivers: {
+          otlp: { protocols: { grpc: { endpoint: `127.0.0.1:${grpc}` }, http: { endpoint: `127.0.0.1:${http}` } } },
+        },
+        exporters: {
+          otlp: {
+            endpoint: `127.0.0.1:${server.port}`,
+            tls: { insecure: true },
+            timeout: "1s",
+            sending_queue: { queue_size: queueSize, num_consumers: 2 },
+            retry_on_failure: { initial_interval: "200ms", max_interval: "500ms" },
+          },
+        },
+        service: {
+          telemetry: { metrics: { level: "none" } },
+          pipelines: { traces: { receivers: ["otlp"], exporters: ["otlp"] } },
+        },
+      }),
+    );
+    await using _run = await startMillraceRun(file);
+    const client = createGrpcClient({ target: `127.0.0.1:${grpc}`, userAgent: "test" });
+    const accepted: string[] = [];
+    const waits: (number | undefined)[] = [];
+    for (let i = 0; i < queueSize + 3; i++) {
+      const [request] = buildTraces([{ name: `item-${i}.`, resource: { "service.name": "one" } }]).requests;
+      const result = await client.call({ path, message: request?.bytes ?? [], timeoutMs: 10_000 });
+      if (result.code === grpcCodes.OK) accepted.push(`item-${i}.`);
+      else {
+        expect(result.code).toBe(grpcCodes.UNAVAILABLE);
+        waits.push(result.retryAfterMs);
+      }
+    }
+    const [last] = buildTraces([{ name: "http" }]).requests;
+    const overHttp = await fetch(`http://127.0.0.1:${http}/v1/traces`, {
+      method: "POST",
+      headers: { "content-type": "application/x-protobuf" },
+      body: Buffer.from(last?.bytes ?? []),
+    });
+    expect([overHttp.status, Number(overHttp.headers.get("retry-after")) >= 1]).toEqual([503, true]);
+    expect(accepted).toHaveLength(queueSize);
+    expect(waits).toHaveLength(3);
+    for (const wait of waits) expect(wait).toBeGreaterThanOrEqual(1000);
+    isUp = true;
+    await waitFor("everything that was accepted", () => arrived.length >= accepted.length, 20_000);
+    expect(arrived).toEqual(accepted);
+    client.destroy();
+    server.close();
+  },
+);
