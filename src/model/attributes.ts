@@ -122,13 +122,26 @@ class Reader {
     return value;
   }
 
-  skip(wireType: number): void {
+  /** Passes over the value of an unknown field. */
+  skip(tag: number, depth = 0): void {
+    const wireType = tag % 8;
     if (wireType === 0) this.varint();
     else if (wireType === 1) this.at += 8;
     else if (wireType === 2) this.chunk();
+    else if (wireType === 3) this.#skipGroup(tag + 1, depth);
     else if (wireType === 5) this.at += 4;
     else throw new DecodeError("otlp", this.at, `unknown wire type ${wireType}`);
     if (this.at > this.bytes.length) throw new DecodeError("otlp", this.at, "field beyond the end");
+  }
+
+  #skipGroup(endTag: number, depth: number): void {
+    if (depth > maxAttributeDepth) throw new DecodeError("otlp", this.at, `nested deeper than ${maxAttributeDepth}`);
+    while (!this.done) {
+      const tag = Number(this.varint());
+      if (tag === endTag) return;
+      this.skip(tag, depth + 1);
+    }
+    throw new DecodeError("otlp", this.at, "group without its end");
   }
 }
 
@@ -139,7 +152,7 @@ function readKeyValue(reader: Reader, depth: number): [string, AttributeValue] {
     const tag = Number(reader.varint());
     if (tag === 0x0a) key = reader.chunk().toString("utf8");
     else if (tag === 0x12) value = readAnyValue(new Reader(reader.chunk()), depth);
-    else reader.skip(tag & 7);
+    else reader.skip(tag);
   }
   return [key, value];
 }
@@ -157,7 +170,7 @@ function readAnyValue(reader: Reader, depth: number): AttributeValue {
     else if (tag === 0x32)
       value = new Map(readItems(new Reader(reader.chunk())).map((item) => readKeyValue(item, depth + 1)));
     else if (tag === 0x3a) value = Uint8Array.from(reader.chunk());
-    else reader.skip(tag & 7);
+    else reader.skip(tag);
   }
   return value;
 }
@@ -167,7 +180,7 @@ function readItems(reader: Reader): Reader[] {
   while (!reader.done) {
     const tag = Number(reader.varint());
     if (tag === 0x0a) items.push(new Reader(reader.chunk()));
-    else reader.skip(tag & 7);
+    else reader.skip(tag);
   }
   return items;
 }

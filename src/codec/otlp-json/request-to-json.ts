@@ -29,6 +29,7 @@ function messageJson(name: MessageName, reader: WireReader): string {
   const fields = (messageSchemas.get(name) as { fields: readonly FieldSchema[] }).fields;
   const places = placesByNumber.get(name) as ReadonlyMap<number, number>;
   const texts: (string[] | undefined)[] = [];
+  let contents: Map<number, Uint8Array> | undefined;
   while (reader.next()) {
     const place = places.get(reader.field);
     if (place === undefined) continue;
@@ -36,6 +37,15 @@ function messageJson(name: MessageName, reader: WireReader): string {
     if (field.isRepeated) {
       texts[place] ??= [];
       readList(reader, field, texts[place]);
+    } else if (field.kind === "message") {
+      // A message that comes twice is one with the fields of both.
+      const before = texts[place] === undefined ? undefined : contents?.get(place);
+      const content = before === undefined ? reader.content() : Buffer.concat([before, reader.content()]);
+      contents ??= new Map();
+      contents.set(place, content);
+      texts[place] = [
+        messageJson(field.message as MessageName, before === undefined ? reader.message() : new WireReader(content)),
+      ];
     } else texts[place] = [singleJson(reader, field)];
   }
   return `{${fields.flatMap((field, place) => fieldJson(field, texts[place])).join(",")}}`;

@@ -3,9 +3,11 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalRequest } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { requestToJson } from "../otlp-json/request-to-json.ts";
 import { decodeLogs, encodeLogs } from "./logs-data.ts";
 import { decodeMessage, encodeMessage } from "./message-objects.ts";
 import { decodeTraces, encodeTraces } from "./traces-data.ts";
+import { openRequest } from "./walk-request.ts";
 
 describe("OTLP messages as objects", () => {
   test.each([
@@ -78,6 +80,19 @@ describe("OTLP messages as objects", () => {
         },
       ],
     });
+  });
+
+  test("a message that comes twice is one with the fields of both, in objects and in JSON", () => {
+    // Two Resource fields in one ResourceLogs: an attribute, and a count with an unknown group.
+    const resource = [0x0a, 0x03, 0x0a, 0x01, 0x61];
+    const bytes = Uint8Array.from([0x0a, 13, 0x0a, 5, ...resource, 0x0a, 4, 0x10, 2, 0x7b, 0x7c]);
+    expect(decodeLogs(bytes)[0]?.resource).toMatchObject({
+      attributes: new Map([["a", null]]),
+      droppedAttributesCount: 2,
+    });
+    expect(requestToJson(openRequest("logs", bytes))).toBe(
+      '{"resourceLogs":[{"resource":{"attributes":[{"key":"a"}],"droppedAttributesCount":2}}]}',
+    );
   });
 
   test("a log record without a body has the empty value", () => {

@@ -47,6 +47,7 @@ function schemaFields(name: MessageName): readonly FieldSchema[] {
 
 function readMessage(name: MessageName, reader: WireReader): MessageObject {
   const result: Record<string, unknown> = {};
+  const contents = new Map<string, Uint8Array>();
   const fields = fieldsByNumber.get(name) as ReadonlyMap<number, FieldSchema>;
   while (reader.next()) {
     const field = fields.get(reader.field);
@@ -57,7 +58,18 @@ function readMessage(name: MessageName, reader: WireReader): MessageObject {
     } else if (field.isRepeated) {
       result[field.name] ??= [];
       readItems(reader, field, result[field.name] as unknown[]);
-    } else result[field.name] = readValue(reader, field);
+    } else if (field.kind === "message" && field.name in result) {
+      // A message that comes twice is one with the fields of both.
+      const content = Buffer.concat([contents.get(field.name) ?? new Uint8Array(), reader.content()]);
+      contents.set(field.name, content);
+      result[field.name] =
+        field.message === "AnyValue"
+          ? decodeAnyValue(content)
+          : readMessage(field.message as MessageName, new WireReader(content));
+    } else {
+      if (field.kind === "message") contents.set(field.name, reader.content());
+      result[field.name] = readValue(reader, field);
+    }
   }
   for (const field of schemaFields(name)) if (!(field.name in result)) result[field.name] = defaultOf(field);
   return result;

@@ -27,6 +27,12 @@ const span = (...content: (Uint8Array | readonly number[])[]) => field(1, field(
 const eight = [0, 0, 0, 0, 0, 0, 0, 0];
 
 describe("walkRequest", () => {
+  test("groups in attribute values are passed over by the walk and by what opens them", () => {
+    const bytes = attribute([0x7b, 0x7b, 0x08, 0x01, 0x7c, 0x7c]);
+    expect(walkRequest("metrics", bytes)).toBe(1);
+    expect(new MetricsDecoder(new Identities()).decode(bytes)).toHaveLength(1);
+  });
+
   test.each([
     ["an empty request", "metrics", Buffer.alloc(0), 0],
     ["an empty point", "metrics", gauge(), 1],
