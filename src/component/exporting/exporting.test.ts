@@ -227,6 +227,37 @@ describe("retries", () => {
     expect(kit.host.reported[0]).toMatchObject({ state: "recoverable" });
   });
 
+  test("of joined requests that are refused, each is tried alone", async () => {
+    const { exporting, sent, clock, metric } = createSubject({ sending_queue: { wait_for_result: true } });
+    const answers: string[] = [];
+    for (const name of ["1", "2", "3"]) {
+      void exporting.traces(of(name, name)).then(
+        () => answers.push(`${name} taken`),
+        () => answers.push(`${name} refused`),
+      );
+    }
+    for (let i = 0; i < 4; i++) {
+      await clock.advance(20);
+      const last = sent.at(-1);
+      if (last?.names.includes("item-2.")) last.fail(true);
+      else last?.answer();
+    }
+    await clock.advance(0);
+    expect(sent.map(({ names }) => names.length)).toEqual([3, 1, 1, 1]);
+    expect(answers.sort()).toEqual(["1 taken", "2 refused", "3 taken"]);
+    expect([metric("otelcol_exporter_sent_spans"), metric("otelcol_exporter_send_failed_spans")]).toEqual([2, 1]);
+  });
+
+  test("a server that refuses everything is not asked for each of them", async () => {
+    const { exporting, sent, clock, metric } = createSubject();
+    for (let i = 0; i < 50; i++) await exporting.traces(of(`${i}`, `${i}`));
+    for (let i = 0; i < 60; i++) {
+      await clock.advance(1);
+      sent.at(-1)?.fail(true);
+    }
+    expect([sent.length, metric("otelcol_exporter_send_failed_spans")]).toEqual([4, 50]);
+  });
+
   test("items that the server did not take of a request it took are counted as failed", async () => {
     const { exporting, sent, metric } = createSubject();
     await exporting.traces(spans("1", "2", "3"));

@@ -58,6 +58,8 @@ const enoughBytes = 256 * 1024;
 const maxJoinWaitMs = 10;
 /** Joined requests do not grow above this, so that no server's limit is hit by joining. */
 const maxJoinedBytes = 4_000_000;
+/** Joined requests that were refused are tried alone, until so many were refused in a row from the first on. */
+const maxRefusedAlone = 3;
 /** What senders are asked to wait when the queue is full, unless the server asked for more. */
 const fullRetryAfterMs = 1000;
 
@@ -293,7 +295,6 @@ export class RequestSender implements QueueState {
 
   /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
   #start(): void {
-    const { signal } = this.#parts;
     const lanes: number[] = [];
     const queued: QueuedRequest[] = [];
     let items = 0;
@@ -301,7 +302,7 @@ export class RequestSender implements QueueState {
     for (let isFull = false; !isFull; ) {
       const lane = this.#lanes.take();
       if (lane === undefined) break;
-      lanes.push(lane);
+      const before = queued.length;
       for (let next = this.#lanes.peek(lane); next !== undefined; next = this.#lanes.peek(lane)) {
         const { request } = next;
         isFull = queued.length > 0 && !this.#hasRoom(items + request.items, bytes + request.bytes.byteLength);
@@ -311,9 +312,10 @@ export class RequestSender implements QueueState {
         bytes += request.bytes.byteLength;
         this.#lanes.advance(lane);
       }
+      if (queued.length > before) lanes.push(lane);
+      else this.#lanes.free(lane);
     }
-    const outgoing = { signal, requests: queued.map(({ request }) => request), items, bytes };
-    const sending = this.#deliver(outgoing, queued).finally(() => {
+    const sending = this.#deliver(queued).finally(() => {
       this.#sending.delete(sending);
       for (const lane of lanes) this.#lanes.free(lane);
       this.#schedule();
@@ -328,28 +330,55 @@ export class RequestSender implements QueueState {
     return (batch.sizer === "items" ? items : bytes) <= batch.maxSize;
   }
 
-  async #deliver(outgoing: OutgoingRequest, queued: readonly QueuedRequest[]): Promise<void> {
-    const { retry, clock, random, send } = this.#parts;
+  async #deliver(queued: readonly QueuedRequest[]): Promise<void> {
+    const outcome = await this.#send(queued);
+    // What one of them is refused for must not cost the others.
+    if (outcome.kind === "dropped" && outcome.reason === "rejected" && queued.length > 1)
+      await this.#deliverOneByOne(queued);
+    else this.#settle(outcome, queued);
+  }
+
+  /** Sends each alone, in order. Where the first few are refused, the server refuses everything, and the rest is dropped. */
+  async #deliverOneByOne(queued: readonly QueuedRequest[]): Promise<void> {
+    let isAnyTaken = false;
+    for (const [i, one] of queued.entries()) {
+      const outcome = await this.#send([one]);
+      isAnyTaken ||= outcome.kind === "delivered";
+      const isHopeless = !isAnyTaken && i + 1 >= maxRefusedAlone;
+      this.#settle(outcome, isHopeless ? queued.slice(i) : [one]);
+      if (isHopeless) return;
+    }
+  }
+
+  async #send(queued: readonly QueuedRequest[]): Promise<SendOutcome<SendAnswer>> {
+    const { signal: kind, retry, clock, random, send } = this.#parts;
+    const requests = queued.map(({ request }) => request);
+    const outgoing = { signal: kind, requests, items: itemsOf(queued), bytes: bytesOf(queued) };
     this.#metrics.batchItems.record(outgoing.items);
     this.#metrics.batchBytes.record(outgoing.bytes);
     const retrying = (error: ConsumeError, waitMs: number) => {
       this.#serverWaitUntilMs = clock.monotonic() + waitMs;
       this.#parts.retrying(error, waitMs);
     };
-    const outcome: SendOutcome<SendAnswer> = await sendUntilDone(
+    return await sendUntilDone(
       (signal) => send(outgoing, signal),
       { retry, clock, random, retrying },
       this.#abort.signal,
     );
+  }
+
+  /** Counts what became of the requests, and answers their senders. */
+  #settle(outcome: SendOutcome<SendAnswer>, queued: readonly QueuedRequest[]): void {
+    const items = itemsOf(queued);
     if (outcome.kind === "delivered") {
       const { rejectedItems } = outcome.answer;
-      this.#metrics.sent.add(outgoing.items - rejectedItems);
+      this.#metrics.sent.add(items - rejectedItems);
       if (rejectedItems > 0) {
         this.#metrics.sendFailed.add(rejectedItems);
         this.#metrics.dropped("partial_success", rejectedItems);
       }
       this.#parts.delivered();
-    } else this.#drop(outcome.reason, outgoing.items, outcome.error);
+    } else this.#drop(outcome.reason, items, outcome.error);
     const error = outcome.kind === "delivered" ? undefined : outcome.error;
     for (const { ticket } of queued) ticket.release(error);
   }
@@ -359,4 +388,12 @@ export class RequestSender implements QueueState {
     this.#metrics.dropped(reason, items);
     this.#parts.dropped(reason, items, error);
   }
+}
+
+function itemsOf(queued: readonly QueuedRequest[]): number {
+  return queued.reduce((sum, { request }) => sum + request.items, 0);
+}
+
+function bytesOf(queued: readonly QueuedRequest[]): number {
+  return queued.reduce((sum, { request }) => sum + request.bytes.byteLength, 0);
 }
