@@ -3,7 +3,7 @@
 import type { OutgoingRequest, SendAnswer } from "../../component/exporting/exporting.ts";
 import { type PartialSuccess, readPartialSuccess } from "../../component/exporting/partial-success.ts";
 import { ConsumeError, type ConsumeErrorCode } from "../../model/errors.ts";
-import type { Signal } from "../../model/otlp-request.ts";
+import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import type { GrpcCallOptions, GrpcClient } from "../../transport/grpc-client.ts";
 import { grpcCodeName, grpcCodes } from "../../transport/grpc-status.ts";
 
@@ -23,16 +23,17 @@ const retryableCodes: ReadonlySet<number> = new Set([
   grpcCodes.DATA_LOSS,
 ]);
 
+const minPieceBytes = 32 * 1024;
 /** A server may ask for longer; more than this is not waited at once. */
 const maxRetryAfterMs = 300_000;
 
 /** Resolves with the partial success. Rejects with a ConsumeError that says whether another attempt may help. */
 export async function callOtlp(
   client: GrpcClient,
-  { signal: kind, requests }: OutgoingRequest,
+  { signal: kind, requests, bytes }: OutgoingRequest,
   options: Omit<GrpcCallOptions, "path" | "message">,
 ): Promise<SendAnswer & PartialSuccess> {
-  const result = await client.call({ ...options, path: paths[kind], message: requests.map(({ bytes }) => bytes) });
+  const result = await client.call({ ...options, path: paths[kind], message: piecesOf(requests, bytes) });
   const { code, retryAfterMs } = result;
   if (code === grpcCodes.OK) return readPartialSuccess(result.response);
   const isExhausted = code === grpcCodes.RESOURCE_EXHAUSTED;
@@ -40,6 +41,12 @@ export async function callOtlp(
     permanent: !(isExhausted ? retryAfterMs !== undefined : retryableCodes.has(code)),
     retryAfterMs: retryAfterMs === undefined ? undefined : Math.min(maxRetryAfterMs, retryAfterMs),
   });
+}
+
+/** Each piece is a write of its own: small ones are copied together. */
+function piecesOf(requests: readonly OtlpRequest[], total: number): Uint8Array[] {
+  const pieces = requests.map(({ bytes }) => bytes);
+  return pieces.length > 1 && total / pieces.length < minPieceBytes ? [Buffer.concat(pieces, total)] : pieces;
 }
 
 function errorCode(code: number): ConsumeErrorCode {
