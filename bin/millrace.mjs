@@ -83,7 +83,10 @@ if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {
 } else {
   const node = findNode();
   const args = [...flags, ...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)];
-  const env = { ...process.env, [marker]: "1" };
+  // Large buffers come from and go back to the system one by one: within glibc's heaps the gaps between them were 60 MB at
+  // 500,000 series. What the user sets counts.
+  const memory = { MALLOC_ARENA_MAX: "2", MALLOC_MMAP_THRESHOLD_: "262144" };
+  const env = { ...memory, ...process.env, [marker]: "1" };
   if (typeof process.execve === "function") process.execve(node, [node, ...args], env);
   // Node 20 cannot replace itself: it stays and passes signals on.
   const child = spawn(node, args, { stdio: "inherit", env });
