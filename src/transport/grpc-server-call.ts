@@ -49,11 +49,7 @@ export interface CallOwner {
   callEnded(call: ServerCall, wasReset: boolean): void;
 }
 
-const okHeaders: OutgoingHttpHeaders = {
-  ":status": 200,
-  "content-type": "application/grpc",
-  "grpc-accept-encoding": acceptedEncodings,
-};
+const okHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc" };
 const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0" };
 const withTrailers = { waitForTrailers: true, sendDate: false };
 const withoutBody = { endStream: true, sendDate: false };
@@ -243,6 +239,7 @@ export class ServerCall {
     if (this.#isAnswered) return;
     const headers: OutgoingHttpHeaders = {
       ...okHeaders,
+      "grpc-accept-encoding": acceptedEncodings,
       "grpc-status": String(code),
       "grpc-message": percentEncode(message),
     };
