@@ -108,7 +108,9 @@ describe("the queue", () => {
     await turn();
     expect(sent).toHaveLength(1);
     sent[0]?.answer();
-    await clock.advance(0);
+    await clock.advance(4);
+    expect(sent).toHaveLength(1);
+    await clock.advance(1);
     expect(sent.map(({ names }) => names.length)).toEqual([1, 4]);
   });
 
@@ -148,19 +150,16 @@ describe("the queue", () => {
   });
 
   test("with block_on_overflow senders wait for room, in turn", async () => {
-    const { exporting, sent } = createSubject({ sending_queue: { queue_size: 1, block_on_overflow: true } });
+    const { exporting, sent, clock } = createSubject({ sending_queue: { queue_size: 1, block_on_overflow: true } });
     const done: number[] = [];
     for (let i = 0; i < 3; i++) void exporting.traces(of("a", `${i}`)).then(() => done.push(i));
-    await turn();
-    await turn();
+    await clock.advance(10);
     expect(done).toEqual([0]);
     sent[0]?.answer();
-    await turn();
-    await turn();
+    await clock.advance(10);
     expect(done).toEqual([0, 1]);
     sent[1]?.answer();
-    await turn();
-    await turn();
+    await clock.advance(10);
     expect(done).toEqual([0, 1, 2]);
   });
 

@@ -146,3 +146,13 @@ export class RequestLanes {
     this.#waiting.push(lane);
   }
 }
+
+/** Items of queued requests together. */
+export function itemsOf(queued: readonly QueuedRequest[]): number {
+  return queued.reduce((sum, { request }) => sum + request.items, 0);
+}
+
+/** Bytes of queued requests together. */
+export function bytesOf(queued: readonly QueuedRequest[]): number {
+  return queued.reduce((sum, { request }) => sum + request.bytes.byteLength, 0);
+}

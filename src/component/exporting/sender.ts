@@ -9,7 +9,7 @@ import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import type { Clock } from "../telemetry.ts";
 import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
-import { type QueuedRequest, RequestLanes } from "./request-lanes.ts";
+import { bytesOf, itemsOf, type QueuedRequest, RequestLanes } from "./request-lanes.ts";
 import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
 import { Ticket } from "./ticket.ts";
 
@@ -56,6 +56,8 @@ const minLanes = 64;
 /** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
 const enoughBytes = 256 * 1024;
 const maxJoinWaitMs = 10;
+/** Least time from one small request to the next: each costs more than what is in it. */
+const minGapMs = 5;
 /** Joined requests do not grow above this, so that no server's limit is hit by joining. */
 const maxJoinedBytes = 4_000_000;
 /** Joined requests that were refused are tried alone, until so many were refused in a row from the first on. */
@@ -76,6 +78,8 @@ export class RequestSender implements QueueState {
   #blocked: (() => void)[] = [];
   #isScheduled = false;
   #wakeAtMs = Number.POSITIVE_INFINITY;
+  /** When the last request was begun. */
+  #startedMs = Number.NEGATIVE_INFINITY;
   #serverWaitUntilMs = 0;
   #isClosing = false;
   #isHeld = false;
@@ -270,16 +274,17 @@ export class RequestSender implements QueueState {
 
   /** How long what waits is to wait for more. */
   #waitMs(): number {
-    const { batch, clock } = this.#parts;
+    const { batch, clock, queue } = this.#parts;
     if (this.#isClosing) return 0;
     const ageMs = clock.monotonic() - (this.#lanes.oldestMs ?? 0);
     if (batch !== undefined) {
       const size = batch.sizer === "items" ? this.#lanes.waitingItems : this.#lanes.waitingBytes;
       return size >= batch.minSize ? 0 : batch.flushMs - ageMs;
     }
-    // While a request is under way, small ones wait for its answer, or a little, and go together.
-    if (this.#sending.size === 0 || this.#lanes.waitingBytes >= enoughBytes) return 0;
-    return maxJoinWaitMs - ageMs;
+    // While a request is under way, or just went, small ones wait a little, and go together.
+    if (this.#lanes.waitingBytes >= enoughBytes) return 0;
+    if (this.#sending.size > 0) return maxJoinWaitMs - ageMs;
+    return queue.enabled && !queue.wait_for_result ? this.#startedMs + minGapMs - clock.monotonic() : 0;
   }
 
   #wakeIn(ms: number): void {
@@ -295,6 +300,7 @@ export class RequestSender implements QueueState {
 
   /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
   #start(): void {
+    this.#startedMs = this.#parts.clock.monotonic();
     const lanes: number[] = [];
     const queued: QueuedRequest[] = [];
     let items = 0;
@@ -388,12 +394,4 @@ export class RequestSender implements QueueState {
     this.#metrics.dropped(reason, items);
     this.#parts.dropped(reason, items, error);
   }
-}
-
-function itemsOf(queued: readonly QueuedRequest[]): number {
-  return queued.reduce((sum, { request }) => sum + request.items, 0);
-}
-
-function bytesOf(queued: readonly QueuedRequest[]): number {
-  return queued.reduce((sum, { request }) => sum + request.bytes.byteLength, 0);
 }
