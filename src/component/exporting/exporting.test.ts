@@ -46,6 +46,7 @@ function createSubject(
   const exporting = createExporting(kit.context, schema.parse(section), {
     maxBytes,
     random: () => 0.5,
+    hashKey: { seed: 1, first: 0x9e3779b1, second: 0x85ebca6b },
     encode: (segments) => {
       const names = segments.flatMap((one) => Array.from((one as { values?: Float64Array }).values ?? []));
       const batch = buildLogs(names.map((value) => ({ body: `item-${value}.` })));

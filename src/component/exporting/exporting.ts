@@ -2,7 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
-import { createHashKey } from "../../kernels/hash-bytes.ts";
+import { createHashKey, type HashKey } from "../../kernels/hash-bytes.ts";
 import { signals } from "../../model/any-batch.ts";
 import type { MetricsBatch, OpenSegment, PointsSegment, SamplesSegment } from "../../model/batch.ts";
 import type { ConsumeError } from "../../model/errors.ts";
@@ -22,6 +22,8 @@ export interface ExportingParts {
   readonly maxBytes: number;
   /** For tests; Math.random unless given. */
   readonly random?: (() => number) | undefined;
+  /** For tests: what decides on lanes; a secret of the process unless given. */
+  readonly hashKey?: HashKey | undefined;
   /** For tests: the request that these segments are. */
   readonly encode?: Encode | undefined;
 }
@@ -43,7 +45,7 @@ export function createExporting(
   const batch = batchLimits(config.sending_queue);
   const encoder = new MetricsEncoder();
   const encode = parts.encode ?? ((segments) => encoder.encode(segments));
-  const hashKey = createHashKey(randomBytes(12));
+  const hashKey = parts.hashKey ?? createHashKey(randomBytes(12));
   const reporter = new Reporter(context);
   const senders = new Map<Signal, RequestSender>();
   const senderOf = (signal: Signal): RequestSender => {
