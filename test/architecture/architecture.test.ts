@@ -11,7 +11,7 @@ const layers: readonly (readonly string[])[] = [
   ["kernels"],
   ["model"],
   ["codec"],
-  ["transport"],
+  ["transport", "durable"],
   ["prometheus"],
   ["component"],
   ["testing"],

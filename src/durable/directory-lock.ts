@@ -1,0 +1,56 @@
+/** Keeps a second process away from the directory of a disk queue. */
+
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { DatabaseSync } from "node:sqlite";
+import { toError } from "../model/errors.ts";
+import { StorageError } from "./storage-error.ts";
+
+const lockName = "lock";
+const ownerName = "lock.owner";
+/** SQLITE_BUSY. */
+const busy = 5;
+
+export interface DirectoryLock {
+  release(): void;
+}
+
+/** Takes a directory, which must exist. */
+export type LockDirectory = (directory: string) => Promise<DirectoryLock>;
+
+/**
+ * The lock is SQLite's on a file of its own: a lock of the kernel that ends with the process, however it ends, and that
+ * holds between containers, where process numbers say nothing. Node has no other way to such a lock.
+ * Rejects with STORAGE_LOCKED, naming the other process, or STORAGE_UNUSABLE.
+ */
+export const lockDirectory: LockDirectory = async (directory) => {
+  const { DatabaseSync: Database } = await import("node:sqlite");
+  let database: DatabaseSync | undefined;
+  try {
+    database = new Database(join(directory, lockName), { timeout: 0 });
+    database.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE");
+  } catch (caught) {
+    database?.close();
+    const error = toError(caught) as Error & { errcode?: unknown };
+    if (error.errcode === busy) {
+      throw new StorageError("STORAGE_LOCKED", `${directory} is in use by another process${owner(directory)}`);
+    }
+    throw new StorageError("STORAGE_UNUSABLE", `${directory} cannot be written: ${error.message}`, { cause: caught });
+  }
+  const held = database;
+  try {
+    writeFileSync(join(directory, ownerName), `${process.pid} ${process.title}\n`);
+  } catch {
+    // Only a name for messages; a full disk must not stop the start.
+  }
+  return { release: () => held.close() };
+};
+
+function owner(directory: string): string {
+  try {
+    const [pid = "", ...title] = readFileSync(join(directory, ownerName), "utf8").trim().slice(0, 200).split(" ");
+    return /^\d+$/.test(pid) ? ` (process ${pid}, ${title.join(" ")})` : "";
+  } catch {
+    return "";
+  }
+}

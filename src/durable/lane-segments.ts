@@ -1,0 +1,140 @@
+/** What a segment means to the lanes that have records in it: found at the start, or given up. */
+
+import type { LaneState } from "./lane-state.ts";
+import type { Position } from "./position-journal.ts";
+import { recordHeaderBytes, segmentHeaderBytes } from "./record-format.ts";
+import { scanSegment } from "./scan-segment.ts";
+import type { Segment, SegmentReader } from "./segment.ts";
+import { placeAt, SegmentIndex } from "./segment-index.ts";
+
+export interface GivenUp {
+  readonly records: number;
+  readonly items: number;
+  /** That is free again. */
+  readonly memoryBytes: number;
+  /** Where the lanes stand now. */
+  readonly moved: readonly (readonly [lane: number, position: Position])[];
+}
+
+/** What was handed out already is not counted: it may still be delivered. */
+export async function giveUpSegment(
+  segment: Segment,
+  reader: SegmentReader,
+  stateOf: (lane: number) => LaneState<unknown>,
+): Promise<GivenUp> {
+  const lists = new Map<number, Uint32Array>();
+  for (const { lane, count } of segment.index.lanes.values()) {
+    lists.set(lane, await listOf(segment, reader, lane, count));
+  }
+  // From here on nothing else runs: cursors stand still.
+  const moved: [number, Position][] = [];
+  const sum = { records: 0, items: 0, memoryBytes: 0 };
+  for (const { lane, count, lastSequence, bytes } of segment.index.lanes.values()) {
+    const state = stateOf(lane);
+    if (state.acknowledged.sequence >= lastSequence) continue;
+    const { cursor } = state;
+    if (cursor?.segment === segment) {
+      const unread = count - cursor.index;
+      const list = lists.get(lane);
+      let items = 0;
+      for (let i = cursor.index; i < count && list !== undefined; i++) {
+        items += placeAt(list, i, segment.firstSequence).items;
+      }
+      state.unread -= unread;
+      state.records -= unread;
+      state.items -= items;
+      state.bytes -= Math.round((bytes * unread) / count);
+      sum.records += unread;
+      sum.items += items;
+      const next = state.segments.find(({ number }) => number > segment.number);
+      state.cursor = state.unread === 0 || next === undefined ? undefined : { segment: next, index: 0 };
+    }
+    const dropped = state.abandon(lastSequence);
+    sum.records += dropped.records;
+    sum.items += dropped.items;
+    sum.memoryBytes += dropped.memoryBytes;
+    moved.push([lane, state.acknowledged]);
+  }
+  return { ...sum, moved };
+}
+
+/** Undefined where the index cannot be read: the records are given up all the same, their items uncounted. */
+async function listOf(segment: Segment, reader: SegmentReader, lane: number, count: number) {
+  try {
+    return (await reader.list(segment, lane, 0, count)).list;
+  } catch {
+    return new Uint32Array(count * 3);
+  }
+}
+
+/** Counts what a segment of an earlier run has of records that are not acknowledged. Segments come in their order. */
+export async function adoptSegment(
+  segment: Segment,
+  reader: SegmentReader,
+  stateOf: (lane: number) => LaneState<unknown>,
+): Promise<void> {
+  for (const known of segment.index.lanes.values()) {
+    const state = stateOf(known.lane);
+    const { sequence } = state.acknowledged;
+    if (known.lastSequence <= sequence) continue;
+    state.segments.push(segment);
+    segment.openLanes++;
+    let index = 0;
+    let { items } = known;
+    if (known.firstSequence <= sequence) {
+      const { list } = await reader.list(segment, known.lane, 0, known.count);
+      for (; index < known.count; index++) {
+        const place = placeAt(list, index, segment.firstSequence);
+        if (place.sequence > sequence) break;
+        items -= place.items;
+      }
+    }
+    const count = known.count - index;
+    state.cursor ??= { segment, index };
+    state.unread += count;
+    state.records += count;
+    state.items += items;
+    state.bytes += Math.round((known.bytes * count) / known.count);
+  }
+}
+
+/**
+ * Makes the list of a lane anew from the records that are intact, when the one in the file leads nowhere: it was damaged,
+ * or a record was. The lane goes on behind what it has read. Returns what is lost.
+ */
+export async function repairList(
+  segment: Segment,
+  reader: SegmentReader,
+  state: LaneState<unknown>,
+): Promise<{ records: number; items: number }> {
+  const { cursor, lane } = state;
+  const known = segment.index.lanes.get(lane);
+  const scanned = new SegmentIndex();
+  await reader.use(segment.path, async (file) => {
+    await scanSegment(file, segmentHeaderBytes, segment.committed, segment.seed, ({ header, offset, payload }) => {
+      if (header.lane !== lane) return;
+      const place = { offset, sequence: header.sequence, items: header.items };
+      scanned.add(lane, place, payload.length + recordHeaderBytes, header.timeMs, segment.firstSequence);
+    });
+  });
+  const found = scanned.lanes.get(lane);
+  const list = found?.list ?? new Uint32Array(0);
+  const count = found?.count ?? 0;
+  // Given up, or read on meanwhile.
+  if (known === undefined || cursor === undefined || state.cursor !== cursor) return { records: 0, items: 0 };
+  let index = 0;
+  while (index < count && placeAt(list, index, segment.firstSequence).sequence <= state.readThrough) index++;
+  const records = known.count - cursor.index - (count - index);
+  const items = Math.max(0, known.items - (found?.items ?? 0));
+  known.count = count;
+  known.items -= items;
+  known.list = list;
+  known.isRepaired = true;
+  state.unread -= records;
+  state.records -= records;
+  state.items -= items;
+  const next = state.segments.find(({ number }) => number > segment.number);
+  if (index < count) state.cursor = { segment, index };
+  else state.cursor = state.unread === 0 || next === undefined ? undefined : { segment: next, index: 0 };
+  return { records, items };
+}

@@ -1,0 +1,173 @@
+/** One lane of a disk queue: what is acknowledged, what is on its way, what is in memory, what is only on disk. */
+
+import { isBehind, type Position } from "./position-journal.ts";
+import type { Segment } from "./segment.ts";
+
+/** A record that is in memory and not handed out yet. */
+export interface Waiting<T> {
+  readonly sequence: number;
+  /** Undefined for a record that was skipped: damaged, or too old. */
+  readonly item: T | undefined;
+  readonly items: number;
+  /** On disk. */
+  readonly bytes: number;
+  readonly memoryBytes: number;
+  readonly timeMs: number;
+  /** Items at its beginning that were delivered before a restart. */
+  readonly done: number;
+}
+
+interface Taken {
+  readonly sequence: number;
+  readonly items: number;
+  readonly bytes: number;
+  readonly timeMs: number;
+  isDone: boolean;
+}
+
+/** The next record that is read from disk. */
+export interface Cursor {
+  readonly segment: Segment;
+  readonly index: number;
+}
+
+export class LaneState<T> {
+  readonly lane: number;
+  acknowledged: Position;
+  /** Segments with records of the lane that are not acknowledged, oldest first. */
+  readonly segments: Segment[] = [];
+  /** Records that are only on disk, behind all that is in memory. */
+  unread = 0;
+  /** The last record that came into memory, or was acknowledged before. */
+  readThrough: number;
+  cursor: Cursor | undefined;
+  isLoading = false;
+  /** Waits for its turn to load. */
+  isListed = false;
+  memoryBytes = 0;
+  /** Not acknowledged. */
+  records = 0;
+  items = 0;
+  bytes = 0;
+  readonly #waiting: Waiting<T>[] = [];
+  #head = 0;
+  readonly #taken: Taken[] = [];
+
+  constructor(lane: number, acknowledged: Position) {
+    this.lane = lane;
+    this.acknowledged = acknowledged;
+    this.readThrough = acknowledged.sequence;
+  }
+
+  get waitingCount(): number {
+    return this.#waiting.length - this.#head;
+  }
+
+  get takenCount(): number {
+    return this.#taken.length;
+  }
+
+  /** When the oldest record that is not acknowledged was accepted; undefined when there is none. */
+  get oldestMs(): number | undefined {
+    const first = this.#taken[0]?.timeMs ?? this.#waiting[this.#head]?.timeMs;
+    return first ?? this.segments[0]?.index.lanes.get(this.lane)?.oldestMs;
+  }
+
+  count({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
+    this.records++;
+    this.items += items;
+    this.bytes += bytes;
+  }
+
+  /** Puts a record behind all that is in memory. */
+  push(waiting: Waiting<T>): void {
+    this.#waiting.push(waiting);
+    this.readThrough = waiting.sequence;
+    this.memoryBytes += waiting.memoryBytes;
+  }
+
+  peek(): Waiting<T> | undefined {
+    return this.#waiting[this.#head];
+  }
+
+  /** Hands the first record out: it stays in its place until it is acknowledged. */
+  take(): Waiting<T> | undefined {
+    const first = this.#waiting[this.#head];
+    if (first === undefined) return undefined;
+    this.#head++;
+    if (this.#head === this.#waiting.length || this.#head >= 1024) {
+      this.#waiting.splice(0, this.#head);
+      this.#head = 0;
+    }
+    this.memoryBytes -= first.memoryBytes;
+    const { sequence, items, bytes, timeMs } = first;
+    this.#taken.push({ sequence, items, bytes, timeMs, isDone: first.item === undefined });
+    return first;
+  }
+
+  /** Notes that everything taken up to a position is done; returns the new position when it moved. */
+  settle(position?: Position): Position | undefined {
+    let moved = this.acknowledged;
+    if (position !== undefined) {
+      for (const taken of this.#taken) if (taken.sequence <= position.sequence) taken.isDone = true;
+    }
+    let count = 0;
+    for (const taken of this.#taken) {
+      if (!taken.isDone) break;
+      count++;
+      if (taken.sequence > moved.sequence) moved = { sequence: taken.sequence, done: 0 };
+      this.#forget(taken);
+    }
+    this.#taken.splice(0, count);
+    // Of the first record that is not done, part is.
+    if (position !== undefined && position.done > 0 && this.#taken[0]?.sequence === position.sequence + 1) {
+      if (isBehind(position, moved)) moved = position;
+    }
+    if (!isBehind(moved, this.acknowledged)) return undefined;
+    this.acknowledged = moved;
+    return moved;
+  }
+
+  /** Everything up to a record is given up. Returns what of it was in memory and not handed out. */
+  abandon(through: number): { records: number; items: number; bytes: number; memoryBytes: number } {
+    const dropped = { records: 0, items: 0, bytes: 0, memoryBytes: 0 };
+    while (true) {
+      const first = this.#waiting[this.#head];
+      if (first === undefined || first.sequence > through) break;
+      this.#head++;
+      this.memoryBytes -= first.memoryBytes;
+      this.#forget(first);
+      dropped.memoryBytes += first.memoryBytes;
+      dropped.bytes += first.bytes;
+      if (first.item === undefined) continue;
+      dropped.records++;
+      dropped.items += first.items - first.done;
+    }
+    if (through > this.acknowledged.sequence) this.acknowledged = { sequence: through, done: 0 };
+    return dropped;
+  }
+
+  #forget({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
+    this.records--;
+    this.items -= items;
+    this.bytes -= bytes;
+    if (this.records > 0) return;
+    // Damaged records have no exact size.
+    this.items = 0;
+    this.bytes = 0;
+  }
+}
+
+/** What lanes have that is not acknowledged. */
+export function sumLanes(lanes: Iterable<LaneState<unknown>>) {
+  const sum = { records: 0, items: 0, bytes: 0 };
+  let oldestMs: number | undefined;
+  for (const lane of lanes) {
+    if (lane.records === 0) continue;
+    sum.records += lane.records;
+    sum.items += lane.items;
+    sum.bytes += lane.bytes;
+    oldestMs = Math.min(oldestMs ?? Number.POSITIVE_INFINITY, lane.oldestMs ?? Number.POSITIVE_INFINITY);
+  }
+  return { ...sum, oldestMs };
+}

@@ -1,0 +1,210 @@
+/** What is known of a segment without reading its records: which lanes it has, and where their records are. */
+
+import { crc32 } from "node:zlib";
+
+/** Of one lane in one segment. */
+export interface LaneIndex {
+  readonly lane: number;
+  count: number;
+  firstSequence: number;
+  lastSequence: number;
+  items: number;
+  /** Of the records, with their headers. */
+  bytes: number;
+  oldestMs: number;
+  /** Where the list of the lane's records begins in the file; -1 while it is in memory. */
+  listAt: number;
+  /** The list in memory: offset, sequence number minus the first of the segment, items; undefined when it is in the file. */
+  list: Uint32Array<ArrayBuffer> | undefined;
+  /** The list was made anew from the records, because one was not where it should be. */
+  isRepaired?: boolean;
+}
+
+/** Where a record is. */
+export interface RecordPlace {
+  readonly offset: number;
+  readonly sequence: number;
+  readonly items: number;
+}
+
+const placeNumbers = 3;
+export const placeBytes = placeNumbers * 4;
+const laneBytes = 56;
+const definitionBytes = 20;
+export const trailerBytes = 40;
+const trailerMagic = 0x8e5b27c3;
+const trailerCrcAt = 36;
+
+export class SegmentIndex {
+  readonly lanes = new Map<number, LaneIndex>();
+  /** Where the record is that defines what has this name (16 bytes in hex). */
+  readonly definitions = new Map<string, number>();
+  records = 0;
+  newestMs = 0;
+
+  add(lane: number, place: RecordPlace, bytes: number, timeMs: number, firstOfSegment: number): void {
+    let known = this.lanes.get(lane);
+    if (known === undefined) {
+      known = {
+        lane,
+        count: 0,
+        firstSequence: place.sequence,
+        lastSequence: place.sequence,
+        items: 0,
+        bytes: 0,
+        oldestMs: timeMs,
+        listAt: -1,
+        list: new Uint32Array(8 * placeNumbers),
+      };
+      this.lanes.set(lane, known);
+    }
+    let list = known.list ?? new Uint32Array(8 * placeNumbers);
+    const at = known.count * placeNumbers;
+    if (at + placeNumbers > list.length) {
+      const grown = new Uint32Array(list.length * 2);
+      grown.set(list);
+      list = grown;
+    }
+    list[at] = place.offset;
+    list[at + 1] = place.sequence - firstOfSegment;
+    list[at + 2] = place.items;
+    known.list = list;
+    known.count++;
+    known.lastSequence = place.sequence;
+    known.items += place.items;
+    known.bytes += bytes;
+    known.oldestMs = Math.min(known.oldestMs, timeMs);
+    this.records++;
+    this.newestMs = Math.max(this.newestMs, timeMs);
+  }
+}
+
+/** Entry `index` of a list that is in memory. */
+export function placeAt(list: Uint32Array, index: number, firstOfSegment: number): RecordPlace {
+  const at = index * placeNumbers;
+  return {
+    offset: list[at] as number,
+    sequence: firstOfSegment + (list[at + 1] as number),
+    items: list[at + 2] as number,
+  };
+}
+
+/** Reads a list that was in a file. */
+export function decodeList(bytes: Buffer): Uint32Array<ArrayBuffer> {
+  const list = new Uint32Array(bytes.length >>> 2);
+  for (let i = 0; i < list.length; i++) list[i] = bytes.readUInt32LE(i * 4);
+  return list;
+}
+
+function encodeList(list: Uint32Array): Buffer {
+  const bytes = Buffer.allocUnsafe(list.length * 4);
+  for (let i = 0; i < list.length; i++) bytes.writeUInt32LE(list[i] as number, i * 4);
+  return bytes;
+}
+
+/** The end of a sealed segment: lists, definitions, lanes, trailer. Lists in the file are noted in the index. */
+export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: number, seed: number): Buffer[] {
+  const parts: Buffer[] = [];
+  let end = at;
+  const lanes = Buffer.alloc(index.lanes.size * laneBytes);
+  let laneAt = 0;
+  for (const known of index.lanes.values()) {
+    const list = encodeList((known.list ?? new Uint32Array(0)).subarray(0, known.count * placeNumbers));
+    parts.push(list);
+    lanes.writeUInt32LE(known.lane, laneAt);
+    lanes.writeUInt32LE(known.count, laneAt + 4);
+    lanes.writeDoubleLE(known.firstSequence, laneAt + 8);
+    lanes.writeDoubleLE(known.lastSequence, laneAt + 16);
+    lanes.writeDoubleLE(known.items, laneAt + 24);
+    lanes.writeDoubleLE(known.bytes, laneAt + 32);
+    lanes.writeDoubleLE(known.oldestMs, laneAt + 40);
+    lanes.writeUInt32LE(end, laneAt + 48);
+    laneAt += laneBytes;
+    end += list.length;
+  }
+  const definitions = Buffer.alloc(index.definitions.size * definitionBytes);
+  let definitionAt = 0;
+  for (const [name, offset] of index.definitions) {
+    definitions.write(name, definitionAt, "hex");
+    definitions.writeUInt32LE(offset, definitionAt + 16);
+    definitionAt += definitionBytes;
+  }
+  const trailer = Buffer.alloc(trailerBytes);
+  trailer.writeUInt32LE(trailerMagic, 0);
+  trailer.writeUInt32LE(end, 4);
+  trailer.writeUInt32LE(index.definitions.size, 8);
+  trailer.writeUInt32LE(index.lanes.size, 12);
+  trailer.writeDoubleLE(index.newestMs, 16);
+  trailer.writeDoubleLE(firstOfSegment, 24);
+  trailer.writeUInt32LE(crc32(lanes, crc32(definitions, seed)), 32);
+  trailer.writeUInt32LE(crc32(trailer.subarray(0, trailerCrcAt), seed), trailerCrcAt);
+  return [...parts, definitions, lanes, trailer];
+}
+
+/** After the footer was written at `at`: the lists are read from the file when they are needed. */
+export function leaveListsInFile(index: SegmentIndex, at: number): void {
+  let end = at;
+  for (const known of index.lanes.values()) {
+    known.listAt = end;
+    known.list = undefined;
+    end += known.count * placeBytes;
+  }
+}
+
+/** What the last bytes of a sealed segment say. */
+export interface Trailer {
+  /** Where the definitions begin; the lanes and the trailer follow them. */
+  readonly tableAt: number;
+  readonly definitions: number;
+  readonly lanes: number;
+  readonly newestMs: number;
+  readonly firstOfSegment: number;
+  readonly crc: number;
+}
+
+export function decodeTrailer(bytes: Buffer, seed: number): Trailer | undefined {
+  if (bytes.length !== trailerBytes || bytes.readUInt32LE(0) !== trailerMagic) return undefined;
+  if (bytes.readUInt32LE(trailerCrcAt) !== crc32(bytes.subarray(0, trailerCrcAt), seed)) return undefined;
+  return {
+    tableAt: bytes.readUInt32LE(4),
+    definitions: bytes.readUInt32LE(8),
+    lanes: bytes.readUInt32LE(12),
+    newestMs: bytes.readDoubleLE(16),
+    firstOfSegment: bytes.readDoubleLE(24),
+    crc: bytes.readUInt32LE(32),
+  };
+}
+
+/** Bytes of definitions and lanes together. */
+export function tableBytes({ definitions, lanes }: Trailer): number {
+  return definitions * definitionBytes + lanes * laneBytes;
+}
+
+/** The index that the table before the trailer holds; undefined when it is damaged. Lists stay in the file. */
+export function decodeTable(table: Buffer, trailer: Trailer, seed: number): SegmentIndex | undefined {
+  if (table.length !== tableBytes(trailer)) return undefined;
+  const lanesAt = trailer.definitions * definitionBytes;
+  if (crc32(table.subarray(lanesAt), crc32(table.subarray(0, lanesAt), seed)) !== trailer.crc) return undefined;
+  const index = new SegmentIndex();
+  index.newestMs = trailer.newestMs;
+  for (let at = 0; at < lanesAt; at += definitionBytes) {
+    index.definitions.set(table.toString("hex", at, at + 16), table.readUInt32LE(at + 16));
+  }
+  for (let at = lanesAt; at < table.length; at += laneBytes) {
+    const lane = table.readUInt32LE(at);
+    const count = table.readUInt32LE(at + 4);
+    index.records += count;
+    index.lanes.set(lane, {
+      lane,
+      count,
+      firstSequence: table.readDoubleLE(at + 8),
+      lastSequence: table.readDoubleLE(at + 16),
+      items: table.readDoubleLE(at + 24),
+      bytes: table.readDoubleLE(at + 32),
+      oldestMs: table.readDoubleLE(at + 40),
+      listAt: table.readUInt32LE(at + 48),
+      list: undefined,
+    });
+  }
+  return index;
+}

@@ -1,0 +1,213 @@
+/** A segment of a disk queue as the process sees it, and the open files of segments. */
+
+import type { FileLayer, OpenFile } from "./file-layer.ts";
+import {
+  checksum,
+  decodeRecordHeader,
+  type QueueId,
+  type RecordHeader,
+  recordHeaderBytes,
+  recordSeed,
+} from "./record-format.ts";
+import { decodeList, placeAt, placeBytes, type RecordPlace, type SegmentIndex } from "./segment-index.ts";
+
+/** One file of records. */
+export interface Segment {
+  readonly number: number;
+  readonly path: string;
+  readonly firstSequence: number;
+  readonly seed: number;
+  index: SegmentIndex;
+  /** Bytes up to the end of the last record that is written. */
+  committed: number;
+  /** Bytes of the file. */
+  fileBytes: number;
+  /** No record will be added. */
+  isClosed: boolean;
+  /** Lanes that have records here which are not acknowledged. */
+  openLanes: number;
+  isRemoved: boolean;
+}
+
+export function segmentName(number: number): string {
+  return `segment-${String(number).padStart(12, "0")}.mrq`;
+}
+
+/** The number in the name of a segment's file; undefined for other names. */
+export function segmentNumber(name: string): number | undefined {
+  const match = /^segment-(\d{12})\.mrq$/.exec(name);
+  return match === null ? undefined : Number(match[1]);
+}
+
+export function newSegment(
+  path: string,
+  number: number,
+  queueId: QueueId,
+  firstSequence: number,
+  index: SegmentIndex,
+): Segment {
+  return {
+    number,
+    path,
+    firstSequence,
+    seed: recordSeed(queueId, number),
+    index,
+    committed: 0,
+    fileBytes: 0,
+    isClosed: false,
+    openLanes: 0,
+    isRemoved: false,
+  };
+}
+
+/** A record as it stands in the file. */
+export interface StoredRecord {
+  readonly header: RecordHeader;
+  readonly payload: Buffer;
+}
+
+interface Entry {
+  readonly opening: Promise<OpenFile>;
+  users: number;
+  isForgotten: boolean;
+}
+
+const maxOpen = 32;
+/** Small records are read many at a time. */
+const blockBytes = 64 * 1024;
+const maxBlocks = 64;
+/** Entries of a lane's list that are read at a time. */
+const listWindow = 512;
+
+/** Part of a lane's list. */
+export interface ListWindow {
+  readonly from: number;
+  readonly list: Uint32Array;
+}
+
+/** Reads segments, with a bounded number of open files and remembered blocks. */
+export class SegmentReader {
+  readonly #files: FileLayer;
+  readonly #open = new Map<string, Entry>();
+  readonly #blocks = new Map<string, Buffer>();
+
+  constructor(files: FileLayer) {
+    this.#files = files;
+  }
+
+  /** The file is open while `run` is under way. */
+  async use<T>(path: string, run: (file: OpenFile) => Promise<T>): Promise<T> {
+    let entry = this.#open.get(path);
+    if (entry === undefined) entry = { opening: this.#files.open(path, "read"), users: 0, isForgotten: false };
+    // Used last, closed last.
+    this.#open.delete(path);
+    this.#open.set(path, entry);
+    entry.users++;
+    try {
+      return await run(await entry.opening);
+    } catch (caught) {
+      if (this.#open.get(path) === entry) this.#open.delete(path);
+      entry.isForgotten = true;
+      throw caught;
+    } finally {
+      entry.users--;
+      await this.#closeUnused(entry);
+    }
+  }
+
+  /** Bytes of a segment from `offset` on; fewer only at the end of the file. */
+  async bytes(segment: Segment, offset: number, length: number): Promise<Buffer> {
+    const first = Math.floor(offset / blockBytes);
+    const last = Math.floor((offset + length - 1) / blockBytes);
+    const isSmall = last - first <= 1 && (last + 1) * blockBytes <= segment.committed;
+    if (!isSmall) return await this.#read(segment, offset, length);
+    const from = await this.#block(segment, first);
+    const at = offset - first * blockBytes;
+    if (first === last) return from.subarray(at, at + length);
+    return Buffer.concat([from.subarray(at), await this.#block(segment, last)]).subarray(0, length);
+  }
+
+  /** The record of a lane at a place; undefined when what is there is damaged or something else. */
+  async record(
+    segment: Segment,
+    lane: number,
+    place: RecordPlace | { offset: number },
+  ): Promise<StoredRecord | undefined> {
+    const head = await this.bytes(segment, place.offset, recordHeaderBytes);
+    const header = decodeRecordHeader(head, 0, segment.seed);
+    if (header === undefined || header.lane !== lane) return undefined;
+    if ("sequence" in place && header.sequence !== place.sequence) return undefined;
+    const payload = await this.bytes(segment, place.offset + recordHeaderBytes, header.payloadBytes);
+    if (payload.length !== header.payloadBytes) return undefined;
+    return checksum([payload], segment.seed) === header.payloadCrc ? { header, payload } : undefined;
+  }
+
+  /** Part of the list of a lane that has entry `index`. */
+  async list(segment: Segment, lane: number, index: number, count = listWindow): Promise<ListWindow> {
+    const known = segment.index.lanes.get(lane);
+    if (known === undefined) return { from: index, list: new Uint32Array(0) };
+    if (known.list !== undefined) return { from: 0, list: known.list };
+    const entries = Math.min(count, known.count - index);
+    const bytes = await this.#read(segment, known.listAt + index * placeBytes, entries * placeBytes);
+    return { from: index, list: decodeList(bytes) };
+  }
+
+  /** Where record `index` of a lane is. */
+  async place(segment: Segment, lane: number, index: number): Promise<RecordPlace> {
+    const { from, list } = await this.list(segment, lane, index, 1);
+    return placeAt(list, index - from, segment.firstSequence);
+  }
+
+  /** The file will be removed. */
+  async forget(path: string): Promise<void> {
+    for (const key of this.#blocks.keys()) if (key.startsWith(`${path}:`)) this.#blocks.delete(key);
+    const entry = this.#open.get(path);
+    if (entry === undefined) return;
+    this.#open.delete(path);
+    entry.isForgotten = true;
+    await this.#closeUnused(entry);
+  }
+
+  async close(): Promise<void> {
+    for (const path of [...this.#open.keys()]) await this.forget(path);
+  }
+
+  async #block(segment: Segment, block: number): Promise<Buffer> {
+    const key = `${segment.path}:${block}`;
+    const known = this.#blocks.get(key);
+    if (known !== undefined) return known;
+    const bytes = await this.#read(segment, block * blockBytes, blockBytes);
+    if (bytes.length === blockBytes) {
+      for (const oldest of this.#blocks.keys()) {
+        if (this.#blocks.size < maxBlocks) break;
+        this.#blocks.delete(oldest);
+      }
+      this.#blocks.set(key, bytes);
+    }
+    return bytes;
+  }
+
+  async #read(segment: Segment, offset: number, length: number): Promise<Buffer> {
+    return await this.use(segment.path, async (file) => {
+      const bytes = Buffer.allocUnsafeSlow(Math.max(0, length));
+      return bytes.subarray(0, await file.read(bytes, offset));
+    });
+  }
+
+  async #closeUnused(used: Entry): Promise<void> {
+    const closing: Entry[] = used.isForgotten && used.users === 0 ? [used] : [];
+    for (const [path, entry] of this.#open) {
+      if (this.#open.size <= maxOpen) break;
+      if (entry.users > 0) continue;
+      this.#open.delete(path);
+      closing.push(entry);
+    }
+    for (const entry of closing) {
+      try {
+        await (await entry.opening).close();
+      } catch {
+        // It was never open.
+      }
+    }
+  }
+}
