@@ -29,13 +29,18 @@ function openSocket(port: number): Socket {
   return socket;
 }
 
+/** Also where the server resets the connection. */
+function closed(socket: Socket): Promise<void> {
+  return new Promise((resolve) => socket.once("close", () => resolve()));
+}
+
 /** Sends bytes and returns what comes back until the server ends the connection. */
 async function exchange(port: number, bytes: Uint8Array | string): Promise<Buffer> {
   const socket = openSocket(port);
   const chunks: Buffer[] = [];
   socket.on("data", (chunk) => void chunks.push(chunk));
   socket.write(bytes);
-  await once(socket, "close");
+  await closed(socket);
   return Buffer.concat(chunks);
 }
 
@@ -105,7 +110,7 @@ describe("connections that speak something else are ended", () => {
     const flood = Buffer.concat(Array.from({ length: 2000 }, () => frame(9, 0, 1, Buffer.alloc(100))));
     socket.write(flood);
     socket.resume();
-    await once(socket, "close");
+    await closed(socket);
     await servesOthers(server);
   });
 
@@ -123,7 +128,7 @@ describe("connections that speak something else are ended", () => {
         const socket = openSocket(server.port);
         socket.end(Buffer.concat([Buffer.from(preface), settings, bytes]));
         socket.resume();
-        await once(socket, "close");
+        await closed(socket);
       }),
       { numRuns: 60 },
     );
@@ -252,7 +257,7 @@ describe("clients that waste", () => {
     // Reads on, answers nothing.
     socket.resume();
     await expect.poll(() => server.connections).toBe(1);
-    await once(socket, "close");
+    await closed(socket);
     expect(server.connections).toBe(0);
   });
 

@@ -1,98 +1,23 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { brotliCompressSync } from "node:zlib";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createOwnClient } from "../../../test/support/grpc-kit.ts";
+import { bytesOf, metricsBytes, setUpOtlp } from "../../../test/support/otlp-receiver-kit.ts";
 import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import { ConfigError, ConsumeError, type ConsumeErrorCode } from "../../model/errors.ts";
 import type { Signal } from "../../model/otlp-request.ts";
-import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import { createSink, type Sink } from "../../testing/sink.ts";
-import { createTestContext, parseConfig } from "../../testing/test-context.ts";
+import { parseConfig } from "../../testing/test-context.ts";
 import { type ContentCoding, pack } from "../../transport/content-coding.ts";
 import { decodeStatus } from "../../transport/grpc-status.ts";
 import otlp from "./otlp.ts";
-
-const forever = new AbortController().signal;
-
-/** One gauge point: resource, scope, metric "m", value 1. */
-const metricsBytes = Buffer.from(
-  "0a1e" +
-    "0a00" +
-    "121a" +
-    "0a00" +
-    "1216" +
-    "0a016d" +
-    "2a11" +
-    "0a0f" +
-    "190100000000000000" +
-    "3a00" +
-    "4000" +
-    "4000",
-  "hex",
-);
-
-function bytesOf(signal: Signal): Uint8Array {
-  if (signal === "traces") return buildTraces([{ name: "item-1." }]).requests[0]?.bytes ?? new Uint8Array();
-  if (signal === "logs") return buildLogs([{ body: "item-1." }]).requests[0]?.bytes ?? new Uint8Array();
-  return metricsBytes;
-}
-
-const services: Readonly<Record<Signal, string>> = {
-  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-  logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-};
-
-interface SetUp {
-  readonly http?: object;
-  readonly grpc?: object;
-  readonly limits?: object;
-  readonly sink?: Sink;
-  readonly extensions?: Readonly<Record<string, unknown>>;
-}
-
-async function setUp({ http = {}, grpc = {}, limits = {}, sink = createSink(), extensions = {} }: SetUp = {}) {
-  const section = {
-    protocols: { http: { endpoint: "127.0.0.1:0", ...http }, grpc: { endpoint: "127.0.0.1:0", ...grpc } },
-    limits,
-  };
-  const kit = createTestContext(parseConfig(otlp, section) as never, { id: "otlp" });
-  for (const [id, extension] of Object.entries(extensions)) kit.host.extensions.set(id, extension);
-  const receiver = otlp.create({ ...kit.context, next: sink });
-  await receiver.start?.();
-  onTestFinished(async () => receiver.shutdown?.(forever));
-  const port = (protocol: string) =>
-    Number(kit.log.entries.find(({ fields }) => fields["protocol"] === protocol)?.fields["port"]);
-  const url = `http://127.0.0.1:${port("http")}`;
-  const post = async (path: string, body: Uint8Array | string, headers: Record<string, string> = {}) => {
-    const response = await fetch(url + path, {
-      method: "POST",
-      body: body as never,
-      headers: { "content-type": "application/x-protobuf", ...headers },
-    });
-    return { status: response.status, headers: response.headers, body: Buffer.from(await response.arrayBuffer()) };
-  };
-  const client = createOwnClient(port("grpc"));
-  const call = (signal: Signal, message: Uint8Array, options: object = {}) =>
-    client.call({ path: services[signal], message, ...options });
-  const counted = () => {
-    const rows: Record<string, number> = {};
-    for (const { name, samples } of kit.meter.collect()) {
-      for (const { labels, value } of samples) {
-        if (value > 0) rows[`${name.replace("otelcol_receiver_", "")} ${labels["transport"]}`] = value;
-      }
-    }
-    return rows;
-  };
-  return { ...kit, receiver, sink, url, httpPort: port("http"), grpcPort: port("grpc"), post, call, counted };
-}
 
 const signals: readonly Signal[] = ["metrics", "traces", "logs"];
 
 describe.each(signals)("%s", (signal) => {
   test("arrive over gRPC as the bytes they came in", async () => {
-    const { call, sink } = await setUp();
+    const { call, sink } = await setUpOtlp();
     const bytes = bytesOf(signal);
     for (const compression of [undefined, "gzip", "zstd", "snappy"] as const) {
       expect(await call(signal, bytes, { compression })).toMatchObject({ code: 0 });
@@ -102,7 +27,7 @@ describe.each(signals)("%s", (signal) => {
   });
 
   test("arrive over HTTP, in every coding", async () => {
-    const { post, sink } = await setUp();
+    const { post, sink } = await setUpOtlp();
     const bytes = bytesOf(signal);
     const names: readonly (readonly [string, ContentCoding])[] = [
       ["gzip", "gzip"],
@@ -126,7 +51,7 @@ describe.each(signals)("%s", (signal) => {
   });
 
   test("arrive as JSON", async () => {
-    const { post, sink } = await setUp();
+    const { post, sink } = await setUpOtlp();
     const text = requestToJson({ signal, bytes: bytesOf(signal), items: 1 });
     const answer = await post(`/v1/${signal}?x=1`, text, { "content-type": "application/json; charset=utf-8" });
     expect([answer.status, answer.headers.get("content-type"), String(answer.body)]).toEqual([
@@ -139,7 +64,7 @@ describe.each(signals)("%s", (signal) => {
   });
 
   test("are counted by the Collector's names", async () => {
-    const { post, call, sink, counted } = await setUp();
+    const { post, call, sink, counted } = await setUpOtlp();
     await post(`/v1/${signal}`, bytesOf(signal));
     await call(signal, bytesOf(signal));
     sink.mode = "retryable";
@@ -154,7 +79,7 @@ describe.each(signals)("%s", (signal) => {
 
   test("that no pipeline takes are UNIMPLEMENTED and 404", async () => {
     const others = signals.filter((one) => one !== signal);
-    const { post, call } = await setUp({ sink: createSink("accept", { signals: others }) });
+    const { post, call } = await setUpOtlp({ sink: createSink("accept", { signals: others }) });
     expect((await post(`/v1/${signal}`, bytesOf(signal))).status).toBe(404);
     expect((await call(signal, bytesOf(signal))).code).toBe(12);
   });
@@ -169,7 +94,7 @@ function requestBytes(batch: Sink["taken"][number]): Buffer {
 }
 
 test("an empty request is a success that nobody sees", async () => {
-  const { post, call, sink } = await setUp();
+  const { post, call, sink } = await setUpOtlp();
   expect((await post("/v1/metrics", "")).status).toBe(200);
   expect((await post("/v1/logs", "{}", { "content-type": "application/json" })).status).toBe(200);
   expect((await call("traces", new Uint8Array())).code).toBe(0);
@@ -177,7 +102,7 @@ test("an empty request is a success that nobody sees", async () => {
 });
 
 test("profiles are refused", async () => {
-  const { post, grpcPort } = await setUp();
+  const { post, grpcPort } = await setUpOtlp();
   expect((await post("/v1development/profiles", "")).status).toBe(404);
   const path = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
   const result = await createOwnClient(grpcPort).call({ path, message: new Uint8Array() });
@@ -203,7 +128,7 @@ describe("a refusal is told truthfully", () => {
           throw new ConsumeError(code, "the reason", { permanent, retryAfterMs: asked });
         },
       };
-      const { post, call } = await setUp({ sink });
+      const { post, call } = await setUpOtlp({ sink });
       expect(await call("metrics", metricsBytes)).toMatchObject({
         code: grpcCode,
         message: "the reason",
@@ -218,7 +143,7 @@ describe("a refusal is told truthfully", () => {
 
   test("in JSON where JSON was sent", async () => {
     const sink = createSink("permanent");
-    const { post } = await setUp({ sink });
+    const { post } = await setUpOtlp({ sink });
     const text = requestToJson({ signal: "metrics", bytes: metricsBytes, items: 1 });
     const answer = await post("/v1/metrics", text, { "content-type": "application/json" });
     expect([answer.status, answer.headers.get("content-type")]).toEqual([400, "application/json"]);
@@ -232,7 +157,7 @@ describe("a refusal is told truthfully", () => {
         throw new TypeError("secret detail");
       },
     };
-    const { post, call, log } = await setUp({ sink });
+    const { post, call, log } = await setUpOtlp({ sink });
     const answer = await post("/v1/logs", bytesOf("logs"));
     expect([answer.status, String(answer.body)]).toEqual([500, "internal error\n"]);
     expect(await call("logs", bytesOf("logs"))).toMatchObject({ code: 13, message: "internal error" });
@@ -253,7 +178,7 @@ describe("bad requests over HTTP", () => {
     ["JSON that is none", "POST", "/v1/metrics", json, "{", 400],
     ["JSON of another shape", "POST", "/v1/logs", json, '{"resourceLogs":3}', 400],
   ] as const)("%s", async (_title, method, path, headers, body, status) => {
-    const { url, sink } = await setUp();
+    const { url, sink } = await setUpOtlp();
     const type = { "content-type": "application/x-protobuf" };
     const response = await fetch(url + path, { method, body: body as never, headers: { ...type, ...headers } });
     expect(response.status).toBe(status);
@@ -266,7 +191,7 @@ describe("bad requests over HTTP", () => {
     ["as it comes, in chunks", 5000, { chunked: true }],
     ["far above", 8_000_000, {}],
   ])("413 for a body above the limit, %s", async (_title, size, { chunked = false }: { chunked?: boolean }) => {
-    const { url, sink } = await setUp({ http: { max_request_body_size: 1000 } });
+    const { url, sink } = await setUpOtlp({ http: { max_request_body_size: 1000 } });
     const body = chunked
       ? new ReadableStream({
           start(controller) {
@@ -283,14 +208,14 @@ describe("bad requests over HTTP", () => {
   });
 
   test.each(["gzip", "zstd", "zlib", "snappy", "x-snappy-framed"])("413 for a bomb of %s", async (name) => {
-    const { post } = await setUp();
+    const { post } = await setUpOtlp();
     const coding: Record<string, ContentCoding> = { "x-snappy-framed": "snappy-framed" };
     const bomb = pack(coding[name] ?? (name as ContentCoding), Buffer.alloc(60 * 1024 * 1024));
     expect((await post("/v1/metrics", bomb, { "content-encoding": name })).status).toBe(413);
   });
 
   test("only the codings that are listed", async () => {
-    const { post } = await setUp({ http: { compression_algorithms: ["gzip"] } });
+    const { post } = await setUpOtlp({ http: { compression_algorithms: ["gzip"] } });
     const status = async (coding: string, body: Uint8Array) =>
       (await post("/v1/metrics", body, coding === "" ? {} : { "content-encoding": coding })).status;
     expect(await status("gzip", pack("gzip", metricsBytes))).toBe(200);
@@ -299,7 +224,7 @@ describe("bad requests over HTTP", () => {
   });
 
   test("a body that ends early hurts nobody", async () => {
-    const { httpPort, post, log } = await setUp();
+    const { httpPort, post, log } = await setUpOtlp();
     const socket = connect(httpPort, "127.0.0.1");
     socket.write(
       "POST /v1/metrics HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\ncontent-length: 100\r\n\r\nabc",
@@ -328,7 +253,7 @@ describe("the bound of all requests under way", () => {
         return first;
       },
     };
-    const { post, call } = await setUp({ sink, limits: { in_flight_size: bytesOf("logs").length + 9 } });
+    const { post, call } = await setUpOtlp({ sink, limits: { in_flight_size: bytesOf("logs").length + 9 } });
     const held = post("/v1/logs", bytesOf("logs"));
     await begun;
     const answer = await post("/v1/logs", bytesOf("logs"));
@@ -342,7 +267,7 @@ describe("the bound of all requests under way", () => {
 
 describe("keys", () => {
   test("paths, headers and origins are those of the configuration", async () => {
-    const { url, post } = await setUp({
+    const { url, post } = await setUpOtlp({
       http: {
         metrics_url_path: "in/metrics",
         response_headers: { "x-own": "yes" },
@@ -379,7 +304,7 @@ describe("keys", () => {
       authenticate: (headers: Record<string, unknown>) => (headers["x-token"] === "good" ? undefined : "who are you"),
     };
     const auth = { authenticator: "checker" };
-    const { post, call, sink } = await setUp({
+    const { post, call, sink } = await setUpOtlp({
       http: { auth: { ...auth, request_params: ["x-token"] } },
       grpc: { auth },
       extensions: { checker: extension },
@@ -394,7 +319,9 @@ describe("keys", () => {
   });
 
   test("an authenticator that is not there is named", async () => {
-    const error = await setUp({ grpc: { auth: { authenticator: "basicauth/x" } } }).catch((caught: unknown) => caught);
+    const error = await setUpOtlp({ grpc: { auth: { authenticator: "basicauth/x" } } }).catch(
+      (caught: unknown) => caught,
+    );
     expect(error).toBeInstanceOf(ConfigError);
     expect(String(error)).toContain(
       'receivers::otlp::protocols::grpc::auth::authenticator: no extension "basicauth/x"',
@@ -402,13 +329,13 @@ describe("keys", () => {
   });
 
   test("a port in use is named", async () => {
-    const { httpPort } = await setUp();
-    const error = await setUp({ http: { endpoint: `127.0.0.1:${httpPort}` } }).catch((caught: unknown) => caught);
+    const { httpPort } = await setUpOtlp();
+    const error = await setUpOtlp({ http: { endpoint: `127.0.0.1:${httpPort}` } }).catch((caught: unknown) => caught);
     expect(String(error)).toContain("receivers::otlp::protocols::http::endpoint: listen on 127.0.0.1");
   });
 
   test("a limit of messages is in MiB", async () => {
-    const { call } = await setUp({ grpc: { max_recv_msg_size_mib: 1 } });
+    const { call } = await setUpOtlp({ grpc: { max_recv_msg_size_mib: 1 } });
     expect(await call("metrics", Buffer.alloc(1024 * 1024 + 1))).toMatchObject({ code: 8, retryAfterMs: undefined });
   });
 
