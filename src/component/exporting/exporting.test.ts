@@ -362,7 +362,7 @@ describe("order", () => {
         async (steps, queue, luck) => {
           const { exporting, sent, clock } = createSubject({
             sending_queue: queue,
-            retry_on_failure: { max_elapsed_time: 0 },
+            retry_on_failure: { initial_interval: "50ms", max_interval: "100ms", max_elapsed_time: 0 },
           });
           const wanted = new Map<number, string[]>();
           const arrived: string[] = [];
@@ -383,8 +383,8 @@ describe("order", () => {
             if (index % 3 === 0) await turn();
             if (index % 4 === 0) answer();
           }
-          for (let i = 0; i < 200 && arrived.length < [...wanted.values()].flat().length; i++) {
-            await clock.advance(1000);
+          for (let i = 0; i < 2000 && arrived.length < [...wanted.values()].flat().length; i++) {
+            await clock.advance(200);
             answer();
           }
           for (const [resource, names] of wanted) {
