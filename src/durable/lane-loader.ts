@@ -7,7 +7,7 @@ import type { LaneState } from "./lane-state.ts";
 import { definitionLane, type RecordHeader, recordHeaderBytes } from "./record-format.ts";
 import type { Damage } from "./recover-queue.ts";
 import type { Segment, SegmentReader, StoredRecord } from "./segment.ts";
-import type { RecordPlace } from "./segment-index.ts";
+import type { RecordPlace } from "./segment-lanes.ts";
 
 export interface LaneLoaderParts<T> {
   readonly reader: SegmentReader;

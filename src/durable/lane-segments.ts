@@ -5,7 +5,7 @@ import type { Position } from "./position-journal.ts";
 import { recordHeaderBytes, segmentHeaderBytes } from "./record-format.ts";
 import { scanSegment } from "./scan-segment.ts";
 import type { Segment, SegmentReader } from "./segment.ts";
-import { placeAt, SegmentIndex } from "./segment-index.ts";
+import { placeAt, SegmentIndex } from "./segment-lanes.ts";
 
 export interface GivenUp {
   readonly records: number;

@@ -21,7 +21,7 @@ import {
   SegmentIndex,
   tableBytes,
   trailerBytes,
-} from "./segment-index.ts";
+} from "./segment-lanes.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** What is wrong with a file. */

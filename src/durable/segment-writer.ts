@@ -16,7 +16,7 @@ import {
   segmentHeaderBytes,
 } from "./record-format.ts";
 import { newSegment, type Segment, segmentName } from "./segment.ts";
-import { encodeFooter, leaveListsInFile, type RecordPlace, SegmentIndex } from "./segment-index.ts";
+import { encodeFooter, leaveListsInFile, type RecordPlace, SegmentIndex } from "./segment-lanes.ts";
 import { StorageError } from "./storage-error.ts";
 
 /** One record that is written, and what it was made of. */

@@ -9,7 +9,7 @@ import {
   recordHeaderBytes,
   recordSeed,
 } from "./record-format.ts";
-import { decodeList, placeAt, placeBytes, type RecordPlace, type SegmentIndex } from "./segment-index.ts";
+import { decodeList, placeAt, placeBytes, type RecordPlace, type SegmentIndex } from "./segment-lanes.ts";
 
 /** One file of records. */
 export interface Segment {
