@@ -81,6 +81,7 @@ const defaultRequestTimeoutMs = 300_000;
 const defaultKeepAliveTimeoutMs = 60_000;
 const defaultMaxHeaderBytes = 16 * 1024;
 const timeoutCheckMs = 1000;
+const closeSweepMs = 50;
 
 function createListener({ handler, tls, limits, onError }: HttpServerOptions): Server | SecureServer {
   const options = {
@@ -133,9 +134,12 @@ function closeServer(server: Server | SecureServer, deadlineMs: number, hurry?: 
   return new Promise((resolve) => {
     const end = () => server.closeAllConnections();
     const timer = setTimeout(end, deadlineMs);
+    // A kept connection becomes idle when its request under way is answered.
+    const sweep = setInterval(() => server.closeIdleConnections(), closeSweepMs);
     hurry?.addEventListener("abort", end, { once: true });
     server.close(() => {
       clearTimeout(timer);
+      clearInterval(sweep);
       hurry?.removeEventListener("abort", end);
       resolve();
     });

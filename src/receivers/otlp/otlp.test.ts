@@ -265,6 +265,32 @@ describe("the bound of all requests under way", () => {
   });
 });
 
+test("the end waits for requests under way, and not for connections that are kept", async () => {
+  let release: () => void = () => {};
+  let called: () => void = () => {};
+  const begun = new Promise<void>((resolve) => {
+    called = resolve;
+  });
+  const sink: Sink = {
+    ...createSink(),
+    logs: () => {
+      called();
+      return new Promise((resolve) => {
+        release = resolve;
+      });
+    },
+  };
+  const { receiver, post } = await setUpOtlp({ sink });
+  const answer = post("/v1/logs", bytesOf("logs"));
+  await begun;
+  const startedMs = performance.now();
+  const ended = receiver.shutdown?.(new AbortController().signal);
+  release();
+  expect((await answer).status).toBe(200);
+  await ended;
+  expect(performance.now() - startedMs).toBeLessThan(5000);
+});
+
 describe("keys", () => {
   test("paths, headers and origins are those of the configuration", async () => {
     const { url, post } = await setUpOtlp({
