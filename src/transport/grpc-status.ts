@@ -84,6 +84,8 @@ export function encodeStatus(code: number, message: string, retryAfterMs?: numbe
 }
 
 const maxDetails = 32;
+/** A duration may be 10,000 years long, a timer not. */
+const maxRetryMs = 24 * 3_600_000;
 
 /** Reads a google.rpc.Status; undefined where the bytes are none. */
 export function decodeStatus(bytes: Uint8Array): RpcStatus | undefined {
@@ -120,7 +122,7 @@ function readRetryDelay(bytes: Uint8Array): number | undefined {
   const isWhole = readFields(bytes, (field) => {
     if (field.number === 1 && field.wireType === 2) ms = readDuration(field.bytes);
   });
-  return isWhole ? ms : undefined;
+  return isWhole && ms !== undefined ? Math.min(maxRetryMs, ms) : undefined;
 }
 
 /** A status message as the header `grpc-message` carries it: printable ASCII, everything else percent-encoded. */

@@ -65,6 +65,10 @@ describe("statuses", () => {
     expect(decodeStatus(encodeStatus(code, message, retryAfterMs))).toMatchObject({ code, message, retryAfterMs });
   });
 
+  test("ask for a day at most", () => {
+    expect(decodeStatus(encodeStatus(14, "", 1e12))?.retryAfterMs).toBe(86_400_000);
+  });
+
   test("know other details only by their types", () => {
     const detail = Buffer.from("\x1a\x08\x0a\x03a/b\x12\x01x", "latin1");
     expect(decodeStatus(detail)).toEqual({
