@@ -158,7 +158,8 @@ export class DurableQueue<T> {
     const state = this.#lanes.get(lane);
     const first = state?.peek();
     if (state === undefined || first?.item === undefined) return undefined;
-    return { sequence: first.sequence, item: first.item, done: first.done, timeMs: first.timeMs };
+    const { sequence, item, done, timeMs } = first;
+    return { sequence, item, done, timeMs };
   }
 
   /** Hands out the record that `peek` shows. */
@@ -170,6 +171,11 @@ export class DurableQueue<T> {
     this.#passSkipped(state);
     this.#loader.want(state);
     return handed;
+  }
+
+  /** Items of a lane that may be taken now. */
+  waitingItems(lane: number): number {
+    return this.#lanes.get(lane)?.waitingItems ?? 0;
   }
 
   /** Whether a lane has records that were not handed out, in memory or on disk. */
@@ -317,18 +323,13 @@ export class DurableQueue<T> {
     }
   }
 
-  #mayBeOld(): boolean {
-    const oldest = this.#options.maxAgeMs === undefined ? undefined : this.#oldestClosed();
-    return oldest !== undefined && this.#isTooOld(oldest.index.newestMs);
-  }
-
-  #isTooOld(timeMs: number): boolean {
+  #isTooOld(timeMs: number | undefined): boolean {
     const { maxAgeMs = 0, now } = this.#options;
-    return maxAgeMs > 0 && timeMs < now() - maxAgeMs;
+    return maxAgeMs > 0 && timeMs !== undefined && timeMs < now() - maxAgeMs;
   }
 
   #mustWait(bytes: number): boolean {
-    if (this.#waiting > 0 || this.#mayBeOld()) return true;
+    if (this.#waiting > 0 || this.#isTooOld(this.#oldestClosed()?.index.newestMs)) return true;
     return this.#space.fullness(bytes, this.#diskBytes()) !== undefined;
   }
 

@@ -45,11 +45,13 @@ export class LaneState<T> {
   /** Waits for its turn to load. */
   isListed = false;
   memoryBytes = 0;
+  /** Items of the records in memory that are not handed out. */
+  waitingItems = 0;
   /** Not acknowledged. */
   records = 0;
   items = 0;
   bytes = 0;
-  readonly #waiting: Waiting<T>[] = [];
+  readonly #waiting: (Waiting<T> | undefined)[] = [];
   #head = 0;
   readonly #taken: Taken[] = [];
 
@@ -84,6 +86,7 @@ export class LaneState<T> {
     this.#waiting.push(waiting);
     this.readThrough = waiting.sequence;
     this.memoryBytes += waiting.memoryBytes;
+    this.waitingItems += waitingItems(waiting);
   }
 
   peek(): Waiting<T> | undefined {
@@ -94,12 +97,15 @@ export class LaneState<T> {
   take(): Waiting<T> | undefined {
     const first = this.#waiting[this.#head];
     if (first === undefined) return undefined;
+    // The item is not to live as long as the array.
+    this.#waiting[this.#head] = undefined;
     this.#head++;
     if (this.#head === this.#waiting.length || this.#head >= 1024) {
       this.#waiting.splice(0, this.#head);
       this.#head = 0;
     }
     this.memoryBytes -= first.memoryBytes;
+    this.waitingItems -= waitingItems(first);
     const { sequence, items, bytes, timeMs } = first;
     this.#taken.push({ sequence, items, bytes, timeMs, isDone: first.item === undefined });
     return first;
@@ -134,14 +140,16 @@ export class LaneState<T> {
     while (true) {
       const first = this.#waiting[this.#head];
       if (first === undefined || first.sequence > through) break;
+      this.#waiting[this.#head] = undefined;
       this.#head++;
       this.memoryBytes -= first.memoryBytes;
+      this.waitingItems -= waitingItems(first);
       this.#forget(first);
       dropped.memoryBytes += first.memoryBytes;
       dropped.bytes += first.bytes;
       if (first.item === undefined) continue;
       dropped.records++;
-      dropped.items += first.items - first.done;
+      dropped.items += waitingItems(first);
     }
     if (through > this.acknowledged.sequence) this.acknowledged = { sequence: through, done: 0 };
     return dropped;
@@ -156,6 +164,10 @@ export class LaneState<T> {
     this.items = 0;
     this.bytes = 0;
   }
+}
+
+function waitingItems({ item, items, done }: Waiting<unknown>): number {
+  return item === undefined ? 0 : items - done;
 }
 
 /** What lanes have that is not acknowledged. */

@@ -1,6 +1,6 @@
 /** Queued segments by lane: what one source sends stays in order, different lanes may travel at the same time. */
 
-import { type SampleExemplar, type SamplesSegment, segmentBytes } from "../../model/batch.ts";
+import { type SampleExemplar, type SamplesSegment, segmentBytes, sliceSamples } from "../../model/batch.ts";
 
 /** One accepted batch: settled when the last of its rows is delivered or dropped. */
 export class Ticket {
@@ -42,13 +42,54 @@ interface Lane {
   listed: boolean;
 }
 
-/** A request's share of a lane. */
-export interface LaneShare {
-  readonly lane: number;
-  readonly items: QueuedSegment[];
+/** What a sender takes its rows from, in memory or on disk. */
+export interface SenderLanes {
+  /** Rows of lanes that are free to send. */
+  readonly waitingRows: number;
+  /** When the first row that is free to send was queued; undefined when there is none. */
+  readonly oldestMs: number | undefined;
+  readonly rows: number;
+  readonly bytes: number;
+  /** Takes the next waiting lane and marks it busy; undefined when none waits. */
+  takeLane(): number | undefined;
+  /** The first queued segment of a lane. */
+  peek(index: number): QueuedSegment | undefined;
+  /** Removes the first segment of a lane, or leaves `rest` of it. */
+  advance(index: number, rest: QueuedSegment | undefined): void;
+  /** What was taken from lanes is over: delivered, or dropped for good. Resolves when that is remembered, if it has to be. */
+  settle(lanes: readonly number[]): Promise<void> | undefined;
+  /** The request of a lane is over: what it has left may be sent. */
+  free(index: number): void;
+  /** Empties all lanes and returns what would be lost. */
+  drain(): QueuedSegment[];
+  /** Every segment in memory, for the sweep of the tables. */
+  segments(): Iterable<SamplesSegment>;
 }
 
-export class Lanes {
+/** Rows [from, to) of an item, with their exemplars. */
+export function rowsOfItem(item: QueuedSegment, from: number, to: number): QueuedSegment {
+  if (from === 0 && to === item.segment.to - item.segment.from) return item;
+  const exemplars = item.exemplars
+    .filter((exemplar) => exemplar.row >= from && exemplar.row < to)
+    .map((exemplar) => ({ ...exemplar, row: exemplar.row - from }));
+  return { ...item, segment: sliceSamples(item.segment, from, to), exemplars };
+}
+
+/** The first run of rows that are not older than `oldestMs`. */
+export function youngRows(segment: SamplesSegment, oldestMs: number): [from: number, to: number] {
+  const { from, to, timestampMs, timestampsMs } = segment;
+  const rows = to - from;
+  const isOld = (row: number) => (timestampsMs?.[row] ?? timestampMs) < oldestMs;
+  let first = 0;
+  while (first < rows && isOld(first)) first++;
+  if (timestampsMs === undefined) return [first, rows];
+  let end = first;
+  while (end < rows && !isOld(end)) end++;
+  return [first, end];
+}
+
+/** Lanes in memory. */
+export class Lanes implements SenderLanes {
   readonly #lanes: Lane[];
   /** Lanes with rows and without a request under way, oldest first. */
   #waiting: Lane[] = [];
@@ -67,7 +108,6 @@ export class Lanes {
     }));
   }
 
-  /** Rows of lanes that are free to send. */
   get waitingRows(): number {
     return this.#waitingRows;
   }
@@ -130,6 +170,9 @@ export class Lanes {
       lane.head = 0;
     }
   }
+
+  /** Memory forgets what was taken when it is taken. */
+  settle(): undefined {}
 
   /** The request of a lane is over: what it has left may be sent. */
   free(index: number): void {

@@ -1,10 +1,13 @@
 /** Delivers samples to one remote-write endpoint: bounded queue, lanes in order, requests in parallel, retries. */
 
-import { type SampleExemplar, type SamplesSegment, segmentBytes, sliceSamples } from "../../model/batch.ts";
-import { ConsumeError } from "../../model/errors.ts";
+import type { DurableQueue } from "../../durable/durable-queue.ts";
+import { type SamplesSegment, segmentBytes } from "../../model/batch.ts";
+import { ConsumeError, toError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
+import { DurableLanes } from "./durable-lanes.ts";
 import { type RequestBounds, RequestEncoder } from "./encode-request.ts";
-import { Lanes, type QueuedSegment, Ticket } from "./lanes.ts";
+import { ExemplarFilter } from "./exemplar-filter.ts";
+import { Lanes, rowsOfItem, type SenderLanes, Ticket, youngRows } from "./lanes.ts";
 import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
 
 export interface SenderOptions {
@@ -52,26 +55,29 @@ export interface SenderParts {
   readonly random: () => number;
   /** Requests begin when this is settled: an earlier queue of the same endpoint has older samples of the same series. */
   readonly startAfter?: Promise<unknown> | undefined;
+  /** The queue, where it is on disk: then `accept` takes data, and what is not delivered stays. The owner closes it. */
+  readonly disk?: DurableQueue<SamplesSegment> | undefined;
 }
 
 /** Many more lanes than requests under way, so that a lane rarely holds unrelated sources up. */
 const laneCount = 256;
-/** Runes that the labels of an exemplar may have (OpenMetrics 1.0 "Exemplars"). */
-const maxExemplarRunes = 128;
-const maxRememberedExemplars = 100_000;
 
 export class RemoteWriteSender {
   readonly #parts: SenderParts;
-  readonly #lanes = new Lanes(laneCount);
+  readonly #memory = new Lanes(laneCount);
+  readonly #lanes: SenderLanes;
+  readonly #disk?: DurableLanes;
   readonly #encoder: RequestEncoder;
   readonly #abort = new AbortController();
-  readonly #lastExemplars = new Map<number, string>();
+  readonly #exemplars: ExemplarFilter;
   #batches = 0;
   #inFlight = 0;
   #inFlightSamples = 0;
   /** When the rows that wait for more will be sent all the same. */
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #closing = false;
+  /** The last attempt failed. */
+  #isFailing = false;
   #isHeld = false;
   /** Requests under way. */
   readonly #requests = new Set<Promise<void>>();
@@ -80,6 +86,9 @@ export class RemoteWriteSender {
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#encoder = new RequestEncoder(parts.identities, parts.options.maxSamplesPerSend);
+    this.#exemplars = new ExemplarFilter(parts.options);
+    if (parts.disk !== undefined) this.#disk = new DurableLanes(parts.disk, laneCount, () => this.#dispatch());
+    this.#lanes = this.#disk ?? this.#memory;
     if (parts.startAfter === undefined) return;
     this.#isHeld = true;
     const release = () => {
@@ -113,14 +122,15 @@ export class RemoteWriteSender {
 
   /** Label sets that exemplars are remembered for: forgotten when numbers are given back. */
   forget(): void {
-    this.#lastExemplars.clear();
+    this.#exemplars.forget();
   }
 
   /**
    * Accepts segments whose layouts name their rows by label sets: all of them, or none. Returns a promise of their
-   * delivery. Throws ConsumeError CONSUME_QUEUE_FULL when a bound is reached, CONSUME_SHUTDOWN after `shutdown`.
+   * delivery. For a queue in memory. Throws ConsumeError CONSUME_QUEUE_FULL when a bound is reached, CONSUME_SHUTDOWN after `shutdown`.
    */
   offer(segments: readonly SamplesSegment[]): Promise<void> {
+    if (this.#disk !== undefined) throw new TypeError("a queue on disk accepts, it has no promise of delivery");
     this.#admit(segments);
     const delivery = Promise.withResolvers<void>();
     this.#batches++;
@@ -137,8 +147,8 @@ export class RemoteWriteSender {
       ticket.hold();
       samples += segment.to - segment.from;
       highest = Math.max(highest, segment.timestampMs);
-      const exemplars = this.#exemplarsOf(segment);
-      this.#lanes.push(segment.layout.origin.lane, { segment, exemplars, ticket, queuedMs });
+      const exemplars = this.#exemplars.of(segment);
+      this.#memory.push(segment.layout.origin.lane, { segment, exemplars, ticket, queuedMs });
     }
     this.#parts.observer.queued(samples, highest);
     ticket.release();
@@ -146,18 +156,44 @@ export class RemoteWriteSender {
     return delivery.promise;
   }
 
+  /** Takes segments as `offer` does, and resolves when they are queued: on disk, where the queue is. */
+  async accept(segments: readonly SamplesSegment[]): Promise<void> {
+    if (this.#disk === undefined) {
+      this.offer(segments).catch(() => {});
+      return;
+    }
+    if (this.#closing) throw shuttingDown();
+    const { observer } = this.#parts;
+    let samples = 0;
+    let highest = 0;
+    for (const segment of segments) {
+      samples += segment.to - segment.from;
+      highest = Math.max(highest, segment.timestampMs);
+    }
+    try {
+      await this.#disk.append(segments.map((segment) => ({ ...segment, exemplars: this.#exemplars.of(segment) })));
+    } catch (caught) {
+      const { message } = toError(caught);
+      observer.dropped("queue_full", samples, 0, message);
+      throw new ConsumeError("CONSUME_QUEUE_FULL", message, { permanent: false, cause: caught });
+    }
+    observer.queued(samples, highest);
+  }
+
   /** Sends what is queued without waiting for more, until the deadline; then drops the rest, counted. Works twice. */
   async shutdown(deadline: AbortSignal): Promise<void> {
     this.#closing = true;
     this.#dispatch();
-    if (this.#batches > 0 && !deadline.aborted) {
+    // What is on disk waits there for the next start.
+    const isFutile = this.#disk !== undefined && this.#isFailing;
+    if (!this.#isIdle && !isFutile && !deadline.aborted) {
       this.#whenIdle ??= Promise.withResolvers<void>();
       const { promise, resolve } = this.#whenIdle;
       deadline.addEventListener("abort", () => resolve(), { once: true });
       await promise;
     }
     this.#abort.abort();
-    const error = new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+    const error = cutOff();
     let samples = 0;
     let exemplars = 0;
     for (const item of this.#lanes.drain()) {
@@ -173,9 +209,7 @@ export class RemoteWriteSender {
   /** An empty queue takes a batch of any size: one that is larger than the whole queue would be refused for ever. */
   #admit(segments: readonly SamplesSegment[]): void {
     const { maxQueuedBatches, maxQueuedBytes } = this.#parts.options;
-    if (this.#closing) {
-      throw new ConsumeError("CONSUME_SHUTDOWN", "the exporter is shutting down", { permanent: false });
-    }
+    if (this.#closing) throw shuttingDown();
     let bytes = 0;
     let samples = 0;
     let exemplars = 0;
@@ -193,23 +227,6 @@ export class RemoteWriteSender {
     if (full === undefined) return;
     this.#parts.observer.dropped("queue_full", samples, exemplars, full);
     throw new ConsumeError("CONSUME_QUEUE_FULL", full, { permanent: false });
-  }
-
-  #exemplarsOf(segment: SamplesSegment): readonly SampleExemplar[] {
-    const { sendExemplars, skipRepeatedExemplars } = this.#parts.options;
-    if (!sendExemplars || segment.exemplars === undefined || segment.exemplars.length === 0) return [];
-    return segment.exemplars.filter((exemplar) => {
-      let runes = 0;
-      for (const [name, value] of exemplar.labels) runes += [...name].length + [...value].length;
-      if (runes > maxExemplarRunes) return false;
-      if (!skipRepeatedExemplars) return true;
-      const set = segment.layout.labels?.[segment.from + exemplar.row] ?? 0;
-      const key = JSON.stringify([exemplar.labels, exemplar.value, exemplar.timestampMs ?? null]);
-      if (this.#lastExemplars.get(set) === key) return false;
-      if (this.#lastExemplars.size >= maxRememberedExemplars) this.#lastExemplars.clear();
-      this.#lastExemplars.set(set, key);
-      return true;
-    });
   }
 
   /** Starts requests while there is enough to fill one, or the oldest row has waited long enough. */
@@ -262,13 +279,18 @@ export class RemoteWriteSender {
     const over = (outcome: PostOutcome) => {
       observer.finished((this.#parts.now() - started) / 1000, request.body.length);
       const dropped = this.#account(outcome, request.samples, request.exemplars, request.highestTimestampMs);
-      this.#inFlight--;
-      this.#inFlightSamples -= request.samples;
-      for (const lane of lanes) this.#lanes.free(lane);
-      for (const ticket of tickets) ticket.release(dropped);
-      this.#dispatch();
+      const settled = outcome.kind === "aborted" ? undefined : this.#lanes.settle(lanes);
+      const release = () => {
+        this.#inFlight--;
+        this.#inFlightSamples -= request.samples;
+        for (const lane of lanes) this.#lanes.free(lane);
+        for (const ticket of tickets) ticket.release(dropped);
+        this.#dispatch();
+      };
+      if (settled === undefined) release();
+      return settled?.then(release);
     };
-    if (request.samples + request.exemplars === 0) over({ kind: "delivered", status: 204 });
+    if (request.samples + request.exemplars === 0) void over({ kind: "delivered", status: 204 });
     else {
       const sending = this.#send(request).then(over);
       this.#requests.add(sending);
@@ -317,7 +339,11 @@ export class RemoteWriteSender {
           observer.attempted(request.samples, request.exemplars, attempts++ > 0);
           return post(body, headers, timeoutMs, signal);
         },
-        retrying: (reason, waitMs, attempt) => observer.retrying(reason, waitMs, attempt),
+        retrying: (reason, waitMs, attempt) => {
+          this.#isFailing = true;
+          observer.retrying(reason, waitMs, attempt);
+          if (this.#disk !== undefined) this.#whenIdle?.resolve();
+        },
         stillWanted: () =>
           options.sampleAgeLimitMs === 0 || now() - request.highestTimestampMs <= options.sampleAgeLimitMs,
       },
@@ -330,6 +356,7 @@ export class RemoteWriteSender {
     const { observer } = this.#parts;
     switch (outcome.kind) {
       case "delivered":
+        this.#isFailing = false;
         observer.delivered(samples, exemplars, highestTimestampMs);
         return undefined;
       case "rejected":
@@ -338,38 +365,36 @@ export class RemoteWriteSender {
       case "expired":
         observer.dropped("expired", samples, exemplars, outcome.reason);
         return new ConsumeError("CONSUME_UNREACHABLE", outcome.reason, { permanent: false });
-      case "aborted":
-        observer.dropped("shutdown", samples, exemplars, "shut down before the data was delivered");
-        return new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+      case "aborted": {
+        const error = cutOff();
+        if (this.#disk === undefined) observer.dropped("shutdown", samples, exemplars, error.message);
+        return error;
+      }
     }
   }
 
-  /** The first run of rows that are not older than the age limit; those before it are counted as dropped. */
-  #freshRows({ from, to, timestampMs, timestampsMs }: SamplesSegment): [from: number, to: number] {
+  /** The rows that are young enough; those before them are counted as dropped. */
+  #freshRows(segment: SamplesSegment): [from: number, to: number] {
     const limit = this.#parts.options.sampleAgeLimitMs;
-    const rows = to - from;
-    if (limit === 0) return [0, rows];
-    const oldestMs = this.#parts.now() - limit;
-    const isOld = (row: number) => (timestampsMs?.[row] ?? timestampMs) < oldestMs;
-    let first = 0;
-    while (first < rows && isOld(first)) first++;
+    if (limit === 0) return [0, segment.to - segment.from];
+    const [first, end] = youngRows(segment, this.#parts.now() - limit);
     if (first > 0) this.#parts.observer.dropped("too_old", first, 0, "older than sample_age_limit");
-    if (timestampsMs === undefined) return [first, rows];
-    let end = first;
-    while (end < rows && !isOld(end)) end++;
     return [first, end];
   }
 
   #checkIdle(): void {
-    if (this.#batches === 0) this.#whenIdle?.resolve();
+    if (this.#isIdle) this.#whenIdle?.resolve();
+  }
+
+  get #isIdle(): boolean {
+    return this.#batches === 0 && (this.#disk === undefined || this.#disk.isEmpty);
   }
 }
 
-/** Rows [from, to) of an item, with their exemplars. */
-function rowsOfItem(item: QueuedSegment, from: number, to: number): QueuedSegment {
-  if (from === 0 && to === item.segment.to - item.segment.from) return item;
-  const exemplars = item.exemplars
-    .filter((exemplar) => exemplar.row >= from && exemplar.row < to)
-    .map((exemplar) => ({ ...exemplar, row: exemplar.row - from }));
-  return { ...item, segment: sliceSamples(item.segment, from, to), exemplars };
+function shuttingDown(): ConsumeError {
+  return new ConsumeError("CONSUME_SHUTDOWN", "the exporter is shutting down", { permanent: false });
+}
+
+function cutOff(): ConsumeError {
+  return new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
 }
