@@ -181,7 +181,7 @@ describe("validate", () => {
       file,
       `receivers:
   prometheus: {config: {scrape_configs: [{job_name: j, scrape_intervall: 1s}]}}
-  otlp:
+  statsd:
 processors:
   batch/unused: {timeoutt: 1s}
 exporters:
@@ -194,7 +194,7 @@ service:
     );
     expect(await configErrorOf(validate([file]))).toEqual([
       "receivers::prometheus::config::scrape_configs[0]::scrape_intervall 2:56",
-      "receivers::otlp 3:3",
+      "receivers::statsd 3:3",
       "processors::batch/unused::timeoutt 5:18",
       "exporters::debug::verbosity 7:22",
       "service::components[0] 9:16",

@@ -13,6 +13,8 @@ import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, 
 import { createExporterMetrics } from "./exporter-metrics.ts";
 
 /** A request is bounded in bytes; this many samples are far beyond what the default bytes hold. */
+/** Requests of metadata that wait for one another. */
+const maxPendingMetadata = 64;
 const maxSamplesPerSend = 100_000;
 const defaultMaxBytes = 3_000_000;
 const defaultTimeoutMs = 30_000;
@@ -68,6 +70,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
     const removeGauges = metrics.observeQueue(sender, queue.queue_size);
     const stopping = new AbortController();
     let metadata: Promise<unknown> = Promise.resolve();
+    let pendingMetadata = 0;
     return {
       async start() {
         const issue = findFileIssue(client, `exporters::${id}`);
@@ -79,21 +82,26 @@ export default defineExporter<RemoteWriteExporterConfig>({
         const { segments } = translated.batch;
         if (segments.length === 0) return;
         const delivery = sender.offer(segments);
-        if (config.send_metadata) {
+        // What does not fit is sent with the next batch of the same metrics.
+        if (config.send_metadata && pendingMetadata < maxPendingMetadata) {
+          pendingMetadata++;
           const body = encodeMetadataRequest(translator.metadata(batch));
           const parts = { post, policy: retry, timeoutMs, now: clock.now, sleep: clock.sleep, random: Math.random };
-          metadata = metadata.then(() =>
-            postUntilDone({ ...parts, retrying: () => {}, stillWanted: () => true }, body, stopping.signal),
-          );
+          metadata = metadata.then(async () => {
+            await postUntilDone({ ...parts, retrying: () => {}, stillWanted: () => true }, body, stopping.signal);
+            pendingMetadata--;
+          });
         }
         // With a queue the batch is answered when it is queued; what becomes of it is counted by the observer.
         if (queue.enabled) delivery.catch(() => {});
         else await delivery;
       },
       async shutdown(deadline) {
+        if (deadline.aborted) stopping.abort();
+        deadline.addEventListener("abort", () => stopping.abort(), { once: true });
         await sender.shutdown(deadline);
-        stopping.abort();
         await metadata;
+        stopping.abort();
         removeListener();
         removeGauges();
         await client.close();

@@ -21,10 +21,15 @@ const textProtocols: readonly ScrapeProtocol[] = [
 
 /** Buffers for pages under way; shared by all jobs of a process. */
 export class PageBuffers {
-  /** Unpacks pages; synchronously, so that one is enough. */
-  readonly gzip = new GzipReader();
+  #gzip: GzipReader | undefined;
   readonly #free: GrowableBuffer[] = [];
   #freeBytes = 0;
+
+  /** Unpacks pages; synchronously, so that one is enough. */
+  get gzip(): GzipReader {
+    this.#gzip ??= new GzipReader();
+    return this.#gzip;
+  }
 
   take(): GrowableBuffer {
     const buffer = this.#free.pop();
