@@ -8,6 +8,7 @@ import { addAgentCommand } from "./agent-command.ts";
 import { addComponentsCommand } from "./components-command.ts";
 import { exitConfig, exitUsage } from "./exit-codes.ts";
 import { addPrintConfigCommand } from "./print-config-command.ts";
+import { addQueueCommand } from "./queue-command.ts";
 import { addRunCommand } from "./run-command.ts";
 import { addValidateCommand } from "./validate-command.ts";
 
@@ -24,6 +25,7 @@ async function main(): Promise<void> {
   addValidateCommand(program);
   addComponentsCommand(program);
   addPrintConfigCommand(program);
+  addQueueCommand(program);
   try {
     await program.parseAsync(process.argv);
   } catch (error) {

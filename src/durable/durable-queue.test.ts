@@ -81,7 +81,7 @@ describe("a queue on disk", () => {
   test("goes on for many turns of the journal", async () => {
     const files = new ForgetfulFiles();
     const queue = await openTestQueue(files, { segmentBytes: 1 << 20, memoryBytes: 1 << 20 });
-    const count = 25_000;
+    const count = 12_000;
     for (let from = 0; from < count; from += 500) {
       await queue.append(many(0, from, 500, 1));
       for (let i = 0; i < 500; i++) {

@@ -131,7 +131,10 @@ async function readSegment(
     const sealed = await readIndex(file, size, segment.seed);
     if (sealed !== undefined) {
       const { index, tableAt, firstOfSegment } = sealed;
-      return { ...segment, firstSequence: firstOfSegment, index, committed: tableAt, fileBytes: size, isClosed: true };
+      // The lists of the lanes follow the records.
+      let committed = tableAt;
+      for (const { listAt } of index.lanes.values()) committed = Math.min(committed, listAt);
+      return { ...segment, firstSequence: firstOfSegment, index, committed, fileBytes: size, isClosed: true };
     }
     const scanned = await scanIndex(file, size, segment, firstSequence, damage);
     const isEmpty = firstSequence === undefined && scanned.index.records === 0;

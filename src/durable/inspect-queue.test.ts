@@ -1,0 +1,39 @@
+import { expect, test } from "vitest";
+import { findQueues, inspectQueue } from "./inspect-queue.ts";
+import { ForgetfulFiles } from "./test-forgetful-files.ts";
+import { openTestQueue, takeNext, testDirectory } from "./test-queue-kit.ts";
+
+async function filled() {
+  const files = new ForgetfulFiles();
+  const queue = await openTestQueue(files);
+  for (let id = 0; id < 100; id++) await queue.append([{ lane: id % 2, item: { id, size: 100, shape: 0 } }]);
+  for (let i = 0; i < 10; i++) {
+    const handed = await takeNext(queue, 0);
+    await queue.acknowledge([[0, { sequence: handed?.sequence ?? 0, done: 0 }]]);
+  }
+  await queue.close();
+  return files;
+}
+
+test("tells what waits and changes nothing", async () => {
+  const files = await filled();
+  const before = files.names.map((name) => Buffer.from(files.content(name)));
+  expect(await findQueues(files.process(), testDirectory)).toEqual([testDirectory]);
+  const { segments, damage, id } = await inspectQueue(files.process(), testDirectory, false);
+  expect(damage).toEqual([]);
+  expect(id).toMatch(/^[0-9a-f]{32}$/);
+  expect(segments.reduce((sum, { waiting }) => sum + waiting, 0)).toBe(90);
+  expect(segments.reduce((sum, { items }) => sum + items, 0)).toBe(300);
+  expect(files.names.map((name) => files.content(name))).toEqual(before);
+});
+
+test("only a thorough look finds a flipped bit", async () => {
+  const files = await filled();
+  const [name = ""] = files.names.filter((one) => one.includes("segment-"));
+  const content = files.content(name);
+  content[500] = (content[500] ?? 0) ^ 1;
+  expect((await inspectQueue(files.process(), testDirectory, false)).damage).toEqual([]);
+  const { damage } = await inspectQueue(files.process(), testDirectory, true);
+  expect(damage).toMatchObject([{ file: name, kind: "record" }]);
+  expect(damage[0]?.offset).toBeLessThanOrEqual(500);
+});

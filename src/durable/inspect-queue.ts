@@ -1,0 +1,110 @@
+/** Looks at a queue on disk without changing anything: what is in it, and whether it is whole. */
+
+import { join } from "node:path";
+import type { FileLayer } from "./file-layer.ts";
+import { definitionLane, segmentHeaderBytes } from "./record-format.ts";
+import { type Damage, recoverQueue } from "./recover-queue.ts";
+import { scanSegment } from "./scan-segment.ts";
+import { type Segment, segmentNumber } from "./segment.ts";
+
+export interface InspectedSegment {
+  readonly file: string;
+  readonly bytes: number;
+  readonly records: number;
+  /** Records that are not acknowledged. */
+  readonly waiting: number;
+  readonly items: number;
+  readonly lanes: number;
+  readonly definitions: number;
+  readonly oldestMs: number | undefined;
+  readonly newestMs: number | undefined;
+}
+
+export interface InspectedQueue {
+  readonly directory: string;
+  /** 32 hexadecimal digits; undefined when nothing says it. */
+  readonly id: string | undefined;
+  readonly segments: readonly InspectedSegment[];
+  readonly damage: readonly Damage[];
+}
+
+/** The directories at and below one that hold a queue, three levels deep at most. */
+export async function findQueues(files: FileLayer, directory: string, depth = 3): Promise<string[]> {
+  const names = await files.list(directory);
+  if (names.some((name) => segmentNumber(name) !== undefined || name === "positions-0")) return [directory];
+  const found: string[] = [];
+  for (const name of depth === 0 ? [] : names.sort()) {
+    try {
+      found.push(...(await findQueues(files, join(directory, name), depth - 1)));
+    } catch {
+      // Not a directory, or one that may not be read.
+    }
+  }
+  return found;
+}
+
+/** Reads indexes, and where `isThorough` every record. Rejects with STORAGE_VERSION. A queue that is in use may look torn. */
+export async function inspectQueue(files: FileLayer, directory: string, isThorough: boolean): Promise<InspectedQueue> {
+  const { queueId, journal, segments, damage } = await recoverQueue({ files, directory, repair: false });
+  const found: Damage[] = [...damage];
+  const inspected: InspectedSegment[] = [];
+  for (const segment of segments) {
+    if (isThorough) found.push(...(await verifySegment(files, segment)).filter((one) => !isKnown(found, one)));
+    const lanes = [...segment.index.lanes.values()];
+    let waiting = 0;
+    for (const { lane, count, firstSequence, lastSequence } of lanes) {
+      const { sequence } = journal.positions.get(lane) ?? { sequence: 0 };
+      if (firstSequence > sequence) waiting += count;
+      else if (lastSequence > sequence) waiting += await countBehind(files, segment, lane, sequence);
+    }
+    const { records, definitions, newestMs } = segment.index;
+    inspected.push({
+      file: segment.path,
+      bytes: segment.fileBytes,
+      records,
+      waiting,
+      items: lanes.reduce((sum, { items }) => sum + items, 0),
+      lanes: lanes.length,
+      definitions: definitions.size,
+      oldestMs: records === 0 ? undefined : Math.min(...lanes.map(({ oldestMs }) => oldestMs)),
+      newestMs: records === 0 ? undefined : newestMs,
+    });
+  }
+  const id = queueId === undefined ? undefined : Buffer.from(queueId).toString("hex");
+  return { directory, id, segments: inspected, damage: found };
+}
+
+function isKnown(known: readonly Damage[], one: Damage): boolean {
+  return known.some(({ file, offset }) => file === one.file && offset === one.offset);
+}
+
+async function countBehind(files: FileLayer, segment: Segment, lane: number, sequence: number): Promise<number> {
+  let count = 0;
+  await scan(files, segment, ({ header }) => {
+    if (header.lane === lane && header.sequence > sequence) count++;
+  });
+  return count;
+}
+
+async function verifySegment(files: FileLayer, segment: Segment): Promise<Damage[]> {
+  let records = 0;
+  const result = await scan(files, segment, ({ header }) => {
+    if (header.lane !== definitionLane) records++;
+  });
+  const damage = result.damaged.map((one): Damage => ({ file: segment.path, ...one, kind: "record" }));
+  if (result.tailBytes > 0) {
+    damage.push({ file: segment.path, offset: result.end, bytes: result.tailBytes, kind: "record" });
+  }
+  return records === segment.index.records || damage.length > 0
+    ? damage
+    : [{ file: segment.path, offset: segment.committed, bytes: 0, kind: "record" }];
+}
+
+async function scan(files: FileLayer, segment: Segment, take: Parameters<typeof scanSegment>[4]) {
+  const file = await files.open(segment.path, "read");
+  try {
+    return await scanSegment(file, segmentHeaderBytes, segment.committed, segment.seed, take);
+  } finally {
+    await file.close();
+  }
+}
