@@ -124,13 +124,17 @@ const withPresence: ReadonlySet<string> = new Set([
 function prune(value: unknown, key: string): unknown {
   if (Array.isArray(value)) return value.map((item) => prune(item, key));
   if (typeof value !== "object" || value === null) return value;
-  const entries = Object.entries(value).filter(
-    ([name, item]) => withPresence.has(name) || !(isDefault(item) || (name === "body" && isEmptyObject(item))),
-  );
-  return Object.fromEntries(entries.map(([name, item]) => [name, prune(item, name)]));
+  const entries = Object.entries(value)
+    .map(([name, item]) => [name, prune(item, name)] as const)
+    .filter(
+      ([name, item]) => withPresence.has(name) || !(isDefault(item) || (optional.has(name) && isEmptyObject(item))),
+    );
+  return Object.fromEntries(entries);
 }
 
-/** A body without a value is no body. */
+/** Messages that say nothing when they are empty: a body without a value is no body. */
+const optional: ReadonlySet<string> = new Set(["body", "resource", "scope", "status"]);
+
 function isEmptyObject(value: unknown): boolean {
   return typeof value === "object" && value !== null && Object.keys(value).length === 0;
 }
