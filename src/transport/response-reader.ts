@@ -1,7 +1,8 @@
 /** Reads one HTTP/1.1 response after the other as the bytes of a connection come, bodies straight into a page buffer. */
 
 import type { GrowableBuffer } from "./growable-buffer.ts";
-import { invalid, parseHead, ResponseFault, type ResponseHead } from "./response-head.ts";
+import { HeadMemo } from "./head-memo.ts";
+import { invalid, ResponseFault, type ResponseHead } from "./response-head.ts";
 
 /** Bytes of all heads of one response, interim ones included; trailers may be as long again. */
 export const maxHeadBytes = 16 * 1024;
@@ -38,6 +39,7 @@ export class ResponseReader {
   #maxBytes = 0;
   #keepsAll = false;
   #head: ResponseHead | undefined;
+  readonly #heads = new HeadMemo();
   /** The beginning of a head whose end had not come yet. */
   #partial = "";
   #headBytes = 0;
@@ -133,7 +135,7 @@ export class ResponseReader {
       this.#refuseOtherProtocols();
       return at;
     }
-    const head = parseHead(this.#partial + text);
+    const head = this.#heads.parse(this.#partial === "" ? text : this.#partial + text);
     this.#partial = "";
     this.#lineEnd = 0;
     return this.#beginBody(head) ? at : -1;

@@ -1,6 +1,6 @@
 /** Turns what scraping counts into the `prometheus_target_*` metrics that people's alerts use. */
 
-import type { Meter } from "../../component/telemetry.ts";
+import type { HistogramCell, Meter } from "../../component/telemetry.ts";
 import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
 import type { ScrapeMetrics } from "../../prometheus/scrape/scrape-metrics.ts";
 
@@ -47,10 +47,19 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
     help: "Actual time between scrapes.",
     buckets: [0.01, 0.1, 1, 10, 30, 60, 120],
   });
+  // Looked up by number: labels are put together and sorted for every look-up.
+  const intervalCells = new Map<number, HistogramCell>();
+  const intervalCell = (intervalMs: number): HistogramCell => {
+    let cell = intervalCells.get(intervalMs);
+    if (cell === undefined) {
+      cell = intervals.with({ interval: `${intervalMs / 1000}s` });
+      intervalCells.set(intervalMs, cell);
+    }
+    return cell;
+  };
   return {
     scraped: (elapsed) => seconds.record(elapsed),
-    intervalLength: (intervalMs, dueMs, nowMs) =>
-      intervals.with({ interval: `${intervalMs / 1000}s` }).record((intervalMs + nowMs - dueMs) / 1000),
+    intervalLength: (intervalMs, dueMs, nowMs) => intervalCell(intervalMs).record((intervalMs + nowMs - dueMs) / 1000),
     missedScrapes: (count) => missed.add(count),
     samplesDropped: (reason, count) => {
       if (reason === "duplicate_timestamp") duplicate.add(count);

@@ -268,12 +268,12 @@ describe("the schedule", () => {
     const running = kit.loop.run(stop.signal, new AbortController().signal);
     await kit.clock.advance(35_000);
     expect(kit.batches.map((lines) => lines[0])).toEqual([
-      "a 1 @1002300",
-      "a 1 @1012300",
-      "a 1 @1022300",
-      "a 1 @1032300",
+      "a 1 @1002000",
+      "a 1 @1012000",
+      "a 1 @1022000",
+      "a 1 @1032000",
     ]);
-    expect(kit.loop.nextDueMs).toBe(1_042_300);
+    expect(kit.loop.nextDueMs).toBe(1_042_000);
     stop.abort();
     await running;
     expect(kit.clock.sleepers).toBe(0);
