@@ -3,6 +3,7 @@ package main
 import (
 	"compress/gzip"
 	"context"
+	"fmt"
 	"net"
 	"net/http"
 	"strconv"
@@ -15,7 +16,10 @@ const contentType = "text/plain; version=0.0.4; charset=utf-8"
 
 // exporter serves every target on a port of its own, so that each has its own address as in the field.
 type exporter struct {
-	gzip    bool
+	gzip bool
+	// path is this exporter's own: others on the machine may still ask a port that was another exporter's before, and a
+	// page that such a stranger gets must not be booked as served to the subject.
+	path    string
 	pages   []*page
 	ports   []int
 	byPort  [65536]int32 // target + 1
@@ -28,6 +32,7 @@ type exporter struct {
 func newExporter(targets int, options pageOptions, zip bool, book *ledger) (*exporter, error) {
 	e := &exporter{gzip: zip, ledger: book}
 	e.server = &http.Server{Handler: e, ReadHeaderTimeout: time.Minute}
+	var listeners []net.Listener
 	for t := 0; t < targets; t++ {
 		listener, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
@@ -37,12 +42,20 @@ func newExporter(targets int, options pageOptions, zip bool, book *ledger) (*exp
 		e.pages = append(e.pages, newPage(t, options))
 		e.ports = append(e.ports, port)
 		e.byPort[port] = int32(t) + 1
+		listeners = append(listeners, listener)
+	}
+	e.path = fmt.Sprintf("/metrics/%d", e.ports[0])
+	for _, listener := range listeners {
 		go e.server.Serve(listener)
 	}
 	return e, nil
 }
 
 func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Path != e.path {
+		http.NotFound(w, r)
+		return
+	}
 	target := e.byPort[localPort(r.Context())] - 1
 	buffer, _ := e.buffers.Get().(*[]byte)
 	if buffer == nil {

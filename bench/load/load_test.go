@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"net/http"
 	"regexp"
 	"strconv"
 	"strings"
@@ -322,6 +324,28 @@ func TestLedgerCountsMissedScrapes(t *testing.T) {
 		}
 		if got != c.want {
 			t.Errorf("%s: %d missed", c.title, got)
+		}
+	}
+}
+
+func TestExporterBooksOnlyWhatTheSubjectAskedFor(t *testing.T) {
+	book := newLedger(2)
+	e, err := newExporter(2, pageOptions{series: 1}, false, book)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.server.Close()
+	for _, c := range []struct {
+		path           string
+		status, booked int
+	}{{fmt.Sprintf("/metrics/%d", e.ports[0]), 200, 1}, {"/metrics", 404, 1}, {"/", 404, 1}} {
+		answer, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d%s", e.ports[1], c.path))
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer.Body.Close()
+		if served := len(book.accounts[1].served); answer.StatusCode != c.status || served != c.booked {
+			t.Fatalf("%s: status %d, %d scrapes booked", c.path, answer.StatusCode, served)
 		}
 	}
 }

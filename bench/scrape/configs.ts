@@ -8,6 +8,11 @@ export interface Endpoints {
   readonly sink: string;
 }
 
+/** Where the exporter of a run has its pages: nobody else asks for them there (see `path` in bench/load/exporter.go). */
+export function metricsPath({ ports }: Endpoints): string {
+  return `/metrics/${ports[0]}`;
+}
+
 interface RelabelRule {
   readonly action: string;
   readonly source_labels?: string[];
@@ -38,6 +43,7 @@ function scrapePart(row: Row, endpoints: Endpoints, dollar: string) {
     scrape_configs: [
       {
         job_name: "bench",
+        metrics_path: metricsPath(endpoints),
         static_configs: [{ targets: endpoints.ports.map((port) => `127.0.0.1:${port}`) }],
         ...(row.mode === "relabel" ? { metric_relabel_configs: relabelRules(dollar) } : {}),
       },
