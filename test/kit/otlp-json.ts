@@ -5,18 +5,18 @@ import { decodeOtlp } from "./otlp-proto.ts";
 
 const idNames: ReadonlySet<string> = new Set(["traceId", "spanId", "parentSpanId"]);
 
-function valueOf(value: unknown, name: string): unknown {
+function jsonOf(value: unknown, name: string): unknown {
   if (typeof value === "number" && !Number.isFinite(value)) return String(value);
   if (typeof value === "string" && idNames.has(name)) return Buffer.from(value, "base64").toString("hex");
-  if (Array.isArray(value)) return value.map((item) => valueOf(item, ""));
+  if (Array.isArray(value)) return value.map((item) => jsonOf(item, ""));
   if (typeof value !== "object" || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, valueOf(item, key)]));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, jsonOf(item, key)]));
 }
 
 /** The JSON text of a request: hexadecimal ids, 64-bit integers as texts, NaN and infinities as texts; -0 is written as such. */
 export function otlpJson(signal: Signal, bytes: Uint8Array): string {
   const marker = "minus zero";
-  const text = JSON.stringify(valueOf(decodeOtlp(signal, bytes), ""), (_key, value: unknown) =>
+  const text = JSON.stringify(jsonOf(decodeOtlp(signal, bytes), ""), (_key, value: unknown) =>
     Object.is(value, -0) ? marker : value,
   );
   return text.replaceAll(`"${marker}"`, "-0.0");

@@ -4,12 +4,13 @@ import { accessSync, constants } from "node:fs";
 import { homedir } from "node:os";
 import { delimiter, join } from "node:path";
 
-export type PeerName = "prometheus" | "promtool" | "otelcol" | "node_exporter";
+export type PeerName = "prometheus" | "promtool" | "otelcol" | "telemetrygen" | "node_exporter";
 
 const fileNames: Record<PeerName, readonly string[]> = {
   prometheus: ["prometheus"],
   promtool: ["promtool"],
   otelcol: ["otelcol-contrib", "otelcol"],
+  telemetrygen: ["telemetrygen"],
   node_exporter: ["prometheus-node-exporter", "node_exporter"],
 };
 

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# Installs the SDKs that test/e2e/interop-otlp.test.ts sends with into $INTEROP, each on its own: what cannot be had here is skipped there.
+set -u
+INTEROP=${INTEROP:-$HOME/.cache/millrace-interop}
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$INTEROP"
+
+js() {
+  local folder=$INTEROP/js
+  mkdir -p "$folder" && cp "$here"/js/* "$folder/" &&
+    (cd "$folder" && npm ci --ignore-scripts --no-audit --no-fund)
+}
+python() {
+  local folder=$INTEROP/python
+  mkdir -p "$folder" && cp "$here"/python/* "$folder/" &&
+    python3 -m venv "$folder/venv" && "$folder/venv/bin/pip" install --quiet -r "$folder/requirements.txt"
+}
+go_sdk() {
+  mkdir -p "$INTEROP/go" && (cd "$here/go" && go build -buildvcs=false -o "$INTEROP/go/send" .)
+}
+
+for part in js python go_sdk; do
+  if timeout 300 bash -c "$(declare -f "$part"); here='$here' INTEROP='$INTEROP'; $part" >"$INTEROP/$part.log" 2>&1; then
+    : >"$INTEROP/$part.ready"
+  else
+    rm -f "$INTEROP/$part.ready"
+    echo "the SDK $part cannot be installed here: $(tail -n 1 "$INTEROP/$part.log")"
+  fi
+done
