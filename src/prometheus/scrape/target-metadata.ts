@@ -5,7 +5,7 @@
 
 import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
-import type { FamilyType } from "../../model/series.ts";
+import type { Family, FamilyType } from "../../model/series.ts";
 
 export interface FamilyMetadata {
   readonly type: FamilyType;
@@ -37,8 +37,11 @@ export class TargetMetadata {
   /** What the last page that failed was the first to declare. */
   #failed = new Map<string, FamilyMetadata>();
   readonly #undo: { name: string; family: FamilyMetadata | undefined }[] = [];
-  /** Numbers of the families of rows of the page under way, by exposed name: the first row with a name decides. */
-  readonly #used = new Map<string, number>();
+  /**
+   * Families of rows of the page under way, by exposed name: the first row with a name decides. No numbers: a sweep of the
+   * tables between two steps of a page takes back those that no layout names yet.
+   */
+  readonly #used = new Map<string, Family | undefined>();
   /** What rows of the page under way had of a declared name, or undefined when they looked for it in vain. */
   readonly #usedFamilies = new Map<string, FamilyMetadata | undefined>();
   /** Names that were declared otherwise below rows that had used them. */
@@ -176,21 +179,24 @@ export class TargetMetadata {
 
   /** The number of the Family of an exposed metric name, or `none` when nothing was declared for it. */
   familyOf(exposedName: string): number {
-    return this.#used.get(exposedName) ?? this.#lookUp(exposedName, (declared) => this.#families.get(declared));
+    const family = this.#used.has(exposedName)
+      ? this.#used.get(exposedName)
+      : this.#lookUp(exposedName, (declared) => this.#families.get(declared));
+    return family === undefined ? none : this.#identities.internFamily(family);
   }
 
-  #lookUp(exposedName: string, find: (declared: string) => FamilyMetadata | undefined): number {
+  #lookUp(exposedName: string, find: (declared: string) => FamilyMetadata | undefined): Family | undefined {
     let name = exposedName;
     let family = find(name);
     if (family === undefined) {
       const suffix = suffixes.find((end) => exposedName.endsWith(end));
-      if (suffix === undefined) return none;
+      if (suffix === undefined) return undefined;
       name = exposedName.slice(0, -suffix.length);
       family = find(name);
-      if (family === undefined) return none;
+      if (family === undefined) return undefined;
     }
     const { type, help, unit } = family;
-    return this.#identities.internFamily({ name, exposedName, type, help, unit });
+    return { name, exposedName, type, help, unit };
   }
 }
 

@@ -151,6 +151,19 @@ describe("pages that fail", () => {
 });
 
 describe("families", () => {
+  test("of a long page survive a sweep of the tables between its steps", () => {
+    const { page, identities } = createPageReader();
+    identities.addRoots(() => [page.pendingLabelSets]);
+    const lines = Array.from({ length: 600 }, (_, i) => `b${i} 1`);
+    const bytes = text("# TYPE a counter", "a 1", ...lines);
+    const steps = page.readInSteps(bytes, bytes.length, createTextParser(bytes, bytes.length), false);
+    expect(steps.next().done).toBe(false);
+    identities.sweep(true);
+    identities.internFamily({ name: "other", exposedName: "other", type: "gauge", help: "", unit: "" });
+    while (!steps.next().done);
+    expect(identities.families.get(page.layout.families[0] ?? 0)).toMatchObject({ name: "a", type: "counter" });
+  });
+
   test("types decide how a new series writes le, wherever the kernel has read on", () => {
     const reader = createPageReader();
     const head = ["# TYPE a gauge", "a 1", "# TYPE h histogram", 'h_bucket{le="1"} 1'];
