@@ -34,11 +34,8 @@ export function addAgentCommand(program: Command): void {
     .option("--web.listen-address <address>", "address of the API, health checks and own metrics", "localhost:9090")
     .option("--web.external-url <url>", "URL under which the agent is reached from outside", "")
     .option("--web.enable-lifecycle", "allow /-/reload and /-/quit", false)
-    .option(
-      "--storage.agent.path <dir>",
-      "directory of the queue on disk; accepted, the queue is in memory",
-      "data-agent/",
-    )
+    .option("--storage.agent.path <dir>", "directory of the queues on disk; without it they are in memory")
+    .option("--storage.agent.max-size <bytes>", "bytes that each remote_write entry may queue on disk", "10GiB")
     .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "25s")
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
     .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
@@ -112,7 +109,8 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     env: process.env,
     configFile: text("config.file"),
     listenAddress: text("web.listen-address"),
-    storagePath: text("storage.agent.path"),
+    storagePath: flag("storage.agent.path") === undefined ? undefined : text("storage.agent.path"),
+    maxStorageBytes: read("storage.agent.max-size", "a size like 10GiB", parseByteSize),
     flushDeadlineMs: read("storage.remote.flush-deadline", "a duration like 1m", parsePromDuration),
     maxQueuedBytes: read("queue.max-size", "a size like 256MiB", parseByteSize),
     enableLifecycle: flag("web.enable-lifecycle") === true,

@@ -42,6 +42,23 @@ describe("a queue on disk", () => {
     expect(await drainLane(again, 0)).toEqual(numbers(41, 60));
   });
 
+  test("hands everything that is not acknowledged out again to a reader that begins anew", async () => {
+    const queue = await openTestQueue(new ForgetfulFiles());
+    for (let i = 0; i < 100; i++) await queue.append(many(0, i, 1));
+    for (let i = 0; i < 30; i++) {
+      const handed = await takeNext(queue, 0);
+      if (i < 20) await queue.acknowledge([[0, { sequence: handed?.sequence ?? 0, done: 0 }]]);
+    }
+    const rewound = queue.rewind();
+    await queue.append(many(0, 100, 5));
+    await rewound;
+    await queue.append(many(0, 105, 5));
+    queue.begin(() => {});
+    expect(queue.stats().records).toBe(90);
+    expect(await drainLane(queue, 0)).toEqual(numbers(20, 90));
+    expect(queue.stats()).toMatchObject({ records: 0, items: 0, bytes: 0, memoryBytes: 0 });
+  });
+
   test("remembers how much of a record was delivered", async () => {
     const files = new ForgetfulFiles();
     const queue = await openTestQueue(files);

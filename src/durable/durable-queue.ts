@@ -6,12 +6,13 @@ import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import type { DurableQueueOptions, DurableStats, GiveUpReason, Handed, LaneStats } from "./durable-options.ts";
 import { type FileLayer, systemFiles } from "./file-layer.ts";
 import { LaneLoader } from "./lane-loader.ts";
-import { adoptSegment, giveUpSegment } from "./lane-segments.ts";
+import { adoptSegments, giveUpSegment } from "./lane-segments.ts";
 import { LaneState, sumLanes } from "./lane-state.ts";
 import { type Position, PositionJournal } from "./position-journal.ts";
 import { QueueSpace } from "./queue-space.ts";
 import type { QueueId } from "./record-format.ts";
 import { type Recovered, recoverQueue } from "./recover-queue.ts";
+import { removeSegment } from "./remove-segment.ts";
 import { type Segment, SegmentReader } from "./segment.ts";
 import { SegmentWriter, type Written } from "./segment-writer.ts";
 import { StorageError } from "./storage-error.ts";
@@ -110,8 +111,7 @@ export class DurableQueue<T> {
       for (const [lane, position] of recovered.journal.positions) {
         queue.#lanes.set(lane, new LaneState<T>(lane, position));
       }
-      for (const segment of recovered.segments)
-        await adoptSegment(segment, queue.#reader, (lane) => queue.#state(lane));
+      await queue.#adoptAll();
       await queue.#journal.start();
       for (const segment of recovered.segments) queue.#removeIfDone(segment);
       for (const damage of recovered.damage) options.damaged?.(damage);
@@ -129,6 +129,18 @@ export class DurableQueue<T> {
     this.#listener = listener;
     this.#hasBegun = true;
     for (const lane of this.#lanes.values()) this.#loader.want(lane);
+  }
+
+  /**
+   * Takes everything back that is not acknowledged, for a reader that begins anew: the one before must have ended, and
+   * what it has in hand is handed out again. Appends may go on meanwhile. Then `begin`.
+   */
+  async rewind(): Promise<void> {
+    this.#hasBegun = false;
+    this.#listener = () => {};
+    await this.#loader.pause();
+    await this.#adoptAll();
+    this.#loader.resume();
   }
 
   /**
@@ -220,13 +232,17 @@ export class DurableQueue<T> {
   async #close(): Promise<void> {
     try {
       await this.#writer.finish();
-      await this.#loader.close();
+      await this.#loader.pause();
       await this.#removals;
       await this.#journal.close();
       await this.#reader.close();
     } finally {
       this.#lock.release();
     }
+  }
+
+  #adoptAll(): Promise<void> {
+    return adoptSegments(this.#segments, this.#reader, this.#lanes, (lane) => this.#state(lane));
   }
 
   #state(lane: number): LaneState<T> {
@@ -300,27 +316,8 @@ export class DurableQueue<T> {
     if (!segment.isClosed || segment.openLanes > 0 || segment.isRemoved) return;
     segment.isRemoved = true;
     this.#segments.delete(segment.number);
-    this.#removals = this.#removals.then(() => this.#remove(segment));
-  }
-
-  async #remove(segment: Segment): Promise<void> {
-    try {
-      await this.#journal.removed(segment.number);
-      await this.#journal.sync();
-    } catch {
-      // The next start removes it: all of it is acknowledged.
-    }
-    await this.#reader.forget(segment.path);
-    try {
-      await this.#files.remove(segment.path);
-    } catch (caught) {
-      this.#options.damaged?.({
-        file: `${segment.path} cannot be removed: ${toError(caught).message}`,
-        offset: 0,
-        bytes: 0,
-        kind: "missing",
-      });
-    }
+    const parts = { files: this.#files, journal: this.#journal, reader: this.#reader, damaged: this.#options.damaged };
+    this.#removals = this.#removals.then(() => removeSegment(segment, parts));
   }
 
   #isTooOld(timeMs: number | undefined): boolean {

@@ -39,7 +39,7 @@ export class LaneLoader<T> {
   readonly #parts: LaneLoaderParts<T>;
   readonly #queue: LaneState<T>[] = [];
   readonly #loads = new Set<Promise<void>>();
-  #isClosed = false;
+  #isPaused = false;
   /** Bytes of items that are in memory and not handed out. */
   usedBytes = 0;
 
@@ -57,6 +57,7 @@ export class LaneLoader<T> {
 
   /** Reads on in a lane when its turn comes. */
   want(lane: LaneState<T>): void {
+    if (this.#isPaused) return;
     if (lane.unread > 0 && !lane.isListed && !lane.isLoading && lane.memoryBytes < laneBytes) {
       lane.isListed = true;
       this.#queue.push(lane);
@@ -65,7 +66,7 @@ export class LaneLoader<T> {
   }
 
   pump(): void {
-    while (this.#loads.size < maxLoads && !this.#isClosed) {
+    while (this.#loads.size < maxLoads && !this.#isPaused) {
       // A lane that has nothing in memory may always read a record, or lanes that stand still would hold it up.
       const isFull = this.usedBytes > 0 && this.usedBytes >= this.#parts.memoryBytes;
       const at = isFull ? this.#queue.findIndex((one) => one.waitingCount === 0) : 0;
@@ -83,11 +84,17 @@ export class LaneLoader<T> {
     }
   }
 
-  /** Waits for what is being read. */
-  async close(): Promise<void> {
-    this.#isClosed = true;
-    this.#queue.length = 0;
+  /** Reads nothing more, and waits for what is being read. */
+  async pause(): Promise<void> {
+    this.#isPaused = true;
+    for (const lane of this.#queue.splice(0)) lane.isListed = false;
     await Promise.all(this.#loads);
+  }
+
+  /** Reads on, with nothing in memory. */
+  resume(): void {
+    this.#isPaused = false;
+    this.usedBytes = 0;
   }
 
   /** Reads the record at the lane's cursor. */
@@ -97,7 +104,7 @@ export class LaneLoader<T> {
     const { segment, index } = cursor;
     const found = await this.#read(segment, lane.lane, index);
     if (found === "later") {
-      if (!this.#isClosed) await this.#parts.sleep(retryMs);
+      if (!this.#isPaused) await this.#parts.sleep(retryMs);
       return;
     }
     if (found === "elsewhere") {

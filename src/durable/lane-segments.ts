@@ -24,7 +24,7 @@ export async function giveUpSegment(
 ): Promise<GivenUp> {
   const lists = new Map<number, Uint32Array>();
   for (const { lane, count } of segment.index.lanes.values()) {
-    lists.set(lane, await listOf(segment, reader, lane, count));
+    lists.set(lane, (await listOf(segment, reader, lane, count)) ?? new Uint32Array(count * 3));
   }
   // From here on nothing else runs: cursors stand still.
   const moved: [number, Position][] = [];
@@ -58,21 +58,55 @@ export async function giveUpSegment(
   return { ...sum, moved };
 }
 
-/** Undefined where the index cannot be read: the records are given up all the same, their items uncounted. */
+/** Undefined where the file cannot be read. */
 async function listOf(segment: Segment, reader: SegmentReader, lane: number, count: number) {
   try {
     return (await reader.list(segment, lane, 0, count)).list;
   } catch {
-    return new Uint32Array(count * 3);
+    return undefined;
   }
 }
 
-/** Counts what a segment of an earlier run has of records that are not acknowledged. Segments come in their order. */
-export async function adoptSegment(
+/** Lets the lanes begin anew with what the segments have. Records that are written meanwhile are in the indexes. */
+export async function adoptSegments(
+  segments: ReadonlyMap<number, Segment>,
+  reader: SegmentReader,
+  lanes: ReadonlyMap<number, LaneState<unknown>>,
+  stateOf: (lane: number) => LaneState<unknown>,
+): Promise<void> {
+  const lists = new Map<Segment, ReadonlyMap<number, Uint32Array>>();
+  for (const segment of [...segments.values()]) lists.set(segment, await partialLists(segment, reader, stateOf));
+  // From here on nothing else runs.
+  for (const lane of lanes.values()) lane.reset();
+  for (const segment of segments.values()) {
+    segment.openLanes = 0;
+    adoptSegment(segment, lists.get(segment) ?? new Map(), stateOf);
+  }
+}
+
+/** The lists of lanes that are acknowledged up to somewhere inside the segment. */
+async function partialLists(
   segment: Segment,
   reader: SegmentReader,
   stateOf: (lane: number) => LaneState<unknown>,
-): Promise<void> {
+): Promise<ReadonlyMap<number, Uint32Array>> {
+  const lists = new Map<number, Uint32Array>();
+  for (const { lane, count, firstSequence, lastSequence } of segment.index.lanes.values()) {
+    const { sequence } = stateOf(lane).acknowledged;
+    if (firstSequence > sequence || lastSequence <= sequence) continue;
+    const list = await listOf(segment, reader, lane, count);
+    // Where it cannot be read, the lane is handed out from its first record in the segment.
+    if (list !== undefined) lists.set(lane, list);
+  }
+  return lists;
+}
+
+/** Counts what a segment has of records that are not acknowledged, all of them unread. Segments come in their order. */
+function adoptSegment(
+  segment: Segment,
+  lists: ReadonlyMap<number, Uint32Array>,
+  stateOf: (lane: number) => LaneState<unknown>,
+): void {
   for (const known of segment.index.lanes.values()) {
     const state = stateOf(known.lane);
     const { sequence } = state.acknowledged;
@@ -81,13 +115,11 @@ export async function adoptSegment(
     segment.openLanes++;
     let index = 0;
     let { items } = known;
-    if (known.firstSequence <= sequence) {
-      const { list } = await reader.list(segment, known.lane, 0, known.count);
-      for (; index < known.count; index++) {
-        const place = placeAt(list, index, segment.firstSequence);
-        if (place.sequence > sequence) break;
-        items -= place.items;
-      }
+    const list = known.firstSequence <= sequence ? (lists.get(known.lane) ?? known.list) : undefined;
+    for (; list !== undefined && index < known.count; index++) {
+      const place = placeAt(list, index, segment.firstSequence);
+      if (place.sequence > sequence) break;
+      items -= place.items;
     }
     const count = known.count - index;
     state.cursor ??= { segment, index };

@@ -61,6 +61,23 @@ export class LaneState<T> {
     this.readThrough = acknowledged.sequence;
   }
 
+  /** Forgets everything but what is acknowledged. */
+  reset(): void {
+    this.segments.length = 0;
+    this.#waiting.length = 0;
+    this.#head = 0;
+    this.#taken.length = 0;
+    this.unread = 0;
+    this.cursor = undefined;
+    this.isListed = false;
+    this.readThrough = this.acknowledged.sequence;
+    this.memoryBytes = 0;
+    this.waitingItems = 0;
+    this.records = 0;
+    this.items = 0;
+    this.bytes = 0;
+  }
+
   get waitingCount(): number {
     return this.#waiting.length - this.#head;
   }

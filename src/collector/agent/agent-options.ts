@@ -6,7 +6,10 @@ export interface AgentOptions {
   readonly configFile: string;
   /** `host:port`. */
   readonly listenAddress: string;
-  readonly storagePath: string;
+  /** Where queues are kept on disk; undefined keeps them in memory. */
+  readonly storagePath?: string | undefined;
+  /** Bytes of the queue on disk that each endpoint may have. */
+  readonly maxStorageBytes?: number | undefined;
   /** How long shutdown and a changed queue try to deliver what is queued. */
   readonly flushDeadlineMs: number;
   /** Bytes of samples that an endpoint's queue may hold while the endpoint is down. */

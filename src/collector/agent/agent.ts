@@ -2,8 +2,9 @@
 
 import { MetricRegistry } from "../../component/metric-registry.ts";
 import type { Clock, Logger } from "../../component/telemetry.ts";
+import type { DurableQueue } from "../../durable/durable-queue.ts";
 import { describeKernels } from "../../kernels/kernels.ts";
-import type { MetricsBatch } from "../../model/batch.ts";
+import type { MetricsBatch, SamplesSegment } from "../../model/batch.ts";
 import { type ConfigIssue, ConsumeError, formatConfigIssue, toError } from "../../model/errors.ts";
 import { Identities } from "../../model/identities.ts";
 import type { PrometheusConfig, RemoteWriteConfig } from "../../prometheus/config/types.ts";
@@ -16,6 +17,7 @@ import { observeProcess } from "../self-metrics.ts";
 import { productVersion, userAgent } from "../version.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { AgentServer } from "./agent-server.ts";
+import { AgentStorage } from "./agent-storage.ts";
 import { checkRemoteWriteFiles } from "./check-remote-write.ts";
 import { readAgentConfig } from "./read-agent-config.ts";
 import { RemoteWriteEndpoint } from "./remote-write-endpoint.ts";
@@ -34,6 +36,7 @@ export class Agent {
   readonly #scrapes: ScrapeManager;
   readonly #server: AgentServer;
   readonly #noticed = new Set<string>();
+  readonly #storage: AgentStorage | undefined;
   #endpoints: RemoteWriteEndpoint[] = [];
   /** Queues of entries that a reload changed or took away, while they are emptied. */
   readonly #ending = new Set<Promise<void>>();
@@ -73,6 +76,19 @@ export class Agent {
       deliver: (batch) => this.#deliver(batch),
     });
     this.#server = new AgentServer(this);
+    const { storagePath: path, maxStorageBytes: maxBytes = 10 * 2 ** 30 } = options;
+    const storageLog = log.child({ component: "storage" });
+    this.#storage =
+      path === undefined
+        ? undefined
+        : new AgentStorage({
+            path,
+            maxBytes,
+            identities: this.identities,
+            clock,
+            log: storageLog,
+            meter: this.registry,
+          });
     this.#observeAgent();
   }
 
@@ -148,7 +164,7 @@ export class Agent {
       this.#noticed.add(line);
     }
     await checkRemoteWriteFiles(config.remoteWrite, this.options.env);
-    this.#applyRemoteWrite(config);
+    await this.#applyRemoteWrite(config);
     await this.#scrapes.apply(config);
     this.#config = config;
     this.#configText = text;
@@ -157,7 +173,7 @@ export class Agent {
   }
 
   /** Unchanged entries go on; changed ones deliver what they have while their successors begin. */
-  #applyRemoteWrite(config: PrometheusConfig): void {
+  async #applyRemoteWrite(config: PrometheusConfig): Promise<void> {
     const labelsChanged =
       JSON.stringify(this.#config?.global.externalLabels ?? []) !== JSON.stringify(config.global.externalLabels);
     const old = [...this.#endpoints];
@@ -169,22 +185,45 @@ export class Agent {
       endpoint.renewClient(entry);
       kept.set(entry, endpoint);
     }
+    const disks = await this.#openDisks(config, kept);
     const ending = new Map<string, Promise<void>>();
-    for (const endpoint of old) ending.set(endpoint.config.url, this.#endEndpoint(endpoint));
+    for (const endpoint of old) {
+      const isHandover = endpoint.disk !== undefined && [...disks.values()].includes(endpoint.disk);
+      const before = ending.get(endpoint.config.url);
+      const ended = this.#endEndpoint(endpoint, isHandover);
+      ending.set(endpoint.config.url, before === undefined ? ended : Promise.all([before, ended]).then(() => {}));
+    }
     this.#endpoints = config.remoteWrite.map((entry) => {
       const known = kept.get(entry);
       if (known !== undefined) return known;
       // What the old queue holds is older: it goes first, so that series stay in order.
-      const endpoint = this.#createEndpoint(entry, config, ending.get(entry.url));
+      const endpoint = this.#createEndpoint(entry, config, ending.get(entry.url), disks.get(entry));
       endpoint.start();
       return endpoint;
     });
   }
 
+  /** The queues on disk of entries that begin; one that an entry of the same URL had is taken over. */
+  async #openDisks(
+    config: PrometheusConfig,
+    kept: ReadonlyMap<RemoteWriteConfig, RemoteWriteEndpoint>,
+  ): Promise<Map<RemoteWriteConfig, DurableQueue<SamplesSegment>>> {
+    const disks = new Map<RemoteWriteConfig, DurableQueue<SamplesSegment>>();
+    if (this.#storage === undefined) return disks;
+    const inUse = new Set([...kept.values()].flatMap(({ disk }) => disk ?? []));
+    for (const entry of config.remoteWrite) {
+      if (kept.has(entry)) continue;
+      const disk = await this.#storage.open(entry.url, inUse);
+      inUse.add(disk);
+      disks.set(entry, disk);
+    }
+    return disks;
+  }
+
   /** Delivers what a queue holds, until the flush deadline. */
-  #endEndpoint(endpoint: RemoteWriteEndpoint): Promise<void> {
+  #endEndpoint(endpoint: RemoteWriteEndpoint, isHandover: boolean): Promise<void> {
     const ended = endpoint
-      .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs))
+      .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs), isHandover)
       .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }))
       .finally(() => this.#ending.delete(ended));
     this.#ending.add(ended);
@@ -195,6 +234,7 @@ export class Agent {
     entry: RemoteWriteConfig,
     config: PrometheusConfig,
     startAfter: Promise<void> | undefined,
+    disk: DurableQueue<SamplesSegment> | undefined,
   ): RemoteWriteEndpoint {
     return new RemoteWriteEndpoint({
       config: entry,
@@ -208,6 +248,7 @@ export class Agent {
       env: this.options.env,
       maxQueuedBytes: this.options.maxQueuedBytes,
       startAfter,
+      disk,
       metadata: () => this.#metadata(),
     });
   }
@@ -216,14 +257,23 @@ export class Agent {
   async #deliver(batch: MetricsBatch): Promise<void> {
     let taken = this.#endpoints.length === 0;
     let refusal: unknown;
+    const refused = (caught: unknown) => {
+      if (!(caught instanceof ConsumeError)) throw caught;
+      refusal = caught;
+    };
+    const written: Promise<void>[] = [];
     for (const endpoint of this.#endpoints) {
       try {
-        endpoint.offer(batch);
-        taken = true;
+        const pending = endpoint.offer(batch);
+        if (pending === undefined) taken = true;
+        else written.push(pending);
       } catch (caught) {
-        if (!(caught instanceof ConsumeError)) throw caught;
-        refusal = caught;
+        refused(caught);
       }
+    }
+    for (const result of written.length === 0 ? [] : await Promise.allSettled(written)) {
+      if (result.status === "fulfilled") taken = true;
+      else refused(result.reason);
     }
     if (!taken) throw refusal;
   }
@@ -246,6 +296,7 @@ export class Agent {
     await this.#reloading;
     await this.#scrapes.close(deadline);
     await Promise.all([...this.#ending, ...this.#endpoints.map((endpoint) => endpoint.shutdown(deadline))]);
+    await this.#storage?.close();
     await this.#server.close();
     if (wasReady) this.log.info("See you next time!");
   }

@@ -1,6 +1,7 @@
 /** One `remote_write` entry of a Prometheus agent: relabeling, queue, sender, metadata, metrics. */
 
 import type { Clock, Logger, Meter, MetricCell } from "../../component/telemetry.ts";
+import type { DurableQueue } from "../../durable/durable-queue.ts";
 import type { MetricsBatch, SamplesSegment } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import type { RemoteWriteConfig } from "../../prometheus/config/types.ts";
@@ -24,6 +25,8 @@ export interface EndpointParts {
   readonly userAgent: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly maxQueuedBytes: number;
+  /** The queue, where it is on disk. Whoever opened it closes it. */
+  readonly disk?: DurableQueue<SamplesSegment> | undefined;
   /** Settles when an earlier queue of the same endpoint is empty. */
   readonly startAfter?: Promise<unknown> | undefined;
   /** Metric families that active targets declare. */
@@ -89,6 +92,7 @@ export class RemoteWriteEndpoint {
       sleep: parts.clock.sleep,
       random: Math.random,
       startAfter: parts.startAfter,
+      disk: parts.disk,
     });
     this.#removeListeners.push(
       identities.onSweep(() => {
@@ -108,8 +112,15 @@ export class RemoteWriteEndpoint {
     if (this.config.metadataConfig.send) this.#metadataLoop = this.#sendMetadata(this.#stopMetadata.signal);
   }
 
-  /** Queues a batch. Throws ConsumeError when the queue is full. */
-  offer(batch: MetricsBatch): void {
+  get disk(): DurableQueue<SamplesSegment> | undefined {
+    return this.#parts.disk;
+  }
+
+  /**
+   * Queues a batch: at once in memory; on disk, it is when the promise resolves. Throws or rejects with ConsumeError when
+   * the queue is full.
+   */
+  offer(batch: MetricsBatch): Promise<void> | undefined {
     const segments: SamplesSegment[] = [];
     let dropped = 0;
     for (const segment of batch.segments) {
@@ -119,9 +130,11 @@ export class RemoteWriteEndpoint {
       if (mapped !== undefined) segments.push(mapped);
     }
     this.#droppedSeries.add(dropped);
-    if (segments.length === 0) return;
+    if (segments.length === 0) return undefined;
+    if (this.#parts.disk !== undefined) return this.#sender.accept(segments);
     // What becomes of the samples is counted by the observer; nobody waits for their delivery.
     this.#sender.offer(segments).catch(() => {});
+    return undefined;
   }
 
   /** Makes a new HTTP client, so that changed secrets and certificates take effect; requests under way are finished. */
@@ -132,11 +145,11 @@ export class RemoteWriteEndpoint {
     this.#closingClients.add(closed);
   }
 
-  /** Sends what is queued until the deadline. */
-  async shutdown(deadline: AbortSignal): Promise<void> {
+  /** Sends what is queued until the deadline; `isHandover` leaves what is on disk to a successor. */
+  async shutdown(deadline: AbortSignal, isHandover = false): Promise<void> {
     this.#stopMetadata.abort();
     await this.#metadataLoop;
-    await this.#sender.shutdown(deadline);
+    await this.#sender.shutdown(deadline, isHandover);
     await Promise.all([this.#client.close(), ...this.#closingClients]);
     for (const remove of this.#removeListeners.splice(0)) remove();
   }

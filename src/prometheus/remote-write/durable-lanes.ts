@@ -26,6 +26,7 @@ const noTicket = new Ticket(() => {});
 export class DurableLanes implements SenderLanes {
   readonly #queue: DurableQueue<SamplesSegment>;
   readonly #lanes: Lane[];
+  readonly #changed: () => void;
   /** Lanes with rows in memory and without a request under way. */
   #waiting: Lane[] = [];
 
@@ -41,11 +42,17 @@ export class DurableLanes implements SenderLanes {
       busy: false,
       listed: false,
     }));
-    queue.begin((index) => {
+    this.#changed = changed;
+  }
+
+  /** Takes what is not acknowledged; an earlier sender of the queue must have ended. */
+  async begin(): Promise<void> {
+    await this.#queue.rewind();
+    this.#queue.begin((index) => {
       const lane = this.#lanes[index];
       if (lane === undefined || lane.busy) return;
       this.#list(lane);
-      changed();
+      this.#changed();
     });
   }
 

@@ -80,6 +80,7 @@ export class RequestEncoder {
     const rows = segment.to - segment.from;
     const room = Math.max(0, bounds.samples - this.#samples - this.#exemplars);
     const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);
+    if (segment.histograms !== undefined) return this.#addHistograms(segment, segment.histograms, bounds, exemplars);
     const mayFill = segment.timestampsMs === undefined && fitsTemplate(segment.timestampMs);
     const { blockRows } = this.#templates;
     let done = 0;
@@ -193,6 +194,42 @@ export class RequestEncoder {
     }
   }
 
+  /** As `add`, for native histograms: their messages are there, one TimeSeries each. */
+  #addHistograms(
+    segment: SamplesSegment,
+    histograms: readonly Uint8Array[],
+    bounds: RequestBounds,
+    exemplars: readonly SampleExemplar[],
+  ): SamplesSegment | undefined {
+    const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);
+    const rows = segment.to - segment.from;
+    const to = Math.min(rows, Math.max(0, bounds.samples - this.#samples - this.#exemplars));
+    let done = 0;
+    for (; done < to; done++) {
+      const message = histograms[done] as Uint8Array;
+      const set = labelSets[done] as number;
+      const size = (this.#identities.labelSets.weights[set] as number) + message.length + sampleOverheadBytes;
+      if (this.#plainBytes > 0 && this.#plainBytes + size > bounds.bytes) break;
+      this.#addSeries(set, histogramTag, message);
+    }
+    this.#samples += done;
+    this.#noteTimes(segment, done);
+    for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, labelSets, exemplar);
+    return done >= rows ? undefined : sliceSamples(segment, done, rows);
+  }
+
+  /** A TimeSeries of labels and one message in the field of the tag. */
+  #addSeries(set: number, tag: number, message: Uint8Array): void {
+    const series = new ByteWriter(256);
+    for (const pair of this.#identities.labelSets.view(set)) series.raw(this.#identities.labelPairs.view(pair));
+    series.bytesField(tag, message);
+    const field = new ByteWriter(series.length + 16);
+    field.bytesField(0x0a, series.view());
+    this.#grow(this.#length + field.length + sampleOverheadBytes);
+    this.#bytes.set(field.view(), this.#length);
+    this.#length += field.length;
+  }
+
   /** An exemplar travels as a TimeSeries of its own: labels, then field 3. */
   #addExemplar(segment: SamplesSegment, labelSets: Uint32Array, exemplar: SampleExemplar): void {
     const set = labelSets[exemplar.row] as number;
@@ -213,14 +250,7 @@ export class RequestEncoder {
       message.varint(0x18);
       message.varint64(BigInt(Math.trunc(timestampMs)));
     }
-    const series = new ByteWriter(256);
-    for (const pair of this.#identities.labelSets.view(set)) series.raw(this.#identities.labelPairs.view(pair));
-    series.bytesField(0x1a, message.view());
-    const field = new ByteWriter(series.length + 16);
-    field.bytesField(0x0a, series.view());
-    this.#grow(this.#length + field.length + sampleOverheadBytes);
-    this.#bytes.set(field.view(), this.#length);
-    this.#length += field.length;
+    this.#addSeries(set, exemplarTag, message.view());
     this.#exemplars++;
   }
 
@@ -232,6 +262,10 @@ export class RequestEncoder {
     this.#view = new DataView(grown.buffer);
   }
 }
+
+/** Fields of TimeSeries. */
+const exemplarTag = 0x1a;
+const histogramTag = 0x22;
 
 /** The bytes of the NaN that Prometheus makes of one in a page. */
 const plainNaN = Uint8Array.of(1, 0, 0, 0, 0, 0, 0xf8, 0x7f);

@@ -9,6 +9,7 @@ import { type RequestBounds, RequestEncoder } from "./encode-request.ts";
 import { ExemplarFilter } from "./exemplar-filter.ts";
 import { Lanes, rowsOfItem, type SenderLanes, Ticket, youngRows } from "./lanes.ts";
 import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
+import type { DropReason, SenderObserver } from "./sender-observer.ts";
 
 export interface SenderOptions {
   /** Requests under way at the same time. */
@@ -30,20 +31,7 @@ export interface SenderOptions {
   readonly skipRepeatedExemplars: boolean;
 }
 
-/** Why samples were dropped. */
-export type DropReason = "rejected" | "expired" | "queue_full" | "too_old" | "shutdown";
-
-/** Hears what happens; all counts are samples. */
-export interface SenderObserver {
-  queued(samples: number, highestTimestampMs: number): void;
-  /** A request was made, first or repeated. */
-  attempted(samples: number, exemplars: number, isRetry: boolean): void;
-  delivered(samples: number, exemplars: number, highestTimestampMs: number): void;
-  dropped(reason: DropReason, samples: number, exemplars: number, message: string): void;
-  retrying(message: string, waitMs: number, attempt: number): void;
-  /** A request is over, after `seconds`; `bytes` went over the wire each time. */
-  finished(seconds: number, bytes: number): void;
-}
+export type { DropReason, SenderObserver };
 
 export interface SenderParts {
   readonly identities: Identities;
@@ -89,13 +77,14 @@ export class RemoteWriteSender {
     this.#exemplars = new ExemplarFilter(parts.options);
     if (parts.disk !== undefined) this.#disk = new DurableLanes(parts.disk, laneCount, () => this.#dispatch());
     this.#lanes = this.#disk ?? this.#memory;
-    if (parts.startAfter === undefined) return;
-    this.#isHeld = true;
     const release = () => {
       this.#isHeld = false;
+      void this.#disk?.begin();
       this.#dispatch();
     };
-    parts.startAfter.then(release, release);
+    this.#isHeld = parts.startAfter !== undefined;
+    if (parts.startAfter === undefined) release();
+    else parts.startAfter.then(release, release);
   }
 
   /** Samples accepted and not yet delivered or dropped, those of requests under way included. */
@@ -162,7 +151,7 @@ export class RemoteWriteSender {
       this.offer(segments).catch(() => {});
       return;
     }
-    if (this.#closing) throw shuttingDown();
+    if (this.#closing) throw shutdownError();
     const { observer } = this.#parts;
     let samples = 0;
     let highest = 0;
@@ -180,12 +169,22 @@ export class RemoteWriteSender {
     observer.queued(samples, highest);
   }
 
-  /** Sends what is queued without waiting for more, until the deadline; then drops the rest, counted. Works twice. */
-  async shutdown(deadline: AbortSignal): Promise<void> {
+  /**
+   * Sends what is queued without waiting for more, until the deadline; then drops the rest, counted. Works twice. From disk
+   * nothing is dropped; a successor (`isHandover`) has all but what is under way.
+   */
+  async shutdown(deadline: AbortSignal, isHandover = false): Promise<void> {
     this.#closing = true;
+    if (isHandover && this.#disk !== undefined) {
+      this.#isHeld = true;
+      const cut = () => this.#abort.abort();
+      deadline.addEventListener("abort", cut, { once: true });
+      await Promise.all(this.#requests);
+      deadline.removeEventListener("abort", cut);
+    }
     this.#dispatch();
-    // What is on disk waits there for the next start.
-    const isFutile = this.#disk !== undefined && this.#isFailing;
+    // What is on disk waits there for the next start: nothing is gained by waiting for a server that does not answer.
+    const isFutile = this.#disk !== undefined && (this.#isFailing || this.#isHeld);
     if (!this.#isIdle && !isFutile && !deadline.aborted) {
       this.#whenIdle ??= Promise.withResolvers<void>();
       const { promise, resolve } = this.#whenIdle;
@@ -193,7 +192,7 @@ export class RemoteWriteSender {
       await promise;
     }
     this.#abort.abort();
-    const error = cutOff();
+    const error = shutdownError(cutOff);
     let samples = 0;
     let exemplars = 0;
     for (const item of this.#lanes.drain()) {
@@ -209,7 +208,7 @@ export class RemoteWriteSender {
   /** An empty queue takes a batch of any size: one that is larger than the whole queue would be refused for ever. */
   #admit(segments: readonly SamplesSegment[]): void {
     const { maxQueuedBatches, maxQueuedBytes } = this.#parts.options;
-    if (this.#closing) throw shuttingDown();
+    if (this.#closing) throw shutdownError();
     let bytes = 0;
     let samples = 0;
     let exemplars = 0;
@@ -366,7 +365,7 @@ export class RemoteWriteSender {
         observer.dropped("expired", samples, exemplars, outcome.reason);
         return new ConsumeError("CONSUME_UNREACHABLE", outcome.reason, { permanent: false });
       case "aborted": {
-        const error = cutOff();
+        const error = shutdownError(cutOff);
         if (this.#disk === undefined) observer.dropped("shutdown", samples, exemplars, error.message);
         return error;
       }
@@ -391,10 +390,8 @@ export class RemoteWriteSender {
   }
 }
 
-function shuttingDown(): ConsumeError {
-  return new ConsumeError("CONSUME_SHUTDOWN", "the exporter is shutting down", { permanent: false });
-}
+const cutOff = "shut down before the data was delivered";
 
-function cutOff(): ConsumeError {
-  return new ConsumeError("CONSUME_SHUTDOWN", "shut down before the data was delivered", { permanent: false });
+function shutdownError(message = "the exporter is shutting down"): ConsumeError {
+  return new ConsumeError("CONSUME_SHUTDOWN", message, { permanent: false });
 }
