@@ -1,0 +1,111 @@
+/** The queue on files of the system: a second process, directories that cannot be used, and a restart. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { setImmediate } from "node:timers/promises";
+import { afterEach, describe, expect, test } from "vitest";
+import type { DurableQueueOptions } from "./durable-options.ts";
+import { DurableQueue } from "./durable-queue.ts";
+import { drainLane, type TestItem, testCodec } from "./test-queue-kit.ts";
+
+const folders: string[] = [];
+afterEach(() => {
+  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
+});
+
+function folder(): string {
+  const path = mkdtempSync(join(tmpdir(), "millrace-queue-"));
+  folders.push(path);
+  return path;
+}
+
+async function open(directory: string, options: Partial<DurableQueueOptions<TestItem>> = {}) {
+  const queue = await DurableQueue.open<TestItem>({
+    directory,
+    codec: testCodec,
+    segmentBytes: 1 << 16,
+    now: Date.now,
+    sleep: async () => await setImmediate(),
+    ...options,
+  });
+  queue.begin(() => {});
+  return queue;
+}
+
+const items = (from: number, count: number) =>
+  Array.from({ length: count }, (_, i) => ({ lane: 0, item: { id: from + i, size: 500, shape: 0 } }));
+
+describe("files of the system", () => {
+  for (const fsync of [false, true]) {
+    test(`keep the queue over a restart, fsync ${fsync}`, async () => {
+      const directory = join(folder(), "made", "for", "it");
+      const queue = await open(directory, { fsync });
+      await Promise.all(Array.from({ length: 50 }, (_, i) => queue.append(items(i * 10, 10))));
+      await queue.close();
+      const again = await open(directory, { fsync });
+      expect(await drainLane(again, 0)).toEqual(Array.from({ length: 500 }, (_, i) => i));
+      await again.close();
+    });
+  }
+
+  test("two queues in one directory: the second is refused, and the first goes on", async () => {
+    const directory = folder();
+    const queue = await open(directory);
+    await expect(open(directory)).rejects.toMatchObject({
+      code: "STORAGE_LOCKED",
+      message: expect.stringContaining(`process ${process.pid}`),
+    });
+    await queue.append(items(0, 1));
+    await queue.close();
+    const again = await open(directory);
+    expect(await drainLane(again, 0)).toEqual([0]);
+    await again.close();
+  });
+
+  test("another process is named, and its lock ends with it", async () => {
+    const directory = folder();
+    const script = join(directory, "hold.mjs");
+    const lock = new URL("./directory-lock.ts", import.meta.url).href;
+    writeFileSync(
+      script,
+      `const { lockDirectory } = await import(${JSON.stringify(lock)}); await lockDirectory(${JSON.stringify(directory)});
+       process.stdout.write("held"); setInterval(() => {}, 1000);`,
+    );
+    const child = spawn(process.execPath, [script], { stdio: ["ignore", "pipe", "inherit"] });
+    await once(child.stdout, "data");
+    await expect(open(directory)).rejects.toMatchObject({
+      code: "STORAGE_LOCKED",
+      message: expect.stringContaining(`process ${child.pid}`),
+    });
+    child.kill("SIGKILL");
+    await once(child, "exit");
+    await (await open(directory)).close();
+  });
+
+  test("a directory that is a file, or that must be there and is not, is named", async () => {
+    const directory = folder();
+    const file = join(directory, "file");
+    writeFileSync(file, "");
+    const none = join(directory, "none");
+    for (const [path, options] of [
+      [file, {}],
+      [none, { createDirectory: false }],
+    ] as const) {
+      await expect(open(path, options)).rejects.toMatchObject({
+        code: "STORAGE_UNUSABLE",
+        message: expect.stringContaining(path),
+      });
+    }
+    expect(readFileSync(file, "utf8")).toBe("");
+  });
+
+  test.skipIf(process.getuid?.() === 0)("a directory without the right to write is named", async () => {
+    const directory = folder();
+    chmodSync(directory, 0o500);
+    await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_UNUSABLE" });
+    chmodSync(directory, 0o700);
+  });
+});
