@@ -11,10 +11,8 @@ import { RemoteWriteSender } from "./sender.ts";
 
 const origin = (lane: number) => ({ lane }) as Origin;
 
-/** A sender with a queue on disk and a sink that answers as it is told; a new one each time the process starts. */
-async function startSender(files: ForgetfulFiles, status: () => number | Promise<number>, maxSamplesPerSend = 10) {
-  const identities = new Identities();
-  const disk = await DurableQueue.open<SamplesSegment>({
+function openDisk(files: ForgetfulFiles, identities: Identities): Promise<DurableQueue<SamplesSegment>> {
+  return DurableQueue.open<SamplesSegment>({
     directory: "/queue",
     codec: new SamplesCodec(identities, origin),
     segmentBytes: 4096,
@@ -25,14 +23,29 @@ async function startSender(files: ForgetfulFiles, status: () => number | Promise
     files: files.process(),
     lock: async () => ({ release: () => {} }),
   });
+}
+
+/** A sender with a queue on disk and a sink that answers as it is told; a new one each time the process starts. */
+async function startSender(
+  files: ForgetfulFiles,
+  status: () => number | Promise<number>,
+  before?: {
+    readonly disk: DurableQueue<SamplesSegment>;
+    readonly identities: Identities;
+    readonly ended: Promise<void>;
+  },
+) {
+  const identities = before?.identities ?? new Identities();
+  const disk = before?.disk ?? (await openDisk(files, identities));
   const delivered: string[] = [];
   const dropped: string[] = [];
   const sender = new RemoteWriteSender({
     identities,
     disk,
+    startAfter: before?.ended,
     options: {
       maxInFlight: 3,
-      maxSamplesPerSend,
+      maxSamplesPerSend: 10,
       maxBytesPerSend: 1 << 20,
       lingerMs: 0,
       maxQueuedBatches: 1,
@@ -91,7 +104,7 @@ async function startSender(files: ForgetfulFiles, status: () => number | Promise
   const idle = async () => {
     while (disk.stats().records > 0 || sender.inFlight > 0) await setImmediate();
   };
-  return { sender, disk, offer, idle, delivered, dropped };
+  return { sender, disk, identities, offer, idle, delivered, dropped };
 }
 
 function perSeries(rows: readonly string[]): Map<string, number[]> {
@@ -162,4 +175,21 @@ test("what is refused for good is counted and not sent again", async () => {
   expect(first.dropped.length).toBeGreaterThan(0);
   files.kill();
   expect((await startSender(files, () => 200)).disk.stats().records).toBe(0);
+});
+
+test("a successor goes on with the same queue, and what comes meanwhile keeps its place", async () => {
+  const files = new ForgetfulFiles();
+  const first = await startSender(files, async () => {
+    await setImmediate();
+    return 200;
+  });
+  for (const time of times(1, 20)) await first.offer(time);
+  const ended = first.sender.shutdown(AbortSignal.timeout(30_000), true);
+  const second = await startSender(files, () => 200, { ...first, ended });
+  for (const time of times(21, 30)) await second.offer(time);
+  await second.idle();
+  const all = perSeries([...first.delivered, ...second.delivered]);
+  expect(all.size).toBe(21);
+  for (const got of all.values()) expect(got).toEqual(times(1, 30));
+  expect(second.delivered.length).toBeGreaterThan(0);
 });
