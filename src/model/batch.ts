@@ -31,6 +31,8 @@ export interface SamplesSegment {
   readonly timestampsMs?: Float64Array | undefined;
   /** Sorted by row. */
   readonly exemplars?: readonly SampleExemplar[] | undefined;
+  /** Where the rows are native histograms, the `prometheus.Histogram` message of each: then `values` and `stale` say nothing. */
+  readonly histograms?: readonly Uint8Array[] | undefined;
 }
 
 export interface PointExemplar {
@@ -201,6 +203,7 @@ export function sliceSamples(segment: SamplesSegment, from: number, to: number):
     timestampMs: segment.timestampMs,
     timestampsMs: segment.timestampsMs?.subarray(from, to),
     exemplars,
+    histograms: segment.histograms?.slice(from, to),
   };
 }
 
@@ -211,7 +214,8 @@ export function segmentBytes(segment: MetricsSegment): number {
   const exemplars = (segment.exemplars?.length ?? 0) * 256;
   if (segment.form === "samples") {
     const stale = typeof segment.stale === "boolean" ? 0 : rows;
-    return 200 + rows * (segment.timestampsMs === undefined ? 8 : 16) + stale + exemplars;
+    const histograms = segment.histograms?.reduce((sum, { byteLength }) => sum + 100 + byteLength, 0) ?? 0;
+    return 200 + rows * (segment.timestampsMs === undefined ? 8 : 16) + stale + exemplars + histograms;
   }
   const base = 300 + rows * 28 + exemplars;
   if (segment.kind === "number") return base + rows * 8;

@@ -3,9 +3,11 @@
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import type { AddressInfo, Socket } from "node:net";
 import {
+  readHistogram,
   readWriteRequest,
   type ValueBits,
   type WireExemplar,
+  type WireHistogram,
   type WireLabel,
   type WireMetadata,
   type WireRequest,
@@ -60,6 +62,7 @@ export interface RecordedSeries {
   readonly labels: ReadonlyMap<string, string>;
   readonly samples: RecordedSample[];
   readonly exemplars: WireExemplar[];
+  readonly histograms: WireHistogram[];
 }
 
 /** What came in under one path. */
@@ -117,15 +120,21 @@ export class SinkPath {
     if (!this.keepsSamples) return;
     for (const { labels, samples, exemplars, histograms } of request.message.series) {
       const key = seriesKey(labels);
-      if (histograms > 0) this.faults.push(`native histograms in ${key}`);
       let series = this.series.get(key);
       if (series === undefined) {
         this.#checkLabels(labels, key);
-        series = { key, labels: new Map(labels.map(({ name, value }) => [name, value])), samples: [], exemplars: [] };
+        series = {
+          key,
+          labels: new Map(labels.map(({ name, value }) => [name, value])),
+          samples: [],
+          exemplars: [],
+          histograms: [],
+        };
         this.series.set(key, series);
       }
       for (const sample of samples) series.samples.push({ ...sample, request: request.index });
       series.exemplars.push(...exemplars);
+      series.histograms.push(...histograms.map(readHistogram));
     }
   }
 

@@ -16,13 +16,22 @@ message TimeSeries {
   repeated Exemplar exemplars = 3;
   repeated bytes histograms = 4;
 }
+message Histogram {
+  uint64 count_int = 1; fixed64 sum = 3; sint32 schema = 4; double zero_threshold = 5; uint64 zero_count_int = 6;
+  repeated BucketSpan negative_spans = 8; repeated sint64 negative_deltas = 9;
+  repeated BucketSpan positive_spans = 11; repeated sint64 positive_deltas = 12;
+  int32 reset_hint = 14; int64 timestamp = 15;
+}
+message BucketSpan { sint32 offset = 1; uint32 length = 2; }
 message Label { string name = 1; string value = 2; }
 message Sample { fixed64 value = 1; int64 timestamp = 2; }
 message Exemplar { repeated Label labels = 1; fixed64 value = 2; int64 timestamp = 3; }
 message MetricMetadata { int32 type = 1; string metric_family_name = 2; string help = 4; string unit = 5; }
 `;
 
-const writeRequest = protobuf.parse(schema, { keepCase: true }).root.lookupType("WriteRequest");
+const { root } = protobuf.parse(schema, { keepCase: true });
+const writeRequest = root.lookupType("WriteRequest");
+const histogram = root.lookupType("Histogram");
 
 /** 64 bits as 16 hexadecimal digits. */
 export type ValueBits = string;
@@ -59,7 +68,8 @@ export interface WireSeries {
   readonly labels: readonly WireLabel[];
   readonly samples: readonly WireSample[];
   readonly exemplars: readonly WireExemplar[];
-  readonly histograms: number;
+  /** Native histograms as they came, for `readHistogram`. */
+  readonly histograms: readonly Uint8Array[];
 }
 
 export interface WireMetadata {
@@ -111,7 +121,7 @@ export function readWriteRequest(body: Uint8Array): WireRequest {
         ...readSample(exemplar),
         labels: exemplar.labels.map(readLabel),
       })),
-      histograms: series.histograms.length,
+      histograms: series.histograms,
     })),
     metadata: raw.metadata.map((entry) => ({
       family: entry.metric_family_name,
@@ -152,4 +162,53 @@ export function showBits(bits: ValueBits): string {
   const value = view.getFloat64(0);
   if (Number.isNaN(value)) return `NaN(${bits})`;
   return Object.is(value, -0) ? "-0" : String(value);
+}
+
+/** A native histogram with its buckets by index: equal where the histograms are, however their spans are cut. */
+export interface WireHistogram {
+  readonly count: string;
+  readonly sum: ValueBits;
+  readonly schema: number;
+  readonly zeroThreshold: number;
+  readonly zeroCount: string;
+  readonly negative: Readonly<Record<string, string>>;
+  readonly positive: Readonly<Record<string, string>>;
+  readonly timestamp: string;
+}
+
+interface RawSpan {
+  readonly offset: number;
+  readonly length: number;
+}
+
+function bucketsOf(spans: readonly RawSpan[] = [], deltas: readonly string[] = []): Record<string, string> {
+  const buckets: Record<string, string> = {};
+  let index = 0;
+  let at = 0;
+  let count = 0n;
+  for (const { offset, length } of spans) {
+    index += offset;
+    for (let i = 0; i < length; i++) {
+      count += BigInt(deltas[at++] ?? 0);
+      if (count !== 0n) buckets[index] = String(count);
+      index++;
+    }
+  }
+  if (at !== deltas.length) throw new Error(`spans of ${at} buckets with ${deltas.length} deltas`);
+  return buckets;
+}
+
+/** Decodes a native histogram; throws when its spans and deltas do not fit together. */
+export function readHistogram(bytes: Uint8Array): WireHistogram {
+  const raw = histogram.toObject(histogram.decode(bytes), { longs: String, defaults: true });
+  return {
+    count: raw["count_int"],
+    sum: BigInt(raw["sum"]).toString(16).padStart(16, "0"),
+    schema: raw["schema"],
+    zeroThreshold: raw["zero_threshold"],
+    zeroCount: raw["zero_count_int"],
+    negative: bucketsOf(raw["negative_spans"], raw["negative_deltas"]),
+    positive: bucketsOf(raw["positive_spans"], raw["positive_deltas"]),
+    timestamp: raw["timestamp"],
+  };
 }

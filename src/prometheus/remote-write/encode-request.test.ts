@@ -74,7 +74,7 @@ const expectedSeries = (rows: readonly Row[]) => [
     labels: labels.map(([name, text]) => ({ name, value: text })),
     samples: [{ bits: stale ? staleBits : bitsOf(plainZero(value)), timestampMs }],
     exemplars: [],
-    histograms: 0,
+    histograms: [],
   })),
   ...rows.flatMap(({ labels, exemplar, timestampMs }) =>
     exemplar === undefined
@@ -90,7 +90,7 @@ const expectedSeries = (rows: readonly Row[]) => [
                 timestampMs: exemplar.timestampMs ?? timestampMs,
               },
             ],
-            histograms: 0,
+            histograms: [],
           },
         ],
   ),

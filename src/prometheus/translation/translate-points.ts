@@ -1,6 +1,7 @@
 /** Lays OTLP points out as the sample rows that remote write sends. */
 
 import type {
+  ExponentialHistogramPoints,
   HistogramPoints,
   NumberPoints,
   PointExemplar,
@@ -21,11 +22,12 @@ import {
   type TranslatedMetric,
   translateMetric,
 } from "./metric-families.ts";
+import { nativeHistogram } from "./native-histogram.ts";
 import { type PairLabel, type SeriesLabelOptions, SeriesLabels } from "./series-labels.ts";
 import { msOfNanos } from "./times.ts";
 import { boundText, type LayoutResource, translatedOrigin } from "./translated-layout.ts";
 
-type Refusal = Extract<DropReason, "temporality" | "name" | "label" | "unsupported">;
+type Refusal = Extract<DropReason, "temporality" | "name" | "label">;
 
 interface TranslatedSeries {
   readonly metric: TranslatedMetric;
@@ -153,6 +155,8 @@ class RowWriter {
   readonly stale: number[] = [];
   readonly times: number[] = [];
   readonly exemplars: SampleExemplar[] = [];
+  /** Of each row, when the rows are native histograms. */
+  readonly histograms: Uint8Array[] = [];
   /** Times that a label set has been written with; a list only for the few that have several. */
   readonly #seen = new Map<number, number | Set<number>>();
   duplicates = 0;
@@ -189,13 +193,14 @@ export function translatePoints(
   const exemplars = exemplarsByRow(segment);
   for (let row = 0; row < rows; row++) {
     const translated = translation.series(segment.layout.series[segment.from + row] as number);
-    const reason = segment.kind === "exponential_histogram" ? "unsupported" : translated;
-    if (typeof reason === "string") drops.set(reason, (drops.get(reason) ?? 0) + 1);
+    const drop = (reason: DropReason) => drops.set(reason, (drops.get(reason) ?? 0) + 1);
+    if (typeof translated === "string") drop(translated);
     else {
-      const place = new PointPlace(segment, row, translation, reason, writer);
+      const place = new PointPlace(segment, row, translation, translated, writer);
       if (segment.kind === "number") writeNumber(segment, place, exemplars.get(row));
       else if (segment.kind === "histogram") writeHistogram(segment, place, exemplars.get(row));
       else if (segment.kind === "summary") writeSummary(segment, place);
+      else if (!writeExponential(segment, place, exemplars.get(row))) drop("unsupported");
     }
   }
   if (writer.duplicates > 0) drops.set("duplicate", writer.duplicates);
@@ -245,6 +250,15 @@ class PointPlace {
     return this.#writer.add(set, this.#series.metric.family(suffix), value, this.isStale, this.#timeMs);
   }
 
+  /** Adds a native histogram; undefined when the point cannot be one. */
+  histogram(points: ExponentialHistogramPoints): number | undefined {
+    const encoded = nativeHistogram(points, this.row, this.isStale, this.#timeMs);
+    if (encoded === undefined) return undefined;
+    const out = this.add("", 0);
+    if (out >= 0) this.#writer.histograms.push(encoded);
+    return out;
+  }
+
   exemplar(row: number, exemplar: PointExemplar): void {
     if (row >= 0) this.#writer.exemplars.push(toSampleExemplar(exemplar, row));
   }
@@ -285,6 +299,17 @@ function writeHistogram(segment: HistogramPoints, place: PointPlace, exemplars: 
   }
 }
 
+function writeExponential(
+  segment: ExponentialHistogramPoints,
+  place: PointPlace,
+  exemplars: readonly PointExemplar[] = [],
+): boolean {
+  const out = place.histogram(segment);
+  if (out === undefined) return false;
+  for (const exemplar of exemplars) place.exemplar(out, exemplar);
+  return true;
+}
+
 function writeSummary(segment: SummaryPoints, place: PointPlace): void {
   const { row } = place;
   place.add("_sum", segment.sums[row] as number);
@@ -308,5 +333,6 @@ function toSegment(writer: RowWriter, translation: PointsTranslation): SamplesSe
     timestampMs,
     timestampsMs: times.every((time) => time === timestampMs) ? undefined : times,
     exemplars: writer.exemplars.length === 0 ? undefined : writer.exemplars.sort((a, b) => a.row - b.row),
+    histograms: writer.histograms.length === 0 ? undefined : writer.histograms,
   };
 }
