@@ -66,7 +66,7 @@ function expected(sets: readonly Label[][], { values, stale, timestampMs }: Scra
       labels: (sets[row] ?? []).map(([name, text]) => ({ name, value: text })),
       samples: [{ bits: isStale ? staleBits : bitsOf(number === 0 ? 0 : number), timestampMs }],
       exemplars: [],
-      histograms: 0,
+      histograms: [],
     };
   });
 }
