@@ -1,6 +1,7 @@
 /** The command `npm run bench -- NAME [OPTIONS]`: runs a bench, or lists them when no name is given. */
 
 import { runKernelBench } from "./kernels/kernels.ts";
+import { runOtlpBench } from "./otlp/otlp.ts";
 import { runReport } from "./scrape/documents.ts";
 import { runScrapeBench } from "./scrape/scrape.ts";
 
@@ -14,6 +15,7 @@ const benches = new Map<string, Bench>([
     "scrape",
     { summary: "scrape to remote write: CPU, memory, bytes and latency beside the peers", run: runScrapeBench },
   ],
+  ["otlp", { summary: "OTLP in and out: CPU, memory, bytes and latency beside otelcol", run: runOtlpBench }],
   ["kernels", { summary: "nanoseconds a sample of the page scanners, plain and SIMD", run: runKernelBench }],
   ["report", { summary: "tables and chart of the documents, from the results of scrape", run: runReport }],
 ]);

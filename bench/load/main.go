@@ -1,4 +1,5 @@
-// Command load is the exporter and the sink of the scrape bench in one process. It obeys one command a line
+// Command load is the exporter and the sink of the scrape bench in one process; with the first argument "otlp" the
+// generator and the sink of the OTLP bench. It obeys one command a line
 // on its standard input, answers each with one line of JSON, and leaves when the input ends.
 package main
 
@@ -75,6 +76,10 @@ func (b *bench) answer(line string) any {
 }
 
 func main() {
+	if len(os.Args) > 1 && os.Args[1] == "otlp" {
+		otlpMain(os.Args[2:])
+		return
+	}
 	var options pageOptions
 	targets := flag.Int("targets", 100, "number of targets")
 	flag.IntVar(&options.series, "series", 5000, "series per target")

@@ -48,7 +48,8 @@ export function medians(all: readonly Figures[]): Figures {
   );
 }
 
-function median(values: readonly number[]): number {
+/** The middle of those that are numbers; NaN where there is none. */
+export function median(values: readonly number[]): number {
   const sorted = values.filter((value) => !Number.isNaN(value)).toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   const upper = sorted[middle] ?? Number.NaN;

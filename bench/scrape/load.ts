@@ -1,19 +1,8 @@
-/** Builds the Go program that is exporter and sink, and speaks with it. */
+/** Speaks with the exporter and sink of the scrape bench. */
 
-import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { createHash } from "node:crypto";
-import { once } from "node:events";
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { homedir } from "node:os";
-import { join } from "node:path";
-import { createInterface, type Interface } from "node:readline";
-import { fileURLToPath } from "node:url";
-import { promisify } from "node:util";
 import type { Endpoints } from "./configs.ts";
-import { loadCore } from "./processes.ts";
+import { LoadProcess } from "./load-process.ts";
 import type { Row } from "./rows.ts";
-
-const sources = fileURLToPath(new URL("../load/", import.meta.url));
 
 export interface Totals {
   readonly scrapes: number;
@@ -54,106 +43,60 @@ export interface Verdict {
   readonly examples: readonly string[];
 }
 
-/** Builds the program where its sources changed, and returns its path. */
-export async function buildLoad(): Promise<string> {
-  const hash = createHash("sha256");
-  for (const name of readdirSync(sources).sort()) hash.update(name).update(readFileSync(join(sources, name)));
-  const cache = process.env["MILLRACE_BENCH_CACHE"] ?? join(homedir(), ".cache/millrace-bench");
-  const file = join(cache, `load-${hash.digest("hex").slice(0, 16)}`);
-  if (existsSync(file)) return file;
-  mkdirSync(cache, { recursive: true });
-  const unfinished = `${file}.${process.pid}`;
-  try {
-    await promisify(execFile)("go", ["build", "-trimpath", "-o", unfinished, "."], {
-      cwd: sources,
-      env: { ...process.env, GOWORK: "off", GOFLAGS: "", CGO_ENABLED: "0" },
-    });
-  } catch (error) {
-    throw new Error(`the bench needs Go to build its exporter and sink in bench/load: ${String(error)}`);
-  }
-  renameSync(unfinished, file);
-  return file;
-}
-
-/** The running exporter and sink; it leaves by itself when this process does. */
+/** The running exporter and sink of the scrape bench. */
 export class Load {
   readonly endpoints: Endpoints;
-  readonly #process: ChildProcess;
-  readonly #lines: AsyncIterator<string>;
-  readonly #reader: Interface;
+  readonly #process: LoadProcess;
 
-  private constructor(process: ChildProcess, reader: Interface, lines: AsyncIterator<string>, endpoints: Endpoints) {
+  private constructor(process: LoadProcess, endpoints: Endpoints) {
     this.#process = process;
-    this.#reader = reader;
-    this.#lines = lines;
     this.endpoints = endpoints;
   }
 
   static async start(file: string, row: Row): Promise<Load> {
-    const child = spawn("taskset", ["-c", String(loadCore), file, ...argsOf(row)], {
-      detached: true,
-      stdio: ["pipe", "pipe", "inherit"],
-    });
-    // A program that has ended is seen by its output's end; writing to it must not end the runner.
-    child.stdin.on("error", () => {});
-    const reader = createInterface({ input: child.stdout });
-    const lines = reader[Symbol.asyncIterator]();
-    try {
-      return new Load(child, reader, lines, await nextLine<Endpoints>(lines));
-    } catch (error) {
-      child.kill("SIGKILL");
-      throw error;
-    }
+    const { process, ready } = await LoadProcess.start<Endpoints>(file, argsOf(row));
+    return new Load(process, ready);
   }
 
-  /** Its process id is its session's too, since it was started detached. */
   get pid(): number {
-    return this.#process.pid ?? 0;
+    return this.#process.pid;
   }
 
   state(): Promise<LoadState> {
-    return this.#ask("state");
+    return this.#process.ask("state");
   }
 
   /** Begins the window: counts of it and latencies start from zero. */
   beginWindow(): Promise<LoadState> {
-    return this.#ask("begin");
+    return this.#process.ask("begin");
   }
 
   /** Verdicts are about what is scraped from now on. */
   forgive(): Promise<LoadState> {
-    return this.#ask("forgive");
+    return this.#process.ask("forgive");
   }
 
   /** Ends the window: later verdicts are about what was served until now. */
   endWindow(): Promise<LoadState> {
-    return this.#ask("end");
+    return this.#process.ask("end");
   }
 
   verify(): Promise<Verdict> {
-    return this.#ask("verify");
+    return this.#process.ask("verify");
   }
 
   /** Renames a share of every target's series once, at its next scrape. */
   churn(share: number): Promise<LoadState> {
-    return this.#ask(`churn ${share}`);
+    return this.#process.ask(`churn ${share}`);
   }
 
-  /** Has a process group killed when this process ends without having taken the order back with 0. */
-  guard(group: number): Promise<LoadState> {
-    return this.#ask(`guard ${group}`);
+  /** See `LoadProcess.guard`. */
+  guard(group: number): Promise<void> {
+    return this.#process.guard(group);
   }
 
-  async stop(): Promise<void> {
-    const ended = this.#process.exitCode === null ? once(this.#process, "exit") : undefined;
-    this.#process.stdin?.end();
-    this.#reader.close();
-    await ended;
-  }
-
-  #ask<T>(command: string): Promise<T> {
-    this.#process.stdin?.write(`${command}\n`);
-    return nextLine<T>(this.#lines);
+  stop(): Promise<void> {
+    return this.#process.stop();
   }
 }
 
@@ -168,10 +111,4 @@ function argsOf(row: Row): string[] {
   if (row.mode === "rename") args.push("-rename=0.01");
   if (row.mode === "soak") args.push(`-rename=${(0.01 * row.intervalS) / 60}`);
   return args;
-}
-
-async function nextLine<T>(lines: AsyncIterator<string>): Promise<T> {
-  const { value, done } = await lines.next();
-  if (done) throw new Error("the bench's exporter and sink ended unexpectedly");
-  return JSON.parse(value) as T;
 }

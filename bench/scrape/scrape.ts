@@ -6,7 +6,7 @@ import { availableParallelism } from "node:os";
 import { type Baseline, baselineRows, bestPeer, check, readBaseline, saveBaseline } from "./baseline.ts";
 import { drawChart } from "./chart.ts";
 import { cpuPerMillion } from "./figures.ts";
-import { buildLoad } from "./load.ts";
+import { buildLoad } from "./load-process.ts";
 import { failedRun, measure, type RunResult, type RunSettings } from "./measure.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
 import { loadCore } from "./processes.ts";

@@ -25,6 +25,8 @@ export interface Subject {
   readonly decides: boolean;
   readonly config: (row: Row, endpoints: Endpoints) => string;
   readonly command: (row: Row, dir: string, configFile: string, endpoints: Endpoints) => Command;
+  /** How it is started with a file of the Collector's format; undefined where it reads none. */
+  readonly collect?: (configFile: string) => Command;
 }
 
 interface PeerRule {
@@ -33,7 +35,7 @@ interface PeerRule {
   /** What the peers' build script makes, for binaries that know no version of their own. */
   readonly builtVersion: string;
   readonly debianPackage?: string;
-  subject(file: string): Pick<Subject, "config" | "command">;
+  subject(file: string): Pick<Subject, "config" | "command" | "collect">;
 }
 
 const repo = fileURLToPath(new URL("../../", import.meta.url));
@@ -76,14 +78,16 @@ function findMillrace(name: SubjectName, root: string): Subject | undefined {
   const node = existsSync(bundled) ? bundled : process.execPath;
   const version = (output(node, [launcher, "--version"]).split("\n")[0] ?? "").replace(/^millrace /, "").trim();
   const runs = (row: Row) => row.mode === "run" && name !== "agent";
+  const collect = (configFile: string) => ({ argv: [node, launcher, "run", "--config", configFile] });
   return {
     name,
+    collect,
     version: `${version || "unknown"} (node ${output(node, ["--version"]).trim()})`,
     decides: true,
     config: (row, endpoints) => (runs(row) ? collectorConfig : prometheusConfig)(row, endpoints),
     command: (row, dir, configFile) => ({
       argv: runs(row)
-        ? [node, launcher, "run", "--config", configFile]
+        ? collect(configFile).argv
         : [
             node,
             launcher,
@@ -185,6 +189,7 @@ function prometheus(file: string): Pick<Subject, "config" | "command"> {
   };
 }
 
-function otelcol(file: string): Pick<Subject, "config" | "command"> {
-  return { config: collectorConfig, command: (_row, _dir, configFile) => ({ argv: [file, `--config=${configFile}`] }) };
+function otelcol(file: string): Pick<Subject, "config" | "command" | "collect"> {
+  const collect = (configFile: string) => ({ argv: [file, `--config=${configFile}`] });
+  return { config: collectorConfig, command: (_row, _dir, configFile) => collect(configFile), collect };
 }
