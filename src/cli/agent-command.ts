@@ -36,6 +36,7 @@ export function addAgentCommand(program: Command): void {
     .option("--web.enable-lifecycle", "allow /-/reload and /-/quit", false)
     .option("--storage.agent.path <dir>", "directory of the queues on disk; without it they are in memory")
     .option("--storage.agent.max-size <bytes>", "bytes that each remote_write entry may queue on disk", "10GiB")
+    .option("--storage.agent.fsync", "survive a power cut too: a scrape counts as taken when it is synced", false)
     .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "25s")
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
     .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
@@ -110,6 +111,7 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     configFile: text("config.file"),
     listenAddress: text("web.listen-address"),
     storagePath: flag("storage.agent.path") === undefined ? undefined : text("storage.agent.path"),
+    syncsStorage: flag("storage.agent.fsync") === true,
     maxStorageBytes: read("storage.agent.max-size", "a size like 10GiB", parseByteSize),
     flushDeadlineMs: read("storage.remote.flush-deadline", "a duration like 1m", parsePromDuration),
     maxQueuedBytes: read("queue.max-size", "a size like 256MiB", parseByteSize),

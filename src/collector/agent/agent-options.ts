@@ -10,6 +10,8 @@ export interface AgentOptions {
   readonly storagePath?: string | undefined;
   /** Bytes of the queue on disk that each endpoint may have. */
   readonly maxStorageBytes?: number | undefined;
+  /** Whether queues on disk survive a power cut: a scrape counts as taken when it is synced. */
+  readonly syncsStorage?: boolean | undefined;
   /** How long shutdown and a changed queue try to deliver what is queued. */
   readonly flushDeadlineMs: number;
   /** Bytes of samples that an endpoint's queue may hold while the endpoint is down. */

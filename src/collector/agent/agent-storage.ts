@@ -15,6 +15,7 @@ export interface AgentStorageParts {
   readonly path: string;
   /** Of each endpoint. */
   readonly maxBytes: number;
+  readonly fsync: boolean;
   readonly identities: Identities;
   readonly clock: Clock;
   readonly log: Logger;
@@ -50,7 +51,7 @@ export class AgentStorage {
   }
 
   async #open(name: string): Promise<Queue> {
-    const { path, maxBytes, identities, clock, log, meter } = this.#parts;
+    const { path, maxBytes, fsync, identities, clock, log, meter } = this.#parts;
     const directory = join(path, "remote-write", name);
     const damaged = meter.counter("millrace_storage_damage_total", {
       help: "Damage found in queues on disk, by kind.",
@@ -63,6 +64,7 @@ export class AgentStorage {
         directory,
         codec: new SamplesCodec(identities, translatedOrigin),
         maxBytes,
+        fsync,
         whenFull: "drop_oldest",
         now: clock.now,
         sleep: (ms) => sleep(ms, undefined, { ref: false }),

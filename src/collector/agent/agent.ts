@@ -76,20 +76,16 @@ export class Agent {
       deliver: (batch) => this.#deliver(batch),
     });
     this.#server = new AgentServer(this);
-    const { storagePath: path, maxStorageBytes: maxBytes = 10 * 2 ** 30 } = options;
-    const storageLog = log.child({ component: "storage" });
-    this.#storage =
-      path === undefined
-        ? undefined
-        : new AgentStorage({
-            path,
-            maxBytes,
-            identities: this.identities,
-            clock,
-            log: storageLog,
-            meter: this.registry,
-          });
+    this.#storage = this.#createStorage();
     this.#observeAgent();
+  }
+
+  #createStorage(): AgentStorage | undefined {
+    const { storagePath: path, maxStorageBytes: maxBytes = 10 * 2 ** 30, syncsStorage: fsync = false } = this.options;
+    if (path === undefined) return undefined;
+    const log = this.log.child({ component: "storage" });
+    const { identities, registry: meter } = this;
+    return new AgentStorage({ path, maxBytes, fsync, identities, clock: this.#clock, log, meter });
   }
 
   get scrapes(): ScrapeManager {

@@ -89,7 +89,8 @@ export class RemoteWriteSender {
 
   /** Samples accepted and not yet delivered or dropped, those of requests under way included. */
   get queuedSamples(): number {
-    return this.#lanes.rows + this.#inFlightSamples;
+    // On disk those of requests under way are still there.
+    return this.#lanes.rows + (this.#disk === undefined ? this.#inFlightSamples : 0);
   }
 
   get queuedBytes(): number {
