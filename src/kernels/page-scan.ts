@@ -28,8 +28,8 @@ export const sizeMask = 0x7fff;
 /** A page being scanned, and how far the scan came. The slow path reads and moves `line`, `offset`, `passed`, `moved`. */
 export interface PageScan {
   readonly page: Buffer;
-  /** Over the bytes of `page`. */
-  readonly view: DataView;
+  /** Over the bytes of `page`, made when it is asked for (`viewOfPage`). */
+  view: DataView | undefined;
   readonly length: number;
   /** The next line of the template to expect. */
   line: number;
@@ -41,7 +41,7 @@ export interface PageScan {
   moved: boolean;
   /** Lines read so far by kernels, and taken by the slow path. */
   read: number;
-  /** By row: one element more than rows, the last for lines without a row. */
+  /** By row; where there are lines without a row, one element more than rows is theirs. */
   readonly values: Float64Array;
   /** By row, milliseconds; NaN where the line has none. Undefined until a page has timestamps. */
   timestamps: Float64Array | undefined;
@@ -89,26 +89,41 @@ export class EventLog {
 /** A kernel reads lines as long as it knows them; true when all lines of the template were read. */
 export type ScanPage = (template: PageTemplate, scan: PageScan) => boolean;
 
-/** How a scan begins, on a page whose bytes are `page[0..length)`. */
+/** Elements of `seen` for scans against a template. */
+export function entriesOf({ lines, blockLines }: PageTemplate): number {
+  return lines + blockLines.length;
+}
+
+/** The view over the page of a scan. */
+export function viewOfPage(scan: PageScan): DataView {
+  const { page } = scan;
+  scan.view ??= new DataView(page.buffer, page.byteOffset, page.byteLength);
+  return scan.view;
+}
+
+/**
+ * How a scan begins, on a page whose bytes are `page[0..length)`. `seen` may be given to be used again: `entriesOf` zeros.
+ */
 export function beginPageScan(
   template: PageTemplate,
   page: Buffer,
   length: number,
-  parts: { rows: number; events: EventLog; hasTimestamps: boolean; timestampScale: number },
+  parts: { rows: number; events: EventLog; hasTimestamps: boolean; timestampScale: number; seen?: Uint8Array },
 ): PageScan {
+  const rows = template.rows === undefined ? parts.rows : parts.rows + 1;
   return {
     page,
-    view: new DataView(page.buffer, page.byteOffset, page.byteLength),
+    view: undefined,
     length,
     line: 0,
     offset: 0,
     passed: -1,
     moved: false,
     read: 0,
-    values: new Float64Array(parts.rows + 1),
-    timestamps: parts.hasTimestamps ? new Float64Array(parts.rows + 1).fill(Number.NaN) : undefined,
+    values: new Float64Array(rows),
+    timestamps: parts.hasTimestamps ? new Float64Array(rows).fill(Number.NaN) : undefined,
     timestampScale: parts.timestampScale,
-    seen: new Uint8Array(template.lines + template.blockLines.length),
+    seen: parts.seen ?? new Uint8Array(entriesOf(template)),
     marked: [],
     events: parts.events,
   };

@@ -2,7 +2,15 @@
 
 import { buildEntryIndex, findEntry } from "./entry-slots.ts";
 import { hashLine, type LineKey, maxHashedBytes, processLineKey } from "./hash-line.ts";
-import { blockFlag, firstBlockFrom, longLine, type PageScan, type PageTemplate, sizeMask } from "./page-scan.ts";
+import {
+  blockFlag,
+  firstBlockFrom,
+  longLine,
+  type PageScan,
+  type PageTemplate,
+  sizeMask,
+  viewOfPage,
+} from "./page-scan.ts";
 
 const newline = 0x0a;
 const space = 0x20;
@@ -130,7 +138,7 @@ const words = new Uint32Array(2);
 /** Whether `page[start..start + size)` is the text of an entry; false where the page is too short for it. */
 function isEntry(key: LineKey, template: PageTemplate, scan: PageScan, entry: number, start: number, size: number) {
   if (size > maxHashedBytes || start + size > scan.length) return false;
-  hashLine(key, scan.page, scan.view, start, start + size, words);
+  hashLine(key, scan.page, viewOfPage(scan), start, start + size, words);
   return words[0] === template.hashes[entry * 2] && words[1] === template.hashes[entry * 2 + 1];
 }
 
@@ -178,7 +186,7 @@ function passMovedBlock(key: LineKey, template: PageTemplate, scan: PageScan): b
   }
   if (end >= limit || scan.passed >= 0 || end - offset > maxHashedBytes) return false;
   template.index ??= buildEntryIndex(template);
-  hashLine(key, page, scan.view, offset, end, words);
+  hashLine(key, page, viewOfPage(scan), offset, end, words);
   const entry = findEntry(template.hashes, template.index, words[0] as number, words[1] as number);
   if (entry < template.lines || scan.seen[entry] !== 0) return false;
   scan.events.push(entry, entry + 1, offset, template.lines);
@@ -202,7 +210,7 @@ function findMoved(key: LineKey, template: PageTemplate, scan: PageScan): number
     while (p > lowest && page[p] !== space) p--;
     if (p <= offset || page[p] !== space || p - offset > maxHashedBytes) return -1;
     blank = p;
-    hashLine(key, page, scan.view, offset, blank, words);
+    hashLine(key, page, viewOfPage(scan), offset, blank, words);
     const entry = findByHash(template, scan.line);
     if (entry < 0) continue;
     foundValue = blank + 1;

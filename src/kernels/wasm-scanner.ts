@@ -116,6 +116,7 @@ function planFor(template: PageTemplate, length: number): Plan {
 class Scratch {
   readonly memory: WasmMemory;
   words = new Uint32Array(0);
+  halves = new Uint16Array(0);
   bytes = new Uint8Array(0);
   doubles = new Float64Array(0);
   #buffer: ArrayBufferLike | undefined;
@@ -130,6 +131,7 @@ class Scratch {
     if (buffer === this.#buffer) return;
     this.#buffer = buffer;
     this.words = new Uint32Array(buffer);
+    this.halves = new Uint16Array(buffer);
     this.bytes = new Uint8Array(buffer);
     this.doubles = new Float64Array(buffer);
   }
@@ -242,26 +244,22 @@ export class WasmScanner {
   }
 
   #loadTemplate(template: PageTemplate, scan: PageScan, plan: Plan): void {
-    const { words, bytes, doubles } = this.#scratch;
+    const { words, halves, bytes, doubles } = this.#scratch;
     words.fill(0, 0, fieldBytes >> 2);
     words[field.lines] = template.lines;
     words[field.blocks] = template.blockLines.length;
     words[field.oddLimit] = maxOdd;
-    for (const name of [
-      "page",
-      "sizes",
-      "hashes",
-      "seen",
-      "blockLines",
-      "blockSizes",
-      "values",
-      "events",
-      "odd",
-    ] as const) {
-      words[field[name]] = plan[name];
-    }
+    words[field.page] = plan.page;
+    words[field.sizes] = plan.sizes;
+    words[field.hashes] = plan.hashes;
+    words[field.seen] = plan.seen;
+    words[field.blockLines] = plan.blockLines;
+    words[field.blockSizes] = plan.blockSizes;
+    words[field.values] = plan.values;
+    words[field.events] = plan.events;
+    words[field.odd] = plan.odd;
     doubles[scaleByte >> 3] = scan.timestampScale;
-    new Uint16Array(bytes.buffer, plan.sizes, template.lines).set(template.sizes);
+    halves.set(template.sizes, plan.sizes >> 1);
     words.set(template.hashes, plan.hashes >> 2);
     words.set(template.blockLines, plan.blockLines >> 2);
     words.set(template.blockSizes, plan.blockSizes >> 2);

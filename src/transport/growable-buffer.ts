@@ -26,6 +26,11 @@ export class GrowableBuffer {
     return this.#buffer.subarray(0, this.#length);
   }
 
+  /** All bytes allocated, of which the first `length` are in use: the same object until the buffer grows. */
+  get memory(): Buffer {
+    return this.#buffer;
+  }
+
   /** Forgets the content and keeps the memory. */
   reset(): void {
     this.#length = 0;

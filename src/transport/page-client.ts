@@ -56,13 +56,29 @@ class PlainSource implements PageSource {
     this.#target = new PlainTarget(client, "GET", request);
   }
 
-  async fetch(into: GrowableBuffer, limits: FetchLimits, signal: AbortSignal): Promise<PageAnswer> {
+  fetch(into: GrowableBuffer, limits: FetchLimits, signal: AbortSignal): Promise<PageAnswer> {
     if (this.#elsewhere !== undefined) return this.#elsewhere.fetch(into, limits, signal);
     const startMs = performance.now();
-    const { head, outcome } = await this.#target.ask(into, limits, signal);
-    if (this.#client.config.followRedirects === false || !isRedirect(head.status, head.location)) {
-      return { ...head, outcome };
-    }
+    return this.#target.askFor(
+      ({ head, outcome }) => {
+        if (this.#client.config.followRedirects !== false && isRedirect(head.status, head.location)) {
+          return this.#fetchElsewhere(into, limits, signal, startMs);
+        }
+        const { status, statusText, contentType, contentEncoding } = head;
+        return { status, statusText, contentType, contentEncoding, outcome };
+      },
+      into,
+      limits,
+      signal,
+    );
+  }
+
+  #fetchElsewhere(
+    into: GrowableBuffer,
+    limits: FetchLimits,
+    signal: AbortSignal,
+    startMs: number,
+  ): Promise<PageAnswer> {
     this.#elsewhere = new FallbackSource(this.#client, this.#request);
     const timeoutMs = Math.max(1, limits.timeoutMs - (performance.now() - startMs));
     return this.#elsewhere.fetch(into, { maxBytes: limits.maxBytes, timeoutMs }, signal);

@@ -70,12 +70,23 @@ export class PlainTarget {
 
   /** Every failure is an HttpError; TIMEOUT at the time limit, ABORTED by the signal. A POST is never sent twice. */
   ask(into: GrowableBuffer, limits: FetchLimits, signal: AbortSignal, post?: PostContent): Promise<PlainAnswer> {
+    return this.askFor((answer) => answer, into, limits, signal, post);
+  }
+
+  /** The same, and what is made of the answer, without a promise more. */
+  askFor<T>(
+    make: (answer: PlainAnswer) => T | Promise<T>,
+    into: GrowableBuffer,
+    limits: FetchLimits,
+    signal: AbortSignal,
+    post?: PostContent,
+  ): Promise<T> {
     return new Promise((resolve, reject) => {
       const url = this.#url;
       const method = this.#method;
       const { pool, isClosed } = this.#client;
       if (isClosed) throw new HttpError("CLIENT_CLOSED", `${method} ${redactUrl(url)}: client is closed`);
-      const done = new Call(this.#client, method, url, signal, resolve, reject);
+      const done = new Call(this.#client, method, url, signal, make, resolve, reject);
       if (signal.aborted) {
         done.onAbort();
         return;
@@ -111,13 +122,14 @@ export class PlainTarget {
 }
 
 /** A request under way: its time limit, its signal and its promise. */
-class Call implements ExchangeDone {
+class Call<T> implements ExchangeDone {
   exchange: Exchange | undefined;
   readonly #client: PlainFirst;
   readonly #method: "GET" | "POST";
   readonly #url: URL;
   readonly #signal: AbortSignal;
-  readonly #resolve: (answer: PlainAnswer) => void;
+  readonly #make: (answer: PlainAnswer) => T | Promise<T>;
+  readonly #resolve: (made: T | Promise<T>) => void;
   readonly #reject: (error: Error) => void;
   #isOver = false;
 
@@ -126,13 +138,15 @@ class Call implements ExchangeDone {
     method: "GET" | "POST",
     url: URL,
     signal: AbortSignal,
-    resolve: (answer: PlainAnswer) => void,
+    make: (answer: PlainAnswer) => T | Promise<T>,
+    resolve: (made: T | Promise<T>) => void,
     reject: (error: Error) => void,
   ) {
     this.#client = client;
     this.#method = method;
     this.#url = url;
     this.#signal = signal;
+    this.#make = make;
     this.#resolve = resolve;
     this.#reject = reject;
   }
@@ -145,7 +159,7 @@ class Call implements ExchangeDone {
 
   answered(answer: PlainAnswer): void {
     this.#end();
-    this.#resolve(answer);
+    this.#resolve(this.#make(answer));
   }
 
   failed(error: Error): void {

@@ -3,7 +3,7 @@
 import { createOpenMetricsParser, createTextParser } from "../../src/codec/exposition/parser.ts";
 import { hashLine, processLineKey } from "../../src/kernels/hash-line.ts";
 import { loadWasmScanner } from "../../src/kernels/load-kernels.ts";
-import { markSeen, type PageScan, type ScanPage } from "../../src/kernels/page-scan.ts";
+import { markSeen, type PageScan, type ScanPage, viewOfPage } from "../../src/kernels/page-scan.ts";
 import { scanPagePlain } from "../../src/kernels/scan-page.ts";
 import type { TargetTemplate } from "../../src/prometheus/scrape/page-template.ts";
 import { scanOf } from "./kernel-template.ts";
@@ -88,7 +88,7 @@ function checkEvents(template: TargetTemplate, scan: PageScan, entries: Readonly
       // Behind a fault of the page the parser has nothing to say.
       if (entry === undefined && at >= limit) return lines;
       if (entry === undefined) throw new Error(`line ${line} at byte ${at} is none for the parser`);
-      hashLine(processLineKey, scan.page, scan.view, at, at + entry.series.length, words);
+      hashLine(processLineKey, scan.page, viewOfPage(scan), at, at + entry.series.length, words);
       if (words[0] !== template.hashes[line * 2] || words[1] !== template.hashes[line * 2 + 1]) {
         throw new Error(`line ${line} at byte ${at} is another series: ${entry.series}`);
       }

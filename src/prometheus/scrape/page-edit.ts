@@ -2,7 +2,7 @@
 
 import type { Exemplar } from "../../codec/exposition/parser.ts";
 import { hashLine, processLineKey } from "../../kernels/hash-line.ts";
-import { markSeen, type PageScan } from "../../kernels/page-scan.ts";
+import { markSeen, type PageScan, viewOfPage } from "../../kernels/page-scan.ts";
 import type { SampleExemplar } from "../../model/batch.ts";
 import { entryWithHash, type TargetTemplate } from "./page-template.ts";
 
@@ -78,8 +78,8 @@ function addBlock(template: TargetTemplate, edit: PageEdit, block: number, start
 const words = new Uint32Array(2);
 
 /** The hash of a stretch of the page, valid until the next call. */
-export function hashOfPage({ page, view }: PageScan, start: number, end: number): Uint32Array {
-  hashLine(processLineKey, page, view, start, end, words);
+export function hashOfPage(scan: PageScan, start: number, end: number): Uint32Array {
+  hashLine(processLineKey, scan.page, viewOfPage(scan), start, end, words);
   return words;
 }
 

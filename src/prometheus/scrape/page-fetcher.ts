@@ -112,14 +112,10 @@ export class HttpPageFetcher implements PageFetcher {
     if (answer.outcome === "too-large") throw this.#tooLarge();
     const { contentType } = answer;
     const { buffers } = this.#parts;
-    const body = buffer.bytes;
-    if (answer.contentEncoding !== "gzip") {
-      return { contentType, page: body, length: body.length, release: () => buffers.give(buffer) };
-    }
-    const unpacked = this.#unpack(body);
+    if (answer.contentEncoding !== "gzip") return pageIn(buffer, contentType, buffers);
+    const unpacked = this.#unpack(buffer.bytes);
     buffers.give(buffer);
-    const page = unpacked.bytes;
-    return { contentType, page, length: page.length, release: () => buffers.give(unpacked) };
+    return pageIn(unpacked, contentType, buffers);
   }
 
   #unpack(body: Buffer): GrowableBuffer {
@@ -144,6 +140,10 @@ export class HttpPageFetcher implements PageFetcher {
   close(): Promise<void> {
     return this.#parts.client.close();
   }
+}
+
+function pageIn(buffer: GrowableBuffer, contentType: string | undefined, buffers: PageBuffers): FetchedPage {
+  return { contentType, page: buffer.memory, length: buffer.length, release: () => buffers.give(buffer) };
 }
 
 function fetchError(caught: unknown, target: ScrapeTarget): FetchError {

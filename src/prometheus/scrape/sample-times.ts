@@ -14,6 +14,8 @@ export interface CheckedTimes {
 }
 
 /** Last timestamps by label set, for one target; empty as long as its pages carry no timestamps. */
+const allTaken: CheckedTimes = { rows: undefined, outOfBounds: 0, outOfOrder: 0 };
+
 export class SampleTimes {
   readonly #refusesOutOfOrder: boolean;
   #last = new Map<number, number>();
@@ -31,8 +33,8 @@ export class SampleTimes {
   /** Looks at every row; the last timestamps move only when `commit` says that the page was taken. */
   check(segment: SamplesSegment, nowMs: number): CheckedTimes {
     const times = segment.timestampsMs;
-    this.#next = [];
-    if (times === undefined) return { rows: undefined, outOfBounds: 0, outOfOrder: 0 };
+    if (this.#next.length > 0) this.#next = [];
+    if (times === undefined) return allTaken;
     const rows: number[] = [];
     let outOfBounds = 0;
     for (const [row, timeMs] of times.entries()) {

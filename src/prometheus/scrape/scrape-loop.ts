@@ -18,8 +18,9 @@ import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { type PageContent, PageError, pageSegment } from "./page-content.ts";
 import { PageFormat } from "./page-format.ts";
-import { ReportSeries, type ScrapeReport, staleSegment } from "./report-series.ts";
+import { ReportSeries, staleSegment } from "./report-series.ts";
 import { SampleTimes } from "./sample-times.ts";
+import { type Attempt, emptyAttempt, failedAttempt, nothing, readAttempt, refusedPage } from "./scrape-attempt.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 import {
   FetchError,
@@ -84,15 +85,6 @@ const timestampToleranceMs = 2;
 /** Reading a page holds the process up no longer than this at a time. */
 const longestStepMs = 10;
 
-interface Attempt {
-  readonly content: PageContent | undefined;
-  readonly error: Error | undefined;
-  /** Label sets that a page had brought before it failed. */
-  readonly seen: Uint32Array;
-  readonly report: ScrapeReport;
-}
-
-const nothing = new Uint32Array(0);
 const noBytes = Buffer.alloc(0);
 
 export class ScrapeLoop {
@@ -212,7 +204,20 @@ export class ScrapeLoop {
     const tolerance = Math.min(timestampToleranceMs, this.target.intervalMs / 100);
     const timestampMs = Math.abs(startMs - dueMs) <= tolerance ? dueMs : startMs;
     const started = monotonic();
-    const attempt = await this.#attempt(signal);
+    // One async function for all of a scrape: with small pages each more is a few per cent of the whole.
+    let attempt: Attempt;
+    try {
+      if (this.blockedBy !== undefined) throw new FetchError("target_limit", this.blockedBy);
+      const fetched = await this.#parts.fetcher.fetch(this.target, signal);
+      try {
+        const read = this.#readPage(fetched);
+        attempt = "then" in read ? await read : read;
+      } finally {
+        fetched.release();
+      }
+    } catch (caught) {
+      attempt = this.#missingPage(toError(caught));
+    }
     const durationSeconds = (monotonic() - started) / 1000;
     // A shutdown cut the scrape off: there is nothing to say about the target.
     if (signal.aborted && attempt.error instanceof FetchError) return;
@@ -225,54 +230,55 @@ export class ScrapeLoop {
       lastDurationSeconds: durationSeconds,
     };
     this.#parts.metrics.scraped(durationSeconds);
-    await this.#handOn(attempt, timestampMs, up, durationSeconds);
-  }
-
-  async #attempt(signal: AbortSignal): Promise<Attempt> {
-    if (this.blockedBy !== undefined) return failedAttempt(new FetchError("target_limit", this.blockedBy), 0);
-    let fetched: FetchedPage;
+    const { segments, tracked, markers } = this.#segmentsOf(attempt, timestampMs, up, durationSeconds);
+    // What is owed stale markers changes only when somebody took the batch.
+    this.#pending = tracked;
     try {
-      fetched = await this.#parts.fetcher.fetch(this.target, signal);
+      await this.#parts.deliver(metricsBatch(segments));
+      this.#tracked = tracked;
+      this.#reported = true;
+      this.#times.commit();
     } catch (caught) {
-      const error = toError(caught);
-      const isTooLarge = error instanceof FetchError && error.kind === "body_size";
-      if (isTooLarge) this.#parts.metrics.limitExceeded("body_size_limit");
-      return failedAttempt(error, isTooLarge ? -1 : 0);
-    }
-    try {
-      return await this.#readPage(fetched);
+      // Stale markers are not lost: they go with the next batch.
+      this.#parts.metrics.samplesDropped("refused", countRows(metricsBatch(segments)) - markers);
+      this.#parts.refused(this.target, toError(caught));
     } finally {
-      fetched.release();
+      this.#pending = nothing;
     }
   }
 
-  async #readPage({ page, length, contentType }: FetchedPage): Promise<Attempt> {
+  #missingPage(error: Error): Attempt {
+    const isTooLarge = error instanceof FetchError && error.kind === "body_size";
+    if (isTooLarge) this.#parts.metrics.limitExceeded("body_size_limit");
+    return failedAttempt(error, isTooLarge ? -1 : 0);
+  }
+
+  /** Reads a page at once where it is known. */
+  #readPage({ page, length, contentType }: FetchedPage): Attempt | Promise<Attempt> {
     // An empty page is a success whatever its type says.
     if (length === 0) return emptyAttempt;
     const format = this.#format.of(contentType);
     if (typeof format === "object") return failedAttempt(new Error(format.error), length);
     const isOpenMetrics = format === "openmetrics";
     const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;
+    try {
+      const begun = this.#parts.page.begin(page, length, parser, isOpenMetrics);
+      if ("layout" in begun) return this.#readWhole(begun, length);
+      return this.#readChanged(begun, parser, page, length);
+    } catch (caught) {
+      return this.#failedPage(caught, length);
+    }
+  }
+
+  async #readChanged(
+    steps: Generator<void, PageContent>,
+    parser: ExpositionParser,
+    page: Buffer,
+    length: number,
+  ): Promise<Attempt> {
     parser.reset(page, length);
     try {
-      const steps = this.#parts.page.readInSteps(page, length, parser, isOpenMetrics);
-      // A page that is known takes one step, and need not wait its turn.
-      const step = steps.next();
-      const content = step.done ? step.value : await this.#inSteps(steps);
-      const problem = this.#learn(content.layout);
-      if (problem !== undefined) return failedAttempt(new Error(problem), length);
-      if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
-      return {
-        content,
-        error: undefined,
-        seen: nothing,
-        report: {
-          samplesScraped: content.samples,
-          samplesPostMetricRelabeling: content.samplesAfterRelabel,
-          seriesAdded: content.seriesAdded,
-          bodySizeBytes: length,
-        },
-      };
+      return this.#readWhole(await this.#inSteps(steps), length);
     } catch (caught) {
       return this.#failedPage(caught, length);
     } finally {
@@ -280,7 +286,14 @@ export class ScrapeLoop {
     }
   }
 
-  /** Runs the other steps of reading a page, and lets everything else in the process go on between them. */
+  #readWhole(content: PageContent, length: number): Attempt {
+    const problem = this.#learn(content.layout);
+    if (problem !== undefined) return failedAttempt(new Error(problem), length);
+    if (content.duplicates > 0) this.#parts.metrics.samplesDropped("duplicate_timestamp", content.duplicates);
+    return readAttempt(content, length);
+  }
+
+  /** Runs the steps of reading a page, and lets everything else in the process go on between them. */
   async #inSteps(steps: Generator<void, PageContent>): Promise<PageContent> {
     const { monotonic } = this.#parts;
     let since = monotonic();
@@ -307,21 +320,16 @@ export class ScrapeLoop {
   #failedPage(caught: unknown, length: number): Attempt {
     if (!(caught instanceof PageError)) return failedAttempt(toError(caught), length);
     this.#parts.metrics.limitExceeded(caught.reason);
-    return {
-      content: undefined,
-      error: caught,
-      seen: this.#tracksTimedSeries ? caught.seen : caught.seenWithoutTime,
-      report: {
-        samplesScraped: caught.samples,
-        samplesPostMetricRelabeling: caught.samplesAfterRelabel,
-        seriesAdded: caught.seriesAdded,
-        bodySizeBytes: length,
-      },
-    };
+    return refusedPage(caught, length, this.#tracksTimedSeries);
   }
 
-  /** Puts the batch together; what is owed stale markers changes only when somebody took it. */
-  async #handOn(attempt: Attempt, timestampMs: number, up: boolean, durationSeconds: number): Promise<void> {
+  /** What a scrape hands on, how many of its rows are stale markers, and the label sets that are tracked from then on. */
+  #segmentsOf(
+    attempt: Attempt,
+    timestampMs: number,
+    up: boolean,
+    durationSeconds: number,
+  ): { segments: MetricsSegment[]; tracked: Uint32Array; markers: number } {
     const segments: MetricsSegment[] = [];
     let tracked: Uint32Array = attempt.seen;
     if (attempt.content !== undefined) {
@@ -335,19 +343,7 @@ export class ScrapeLoop {
     const gone = this.#gone(tracked);
     if (gone.length > 0) segments.push(staleSegment(this.#parts.identities, this.#parts.origin, gone, timestampMs));
     segments.push(this.#report.segment(attempt.report, up, durationSeconds, timestampMs));
-    this.#pending = tracked;
-    try {
-      await this.#parts.deliver(metricsBatch(segments));
-      this.#tracked = tracked;
-      this.#reported = true;
-      this.#times.commit();
-    } catch (caught) {
-      // Stale markers are not lost: they go with the next batch.
-      this.#parts.metrics.samplesDropped("refused", countRows(metricsBatch(segments)) - gone.length);
-      this.#parts.refused(this.target, toError(caught));
-    } finally {
-      this.#pending = nothing;
-    }
+    return { segments, tracked, markers: gone.length };
   }
 
   /** Whether series with a timestamp of their own go stale too. */
@@ -384,15 +380,3 @@ export class ScrapeLoop {
     return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), rows);
   }
 }
-
-function failedAttempt(error: Error, bodySizeBytes: number): Attempt {
-  const report = { samplesScraped: 0, samplesPostMetricRelabeling: 0, seriesAdded: 0, bodySizeBytes };
-  return { content: undefined, error, seen: nothing, report };
-}
-
-const emptyAttempt: Attempt = {
-  content: undefined,
-  error: undefined,
-  seen: nothing,
-  report: { samplesScraped: 0, samplesPostMetricRelabeling: 0, seriesAdded: 0, bodySizeBytes: 0 },
-};

@@ -35,6 +35,7 @@ export interface TargetStatus {
 /** What a scrape brought over the wire: an uncompressed page in a buffer that goes back with `release`. */
 export interface FetchedPage {
   readonly contentType: string | undefined;
+  /** The page is the first `length` bytes. */
   readonly page: Buffer;
   readonly length: number;
   release(): void;

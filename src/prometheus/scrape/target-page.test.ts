@@ -156,7 +156,8 @@ describe("families", () => {
     identities.addRoots(() => [page.pendingLabelSets]);
     const lines = Array.from({ length: 600 }, (_, i) => `b${i} 1`);
     const bytes = text("# TYPE a counter", "a 1", ...lines);
-    const steps = page.readInSteps(bytes, bytes.length, createTextParser(bytes, bytes.length), false);
+    const steps = page.begin(bytes, bytes.length, createTextParser(bytes, bytes.length), false);
+    if ("layout" in steps) throw new Error("a new page is not known");
     expect(steps.next().done).toBe(false);
     identities.sweep(true);
     identities.internFamily({ name: "other", exposedName: "other", type: "gauge", help: "", unit: "" });

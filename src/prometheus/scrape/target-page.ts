@@ -2,7 +2,7 @@
 
 import type { ExpositionParser } from "../../codec/exposition/parser.ts";
 import { scanPage } from "../../kernels/kernels.ts";
-import { beginPageScan, EventLog, markSeen, type PageScan } from "../../kernels/page-scan.ts";
+import { beginPageScan, EventLog, entriesOf, markSeen, type PageScan } from "../../kernels/page-scan.ts";
 import { DecodeError } from "../../model/errors.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
@@ -11,6 +11,7 @@ import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import { countAdded } from "./count-added.ts";
 import { failPage } from "./fail-page.ts";
 import { followsTemplate } from "./follows-template.ts";
+import { contentOf } from "./known-content.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import type { PageContent, PageLimits } from "./page-content.ts";
 import { addComments, addEvents, createPageEdit, exemplarRows, hashOfPage, type PageEdit } from "./page-edit.ts";
@@ -59,6 +60,8 @@ export class TargetPage {
   #edit: PageEdit | undefined;
   /** Series that the last page had added when it failed: they do not count as added again. */
   #addedByFailed: ReadonlySet<number> = noLabelSets;
+  /** Used again by every scan: one is under way at a time. */
+  #seen = new Uint8Array(0);
 
   constructor(parts: {
     identities: Identities;
@@ -94,7 +97,8 @@ export class TargetPage {
    * cache then stays as it was.
    */
   read(page: Buffer, length: number, parser: ExpositionParser, isOpenMetrics: boolean): PageContent {
-    const steps = this.readInSteps(page, length, parser, isOpenMetrics);
+    const steps = this.begin(page, length, parser, isOpenMetrics);
+    if ("layout" in steps) return steps;
     let step = steps.next();
     while (!step.done) step = steps.next();
     return step.value;
@@ -105,13 +109,16 @@ export class TargetPage {
     return Uint32Array.from(this.#edit?.newLines ?? [], (line) => line.labelSet);
   }
 
-  /** The same in steps of some milliseconds, so that others can go on between them; pages that are known take one. */
-  *readInSteps(
+  /**
+   * The content of a page that is known. Of one that differs the same as `read` in steps of some milliseconds, so that
+   * others can go on between them; the parser may be given its page before the first step.
+   */
+  begin(
     page: Buffer,
     length: number,
     parser: ExpositionParser,
     isOpenMetrics: boolean,
-  ): Generator<void, PageContent> {
+  ): PageContent | Generator<void, PageContent> {
     const { metadata } = this;
     const template = this.#template;
     const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
@@ -123,10 +130,18 @@ export class TargetPage {
       template.index = undefined;
       return this.#unchanged(scan);
     }
-    const usesKernel = followsFormat && !metadata.isContradictory;
-    const begin = () => this.#beginScan(page, length, isOpenMetrics);
+    return this.#readInSteps(scan, parser, isOpenMetrics, followsFormat && !metadata.isContradictory);
+  }
+
+  *#readInSteps(
+    scan: PageScan,
+    parser: ExpositionParser,
+    isOpenMetrics: boolean,
+    usesKernel: boolean,
+  ): Generator<void, PageContent> {
+    const begin = () => this.#beginScan(scan.page, scan.length, isOpenMetrics);
     // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
-    const isClean = usesKernel && !template.hasRepeats;
+    const isClean = usesKernel && !this.#template.hasRepeats;
     const content = yield* this.#readChanged(isClean ? scan : begin(), parser, usesKernel, isClean);
     return content ?? ((yield* this.#readChanged(begin(), parser, false, false)) as PageContent);
   }
@@ -179,7 +194,11 @@ export class TargetPage {
   }
 
   #beginScan(page: Buffer, length: number, isOpenMetrics: boolean): PageScan {
+    const entries = entriesOf(this.#template);
+    if (this.#seen.length === entries) this.#seen.fill(0);
+    else this.#seen = new Uint8Array(entries);
     return beginPageScan(this.#template, page, length, {
+      seen: this.#seen,
       rows: this.#layout.length,
       events,
       hasTimestamps: this.#hasTimestamps,
@@ -188,20 +207,7 @@ export class TargetPage {
   }
 
   #unchanged(scan: PageScan): PageContent {
-    const { lines, outcomes } = this.#template;
-    const rows = this.#layout.length;
-    let duplicates = 0;
-    if (outcomes !== undefined) for (const outcome of outcomes) if (outcome === lineOutcome.duplicate) duplicates++;
-    return {
-      layout: this.#layout,
-      values: scan.values.subarray(0, rows),
-      timestamps: this.#ignoresTimestamps ? undefined : scan.timestamps?.subarray(0, rows),
-      exemplars: [],
-      samples: lines,
-      samplesAfterRelabel: rows + duplicates,
-      seriesAdded: 0,
-      duplicates,
-    };
+    return contentOf(this.#template, this.#layout, scan, this.#ignoresTimestamps);
   }
 
   /** Line by line from where the kernel stopped, with the kernel tried again after each line. */
