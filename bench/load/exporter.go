@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -25,6 +26,7 @@ type exporter struct {
 	byPort  [65536]int32 // target + 1
 	ledger  *ledger
 	server  *http.Server
+	silent  atomic.Bool // no page is served any more, and nobody is told so
 	buffers sync.Pool
 	zippers sync.Pool
 }
@@ -54,6 +56,10 @@ func newExporter(targets int, options pageOptions, zip bool, book *ledger) (*exp
 func (e *exporter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Path != e.path {
 		http.NotFound(w, r)
+		return
+	}
+	if e.silent.Load() {
+		<-r.Context().Done()
 		return
 	}
 	target := e.byPort[localPort(r.Context())] - 1

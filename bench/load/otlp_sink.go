@@ -26,7 +26,6 @@ type otlpSink struct {
 	wireBytes int
 	rejected  int
 	fault     string
-	until     uint64    // points of later times tell that a target ended; 0: all count
 	latency   latencies // of the window, from an item's time to its arrival
 }
 
@@ -171,18 +170,18 @@ func (s *otlpSink) items(message []byte, now time.Time, each func([]byte, time.T
 }
 
 func (s *otlpSink) metric(metric []byte, now time.Time) error {
-	var name []byte
+	isOwn := false
+	// The name may stand behind the data.
+	if err := eachField(metric, 1, func(name []byte) error {
+		isOwn = isReport(name)
+		return nil
+	}); err != nil || isOwn {
+		return err
+	}
 	return wireFields(metric, func(number, wire int, part []byte, _ uint64) error {
-		if wire != 2 {
-			return nil
-		}
-		switch number {
-		case 1:
-			name = part
-		case 5, 7, 9, 10, 11:
-			if isReport(name) {
-				return nil
-			}
+		switch {
+		case wire != 2:
+		case number == 5, number == 7, number >= 9 && number <= 11:
 			return eachField(part, 1, func(point []byte) error { return s.point(point, number, now) })
 		}
 		return nil
@@ -211,7 +210,7 @@ func (s *otlpSink) point(point []byte, kind int, now time.Time) error {
 		}
 		return nil
 	})
-	if err != nil || hasNoValue || (s.until > 0 && at > s.until) {
+	if err != nil || hasNoValue {
 		return err
 	}
 	s.samples += lines

@@ -51,7 +51,7 @@ export async function runOtlpBench(args: string[], stop: AbortSignal): Promise<n
   if (availableParallelism() < 2) throw new Error("the bench needs two cores: one for the subject, one for the load");
   const subjects = chooseSubjects(options);
   const { windowS, warmupS, quick } = options;
-  const scrape = quick ? { targets: 20, series: 1000, intervalS: 1 } : { targets: 100, series: 5000, intervalS: 10 };
+  const scrape = quick ? { targets: 20, series: 1000, intervalS: 3 } : { targets: 100, series: 5000, intervalS: 10 };
   const settings = { loadFile: await buildLoad(), windowS, warmupS, scrape };
   // The runner must not disturb the subject.
   execFileSync("taskset", ["-acp", String(loadCore), String(process.pid)], { stdio: "ignore" });
