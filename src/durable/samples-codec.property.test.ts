@@ -47,10 +47,11 @@ const input = fc.record({
   timestampMs: fc.oneof(fc.integer({ min: 0, max: 2_000_000_000_000 }), fc.double({ noNaN: true })),
   times: fc.constantFrom("one", "each", "whole"),
   exemplars: fc.option(fc.array(exemplar, { maxLength: 4 }), { nil: undefined }),
+  histogram: fc.option(fc.uint8Array({ maxLength: 200 }), { nil: undefined }),
 });
 type Input = typeof input extends fc.Arbitrary<infer T> ? T : never;
 
-function segmentOf({ rows, from: a, to: b, stale, timestampMs, times, exemplars }: Input): SamplesSegment {
+function segmentOf({ rows, from: a, to: b, stale, timestampMs, times, exemplars, histogram }: Input): SamplesSegment {
   const identities = new Identities();
   const bytewise = ([x]: Label, [y]: Label) => Buffer.compare(Buffer.from(x), Buffer.from(y));
   const labels = Uint32Array.from(rows, (one) =>
@@ -74,6 +75,7 @@ function segmentOf({ rows, from: a, to: b, stale, timestampMs, times, exemplars 
       times === "one"
         ? undefined
         : Float64Array.from(part, ({ time }) => (times === "whole" ? Math.trunc(time) + 0 : time)),
+    histograms: histogram === undefined ? undefined : part.map((_, i) => histogram.slice(i)),
     exemplars: exemplars?.length === 0 ? undefined : (exemplars as SamplesSegment["exemplars"]),
   };
 }
@@ -149,6 +151,7 @@ describe("samples on disk", () => {
       timestampMs: 1,
       times: "one",
       exemplars: undefined,
+      histogram: undefined,
     });
     const codec = new SamplesCodec(segment.layout.identities, origin);
     expect((await roundTrip(codec, codec, segment)).decoded.layout).toBe(segment.layout);

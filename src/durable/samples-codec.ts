@@ -15,7 +15,7 @@ export const samplesKind = 1;
 
 /** Layout name (16), flags, rows from and to, time. */
 const headBytes = 40;
-const has = { allStale: 1, staleRows: 2, times: 4, exemplars: 8 } as const;
+const has = { allStale: 1, staleRows: 2, times: 4, exemplars: 8, histograms: 16 } as const;
 /** Rows of layouts that stay in memory between the records that refer to them. */
 const maxRememberedRows = 1_000_000;
 
@@ -40,7 +40,7 @@ export class SamplesCodec implements ItemCodec<SamplesSegment> {
   }
 
   encode(segment: SamplesSegment, define: Define): EncodedItem {
-    const { from, to, stale, values, timestampMs, timestampsMs, exemplars = [] } = segment;
+    const { from, to, stale, values, timestampMs, timestampsMs, exemplars = [], histograms } = segment;
     const definition = this.#definitionOf(segment.layout);
     define(definition.name, () => definition.content);
     const parts: Uint8Array[] = [];
@@ -59,6 +59,13 @@ export class SamplesCodec implements ItemCodec<SamplesSegment> {
     if (exemplars.length > 0) {
       flags |= has.exemplars;
       writeExemplars(tail, exemplars);
+    }
+    if (histograms !== undefined) {
+      flags |= has.histograms;
+      for (const histogram of histograms) {
+        tail.varint(histogram.length);
+        tail.raw(histogram);
+      }
     }
     if (tail.length > 0) parts.push(tail.view());
     const head = Buffer.alloc(headBytes);
@@ -88,7 +95,11 @@ export class SamplesCodec implements ItemCodec<SamplesSegment> {
     const stale = (flags & has.staleRows) === 0 ? allStale : unpackBits(reader.bytes((rows + 7) >> 3), rows);
     const timestampsMs = (flags & has.times) === 0 ? undefined : readTimes(reader, rows, timestampMs);
     const exemplars = (flags & has.exemplars) === 0 ? undefined : readExemplars(reader);
-    return { form: "samples", layout, from, to, values, stale, timestampMs, timestampsMs, exemplars };
+    const histograms =
+      (flags & has.histograms) === 0
+        ? undefined
+        : Array.from({ length: rows }, () => Uint8Array.from(reader.bytes(reader.varint())));
+    return { form: "samples", layout, from, to, values, stale, timestampMs, timestampsMs, exemplars, histograms };
   }
 
   #definitionOf(layout: SamplesLayout): LayoutDefinition {
