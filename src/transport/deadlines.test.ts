@@ -1,5 +1,8 @@
 /** Time limits that share a timer: each is kept to, and none outlives its task. */
 
+import { once } from "node:events";
+import { type AddressInfo, connect, createServer, type Socket } from "node:net";
+import { setImmediate } from "node:timers/promises";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Deadlines } from "./deadlines.ts";
 
@@ -61,5 +64,34 @@ test("nothing is called after the end", () => {
   deadlines.add(record(called, "a"), 100);
   deadlines.close();
   vi.advanceTimersByTime(1000);
+  expect(called).toEqual([]);
+});
+
+test("what had arrived while the process was held up counts as in time", async () => {
+  vi.useRealTimers();
+  const called: string[] = [];
+  const deadlines = new Deadlines();
+  const server = createServer((socket) => void socket.on("error", () => {}));
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const accepted = once(server, "connection") as Promise<[Socket]>;
+  const client = connect((server.address() as AddressInfo).port, "127.0.0.1");
+  const [peer] = await accepted;
+  if (client.connecting) await once(client, "connect");
+  const task = record(called, "late");
+  const arrived = new Promise<void>((resolve) => {
+    client.once("data", () => {
+      deadlines.delete(task);
+      resolve();
+    });
+  });
+  deadlines.add(task, 10);
+  peer.write("answer");
+  const until = performance.now() + 200;
+  while (performance.now() < until);
+  await arrived;
+  await setImmediate();
+  client.destroy();
+  peer.destroy();
+  server.close();
   expect(called).toEqual([]);
 });

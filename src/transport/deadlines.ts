@@ -8,6 +8,7 @@ export interface Timed {
 export class Deadlines {
   readonly #tasks = new Map<Timed, number>();
   #timer: NodeJS.Timeout | undefined;
+  #afterReading: NodeJS.Immediate | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
   /** Calls the task this many milliseconds from now, unless it is deleted before. */
@@ -24,6 +25,7 @@ export class Deadlines {
   /** No task is called any more. */
   close(): void {
     clearTimeout(this.#timer);
+    clearImmediate(this.#afterReading);
     this.#timerAtMs = Number.POSITIVE_INFINITY;
     this.#tasks.clear();
   }
@@ -31,7 +33,13 @@ export class Deadlines {
   #setTimer(atMs: number, waitMs: number): void {
     clearTimeout(this.#timer);
     this.#timerAtMs = atMs;
-    this.#timer = setTimeout(() => this.#fire(), Math.min(Math.ceil(Math.max(0, waitMs)), longestTimerMs)).unref();
+    this.#timer = setTimeout(() => this.#onTimer(), Math.min(Math.ceil(Math.max(0, waitMs)), longestTimerMs)).unref();
+  }
+
+  #onTimer(): void {
+    if (performance.now() - this.#timerAtMs <= heldUpMs) this.#fire();
+    // The process was held up: what has arrived meanwhile is read first, since it came in time for all that is known.
+    else this.#afterReading = setImmediate(() => this.#fire());
   }
 
   #fire(): void {
@@ -50,3 +58,5 @@ export class Deadlines {
 }
 
 const longestTimerMs = 0x7fff_ffff;
+/** A timer this late tells that the process had no time, not only little. */
+const heldUpMs = 20;
