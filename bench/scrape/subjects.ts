@@ -88,14 +88,7 @@ function findMillrace(name: SubjectName, root: string): Subject | undefined {
     command: (row, dir, configFile) => ({
       argv: runs(row)
         ? collect(configFile).argv
-        : [
-            node,
-            launcher,
-            "agent",
-            `--config.file=${configFile}`,
-            "--web.listen-address=127.0.0.1:0",
-            `--storage.agent.path=${join(dir, "storage")}`,
-          ],
+        : [node, launcher, "agent", `--config.file=${configFile}`, "--web.listen-address=127.0.0.1:0"],
       env: row.mode === "delay" ? { MILLRACE_EVENT_LOOP_DELAY: "1" } : undefined,
     }),
   };
