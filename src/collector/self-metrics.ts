@@ -7,6 +7,7 @@ import { contentTypes, writeExposition } from "../codec/exposition/write-text.ts
 import type { MetricRegistry } from "../component/metric-registry.ts";
 import type { Meter } from "../component/telemetry.ts";
 import type { Identities } from "../model/identities.ts";
+import { observeMemory } from "./memory-metrics.ts";
 
 export type MetricsLevel = "none" | "basic" | "normal" | "detailed";
 
@@ -106,4 +107,5 @@ export function observeProcess(
     table("resources", () => identities.resources.size),
   ]);
   gauge("millrace_identities_bytes", "Bytes held by the identity tables.", () => identities.byteLength);
+  observeMemory(meter, identities);
 }

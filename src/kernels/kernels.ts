@@ -14,11 +14,13 @@ export interface KernelChoice {
 
 const scanPlain: ScanPage = (template, scan) => scanPagePlain(template, scan);
 let scanChosen: ScanPage | undefined;
+let scratchBytesOfChosen = () => 0;
 let choice: KernelChoice = { name: "plain", reason: undefined };
 
 /** Chooses the kernels for all that the process does from now on; where "wasm" cannot be had, the plain ones run. */
 export function chooseKernels(wanted: KernelName): KernelChoice {
   scanChosen = scanPlain;
+  scratchBytesOfChosen = () => 0;
   if (wanted === "plain") {
     choice = { name: "plain", reason: "asked for" };
     return choice;
@@ -26,6 +28,7 @@ export function chooseKernels(wanted: KernelName): KernelChoice {
   try {
     const scanner = loadWasmScanner(scanPlain);
     scanChosen = (template, scan) => scanner.scan(template, scan);
+    scratchBytesOfChosen = () => scanner.scratchBytes;
     choice = { name: "wasm", reason: undefined };
   } catch (error) {
     choice = { name: "plain", reason: error instanceof Error ? error.message : String(error) };
@@ -46,6 +49,11 @@ export function kernelsInUse(): KernelChoice {
 export function scanPage(template: PageTemplate, scan: PageScan): boolean {
   if (scanChosen === undefined) chooseKernels("wasm");
   return (scanChosen ?? scanPlain)(template, scan);
+}
+
+/** Bytes of scratch memory that the kernels hold now; 0 for the plain ones. */
+export function kernelScratchBytes(): number {
+  return scratchBytesOfChosen();
 }
 
 /** The kernels in use, for the log: "wasm", or "plain" and why. */

@@ -8,6 +8,7 @@ import { ByteTable } from "./byte-table.ts";
 import { none } from "./intern-table.ts";
 import type { Layout } from "./layout.ts";
 import { ListTable } from "./list-table.ts";
+import { MemoryParts } from "./memory-parts.ts";
 import { ObjectTable } from "./object-table.ts";
 import { type Family, familyKey, type Metric, metricKey, type Series } from "./series.ts";
 import { sweepTables } from "./sweep.ts";
@@ -55,6 +56,8 @@ export class Identities {
   readonly metrics = new ObjectTable<Metric>("metric", maxIdentities);
   /** Metric families in the Prometheus reading: name, type, help, unit. */
   readonly families = new ObjectTable<Family>("metric family", maxIdentities);
+  /** What holds much memory beside the tables, such as scraping and queues. */
+  readonly memory = new MemoryParts();
   readonly #writer = new ByteWriter();
   /** Layouts that may still be alive: whoever holds a layout keeps its numbers. One weak reference per layout, none per series. */
   readonly #layouts = new Set<WeakRef<Layout>>();
@@ -79,6 +82,14 @@ export class Identities {
   /** Every layout registers itself here when it is made. */
   register(layout: Layout): void {
     this.#layouts.add(new WeakRef(layout));
+  }
+
+  /** The layouts that may still be in use: those that the garbage collector has not taken yet. */
+  *layouts(): Iterable<Layout> {
+    for (const reference of this.#layouts) {
+      const layout = reference.deref();
+      if (layout !== undefined) yield layout;
+    }
   }
 
   /** Names label sets that live outside layouts; asked at every sweep. Returns a function that takes it away. */

@@ -11,6 +11,7 @@ import { createPost } from "../../prometheus/remote-write/http-post.ts";
 import { LayoutMapper } from "../../prometheus/remote-write/map-layouts.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { type DropReason, RemoteWriteSender, type SenderObserver } from "../../prometheus/remote-write/sender.ts";
+import { observeSenderMemory } from "../../prometheus/remote-write/sender-memory.ts";
 import { createPostClient, type PostClient } from "../../transport/post-client.ts";
 import { redactUrl } from "../../transport/redact-url.ts";
 
@@ -100,6 +101,7 @@ export class RemoteWriteEndpoint {
         this.#sender.forget();
       }),
       ...this.#gauges(),
+      observeSenderMemory(identities, this.#sender, parts.disk !== undefined),
     );
   }
 

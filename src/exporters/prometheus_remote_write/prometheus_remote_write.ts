@@ -6,6 +6,7 @@ import { encodeMetadataRequest } from "../../prometheus/remote-write/encode-requ
 import { createPost } from "../../prometheus/remote-write/http-post.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { RemoteWriteSender } from "../../prometheus/remote-write/sender.ts";
+import { observeSenderMemory } from "../../prometheus/remote-write/sender-memory.ts";
 import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
 import { findFileIssue } from "../../transport/check-files.ts";
 import { createPostClient } from "../../transport/post-client.ts";
@@ -68,6 +69,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
       sender.forget();
     });
     const removeGauges = metrics.observeQueue(sender, queue.queue_size);
+    const removeMemory = observeSenderMemory(identities, sender);
     const stopping = new AbortController();
     let metadata: Promise<unknown> = Promise.resolve();
     let pendingMetadata = 0;
@@ -104,6 +106,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
         stopping.abort();
         removeListener();
         removeGauges();
+        removeMemory();
         await client.close();
       },
     };

@@ -13,7 +13,7 @@ import {
   SnappyTemplateBuilder,
   timeBytes,
 } from "../../kernels/snappy-template.ts";
-import type { SamplesLayout } from "../../model/layout.ts";
+import type { Layout, SamplesLayout } from "../../model/layout.ts";
 
 /** Rows that are compressed together: the first one of a block has nothing to copy from. */
 const maxBlockRows = 500;
@@ -69,6 +69,18 @@ export class BlockTemplates {
     return template;
   }
 
+  /** Bytes of the templates that these layouts have. */
+  bytesOf(layouts: Iterable<Layout>): number {
+    let bytes = 0;
+    for (const layout of layouts) {
+      if (layout.form !== "samples") continue;
+      for (const block of this.#layouts.get(layout) ?? []) {
+        if (typeof block === "object" && block.template !== undefined) bytes += templateBytes(block.template);
+      }
+    }
+    return bytes;
+  }
+
   #build(labelSets: Uint32Array, columns: LabelColumns): SnappyTemplate | undefined {
     let bytes = sampleOverheadBytes;
     for (const set of labelSets) {
@@ -119,4 +131,8 @@ export class BlockTemplates {
       pairIds: Uint32Array.from(pairIds),
     });
   }
+}
+
+function templateBytes({ bytes, pieceEnds, valueDistances, timeHoles }: SnappyTemplate): number {
+  return bytes.byteLength + pieceEnds.byteLength + valueDistances.byteLength + timeHoles.byteLength;
 }

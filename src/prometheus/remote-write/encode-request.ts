@@ -60,6 +60,11 @@ export class RequestEncoder {
     return this.#samples;
   }
 
+  /** Bytes of the compressed blocks that are remembered of layouts in use. */
+  get templateBytes(): number {
+    return this.#templates.bytesOf(this.#identities.layouts());
+  }
+
   begin(): void {
     this.#length = 0;
     this.#body.begin();

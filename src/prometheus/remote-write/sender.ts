@@ -105,9 +105,9 @@ export class RemoteWriteSender {
     return this.#inFlight;
   }
 
-  /** What the queue holds, for the sweep of the tables. */
-  segments(): Iterable<SamplesSegment> {
-    return this.#lanes.segments();
+  /** Bytes of what is remembered to send layouts again. */
+  get templateBytes(): number {
+    return this.#encoder.templateBytes;
   }
 
   /** Label sets that exemplars are remembered for: forgotten when numbers are given back. */

@@ -31,6 +31,11 @@ export class PageBuffers {
     return this.#gzip;
   }
 
+  /** Bytes of the buffers that wait for the next pages. */
+  get freeBytes(): number {
+    return this.#freeBytes;
+  }
+
   take(): GrowableBuffer {
     const buffer = this.#free.pop();
     if (buffer === undefined) return new GrowableBuffer();

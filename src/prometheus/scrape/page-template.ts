@@ -92,3 +92,10 @@ export function isTail({ tail }: TargetTemplate, page: Uint8Array, offset: numbe
   for (let i = 0; i < tail.length; i++) if (tail[i] !== page[offset + i]) return false;
   return true;
 }
+
+/** Bytes that a template holds. */
+export function templateBytes(template: TargetTemplate): number {
+  const { sizes, hashes, blockLines, blockSizes, blockTypes, rows, outcomes, index, tail } = template;
+  const columns = [sizes, hashes, blockLines, blockSizes, blockTypes, rows, outcomes, index, tail];
+  return columns.reduce((sum, column) => sum + (column?.byteLength ?? 0), 0);
+}

@@ -26,7 +26,7 @@ export class ScrapeManager {
   readonly #slots: SlotSleep;
   readonly #ended = new Set<EndedTarget>();
   readonly #endings = new Set<Promise<void>>();
-  readonly #removeRoots: () => void;
+  readonly #removers: (() => void)[] = [];
   #closed: Promise<void> | undefined;
 
   constructor(environment: Omit<ScrapeEnvironment, "ended">, discovery: Omit<DiscoveryOptions, "onUpdate">) {
@@ -41,12 +41,17 @@ export class ScrapeManager {
           .catch(() => {});
       },
     });
-    this.#removeRoots = environment.identities.addRoots(() => this.#liveLabelSets());
+    this.whenClosed(environment.identities.addRoots(() => this.#liveLabelSets()));
   }
 
   /** Pools by job, in the order of their names. */
   get pools(): readonly ScrapePool[] {
     return [...this.#pools.values()].sort((a, b) => (a.jobName < b.jobName ? -1 : 1));
+  }
+
+  /** Called at the end of `close`. */
+  whenClosed(listener: () => void): void {
+    this.#removers.push(listener);
   }
 
   /** Takes a configuration, the first one or a new one. Jobs that did not change go on undisturbed. */
@@ -85,7 +90,7 @@ export class ScrapeManager {
     this.#kill.abort();
     await Promise.all(this.#endings);
     deadline.removeEventListener("abort", kill);
-    this.#removeRoots();
+    for (const remove of this.#removers.splice(0)) remove();
   }
 
   *#liveLabelSets(): Iterable<Uint32Array> {

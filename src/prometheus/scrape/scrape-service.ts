@@ -59,7 +59,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   const failureFiles = new FailureFiles((file, error) =>
     log.error("scrape_failure_log_file cannot be written", { file, err: error.message }),
   );
-  return new ScrapeManager(
+  const manager = new ScrapeManager(
     {
       identities,
       marks: new LabelSetMarks(),
@@ -112,6 +112,21 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       metrics: parts.discoveryMetrics,
     },
   );
+  const removers = [
+    identities.memory.add("page_templates", () => templateBytesOf(manager)),
+    identities.memory.add("page_buffers", () => buffers.freeBytes),
+  ];
+  manager.whenClosed(() => {
+    for (const remove of removers) remove();
+  });
+  return manager;
+}
+
+/** Bytes of what is remembered of the pages of all targets. */
+function templateBytesOf(manager: ScrapeManager): number {
+  let bytes = 0;
+  for (const { loops } of manager.pools) for (const { page } of loops) bytes += page.templateBytes;
+  return bytes;
 }
 
 function discoveryClient(client: HttpClient) {

@@ -25,6 +25,7 @@ import {
   isTail,
   lineOutcome,
   type TargetTemplate,
+  templateBytes,
   templateLabelSet,
 } from "./page-template.ts";
 import { rebuildTemplate, seriesText } from "./rebuild-template.ts";
@@ -33,7 +34,6 @@ import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
 import { TargetMetadata } from "./target-metadata.ts";
 
 const newline = 0x0a;
-
 const noLabelSets: ReadonlySet<number> = new Set();
 /** Pages whose lines stand elsewhere each time get a new template after 1, 2, 4, ... and then every so many pages. */
 const maxMovedPages = 64;
@@ -87,6 +87,11 @@ export class TargetPage {
     return this.#layout;
   }
 
+  /** Bytes of what is remembered of the page, its layout apart. */
+  get templateBytes(): number {
+    return templateBytes(this.#template) + this.#seen.byteLength;
+  }
+
   /** Changes `sample_limit` for the pages to come. */
   setSampleLimit(samples: number): void {
     this.#limits = { ...this.#limits, samples };
@@ -128,7 +133,7 @@ export class TargetPage {
       this.#addedByFailed = noLabelSets;
       this.#movedPages = 0;
       template.index = undefined;
-      return this.#unchanged(scan);
+      return contentOf(template, this.#layout, scan, this.#ignoresTimestamps);
     }
     return this.#readInSteps(scan, parser, isOpenMetrics, followsFormat && !metadata.isContradictory);
   }
@@ -204,10 +209,6 @@ export class TargetPage {
       hasTimestamps: this.#hasTimestamps,
       timestampScale: isOpenMetrics ? 1000 : 1,
     });
-  }
-
-  #unchanged(scan: PageScan): PageContent {
-    return contentOf(this.#template, this.#layout, scan, this.#ignoresTimestamps);
   }
 
   /** Line by line from where the kernel stopped, with the kernel tried again after each line. */
@@ -345,7 +346,8 @@ export class TargetPage {
       isTail(this.#template, scan.page, scan.offset, scan.length);
     if (follows && this.#keepsOrder(scan.moved)) {
       this.#addedByFailed = noLabelSets;
-      return { ...this.#unchanged(scan), exemplars: exemplarRows(this.#template, edit) };
+      const content = contentOf(this.#template, this.#layout, scan, this.#ignoresTimestamps);
+      return { ...content, exemplars: exemplarRows(this.#template, edit) };
     }
     const result = rebuildTemplate({
       identities: this.#identities,
@@ -383,8 +385,7 @@ export class TargetPage {
 
   /** What is known of a failed page. */
   #failure(caught: unknown, scan: PageScan, edit: PageEdit): unknown {
-    const isExpected = caught instanceof DecodeError || caught instanceof ScrapeError;
-    if (!isExpected) return caught;
+    if (!(caught instanceof DecodeError || caught instanceof ScrapeError)) return caught;
     const { error, added } = failPage(caught, {
       template: this.#template,
       layout: this.#layout,
