@@ -53,6 +53,12 @@ export type OtlpGrpcConfig = z.output<typeof otlpGrpcSchema>;
 const schemes =
   /^(?:https?:\/\/|dns:\/\/[^/]*\/|passthrough:\/\/[^/]*\/)?(?:\[[0-9a-fA-F:.%]+\]|[^:/\s[\]]+)(?::[0-9]{1,5})?\/?$/;
 
+/** Whether requests go without TLS: the scheme says so, or `insecure` where there is none. */
+export function isPlainText({ endpoint, tls }: Pick<OtlpGrpcConfig, "endpoint" | "tls">): boolean {
+  const scheme = /^(https?):\/\//.exec(endpoint)?.[1];
+  return scheme === "http" || (scheme === undefined && tls.insecure);
+}
+
 /** Checks what the schema cannot say, and notices keys without effect. */
 export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContext): OtlpGrpcConfig {
   const { endpoint, compression } = config;
@@ -75,6 +81,9 @@ export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContex
   }
   for (const key of ["read_buffer_size", "write_buffer_size"]) {
     if (isWritten(section, [key])) section.notice(sectionIssue(section, [key], "accepted, but has no effect"));
+  }
+  if (config.auth !== undefined && isPlainText(config) && !endpoint.startsWith("unix:")) {
+    section.issue(sectionIssue(section, ["auth"], "credentials are not sent without TLS: tls::insecure must be false"));
   }
   completeClientTls(config.tls, section);
   noticeExporting(config, section);

@@ -146,6 +146,8 @@ describe("otlp_grpc", () => {
     [{ endpoint: "a:1", keepalive: { time: "1s" } }, "at least 10s"],
     [{ endpoint: "a:1", balancer_name: "ring_hash" }, "balancer_name"],
     [{ endpoint: "a:1", proxy_url: "http://p:1" }, "later version"],
+    [{ endpoint: "a:1", tls: { insecure: true }, auth: { authenticator: "basicauth" } }, "not sent without TLS"],
+    [{ endpoint: "http://a:1", auth: { authenticator: "basicauth" } }, "not sent without TLS"],
   ])("refuses %j", (section, message) => {
     expect(() => parseConfig(otlpGrpc, section)).toThrow(message);
   });

@@ -9,7 +9,7 @@ import { ConfigError } from "../../model/errors.ts";
 import { findFileIssue } from "../../transport/check-files.ts";
 import { createGrpcClient, type GrpcClient, type GrpcCompression } from "../../transport/grpc-client.ts";
 import { callOtlp } from "./call.ts";
-import { completeOtlpGrpc, type OtlpGrpcConfig, otlpGrpcSchema } from "./config.ts";
+import { completeOtlpGrpc, isPlainText, type OtlpGrpcConfig, otlpGrpcSchema } from "./config.ts";
 
 /** Below the 4 MiB (4,194,304 bytes) that gRPC servers take unless told otherwise. */
 const maxRequestBytes = 4_000_000;
@@ -66,12 +66,10 @@ export default defineExporter<OtlpGrpcConfig>({
 });
 
 function createClient(config: OtlpGrpcConfig, version: string): GrpcClient {
-  const scheme = /^(https?):\/\//.exec(config.endpoint)?.[1];
-  const isPlain = scheme === "http" || (scheme === undefined && config.tls.insecure);
   const own = `Millrace/${version}`;
   return createGrpcClient({
     target: config.endpoint.replace(/^https?:\/\//, "").replace(/(:[0-9]+)\/$/, "$1"),
-    tls: isPlain ? undefined : toClientTls(config.tls),
+    tls: isPlainText(config) ? undefined : toClientTls(config.tls),
     authority: config.authority || undefined,
     userAgent: config.user_agent === undefined ? own : `${config.user_agent} ${own}`,
     balancer: config.balancer_name || "pick_first",
