@@ -85,7 +85,7 @@ function findMillrace(name: SubjectName, root: string): Subject | undefined {
     version: `${version || "unknown"} (node ${output(node, ["--version"]).trim()})`,
     decides: true,
     config: (row, endpoints) => (runs(row) ? collectorConfig : prometheusConfig)(row, endpoints),
-    command: (row, dir, configFile) => ({
+    command: (row, _dir, configFile) => ({
       argv: runs(row)
         ? collect(configFile).argv
         : [node, launcher, "agent", `--config.file=${configFile}`, "--web.listen-address=127.0.0.1:0"],
