@@ -20,7 +20,7 @@ go_sdk() {
 }
 
 for part in js python go_sdk; do
-  if timeout 300 bash -c "$(declare -f "$part"); here='$here' INTEROP='$INTEROP'; $part" >"$INTEROP/$part.log" 2>&1; then
+  if timeout 150 bash -c "$(declare -f "$part"); here='$here' INTEROP='$INTEROP'; $part" >"$INTEROP/$part.log" 2>&1; then
     : >"$INTEROP/$part.ready"
   else
     rm -f "$INTEROP/$part.ready"
