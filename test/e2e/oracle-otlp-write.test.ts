@@ -7,7 +7,7 @@ import { encodeOtlp } from "../kit/otlp-proto.ts";
 import { type OtlpPorts, sendOtlp } from "../kit/otlp-traffic.ts";
 import { missingPeers } from "../kit/peers.ts";
 import { RecordingSink, type SinkPath } from "../kit/recording-sink.ts";
-import { startCollector, startMillraceRun } from "../kit/subjects.ts";
+import { startCollector, startMillraceRun, startPrometheusServer } from "../kit/subjects.ts";
 import { createTempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
 
@@ -230,4 +230,38 @@ describe("OTLP to remote write", () => {
     await waitFor("the warning", () => run.lines("deltatocumulative").length > 0);
     expect(run.lines("deltatocumulative")).toHaveLength(1);
   });
+
+  const server = missingPeers("prometheus");
+  it.skipIf(server !== undefined)(
+    `native histograms are taken by a Prometheus server and say what the points said${server === undefined ? "" : ` (skipped: ${server})`}`,
+    async () => {
+      using folder = createTempFolder("native-histograms");
+      const empty = folder.write("prometheus.yml", "global: {}\n");
+      await using prometheus = await startPrometheusServer(folder.file("data"), empty);
+      const ports = { grpc: await freePort(), http: await freePort() };
+      const file = folder.write("millrace.yaml", config(ports, `${prometheus.url}/api/v1/write`));
+      await using _run = await startMillraceRun(file);
+      const point = {
+        timeUnixNano: String(BigInt(Date.now()) * 1_000_000n),
+        scale: 20,
+        count: "17",
+        sum: 20,
+        zeroCount: "2",
+        positive: { offset: -3, bucketCounts: ["1", "0", "4", "5"] },
+        negative: { offset: 1_000_000, bucketCounts: ["5"] },
+      };
+      const metric = { name: "taken", exponentialHistogram: { dataPoints: [point], aggregationTemporality: 2 } };
+      const request = { resourceMetrics: [{ scopeMetrics: [{ metrics: [metric] }] }] };
+      await sendOtlp(client, ports, { metrics: [encodeOtlp("metrics", request)], traces: [], logs: [] });
+      const query = async (text: string) => {
+        const response = await fetch(`${prometheus.url}/api/v1/query?query=${encodeURIComponent(text)}`);
+        const { data } = (await response.json()) as { data: { result: { value: [number, string] }[] } };
+        return data.result[0]?.value[1];
+      };
+      expect(await waitFor("the histogram", () => query("histogram_count(taken)"))).toBe("17");
+      expect(await query("histogram_sum(taken)")).toBe("20");
+      // Ten of seventeen are around 1, five around -2 and two are zero.
+      expect(Number(await query("histogram_fraction(0.9, 1.1, taken)"))).toBeCloseTo(10 / 17, 6);
+    },
+  );
 });

@@ -24,6 +24,6 @@ for part in js python go_sdk; do
     : >"$INTEROP/$part.ready"
   else
     rm -f "$INTEROP/$part.ready"
-    echo "the SDK $part cannot be installed here: $(tail -n 1 "$INTEROP/$part.log")"
+    echo "the SDK $part cannot be installed here: $(grep -im1 error "$INTEROP/$part.log")"
   fi
 done
