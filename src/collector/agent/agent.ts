@@ -250,13 +250,9 @@ export class Agent {
   }
 
   /** Offers a batch to every endpoint. One whose queue is full counts its loss; the scrape counts as taken when any took it. */
-  async #deliver(batch: MetricsBatch): Promise<void> {
+  #deliver(batch: MetricsBatch): Promise<void> | undefined {
     let taken = this.#endpoints.length === 0;
     let refusal: unknown;
-    const refused = (caught: unknown) => {
-      if (!(caught instanceof ConsumeError)) throw caught;
-      refusal = caught;
-    };
     const written: Promise<void>[] = [];
     for (const endpoint of this.#endpoints) {
       try {
@@ -264,14 +260,13 @@ export class Agent {
         if (pending === undefined) taken = true;
         else written.push(pending);
       } catch (caught) {
-        refused(caught);
+        if (!(caught instanceof ConsumeError)) throw caught;
+        refusal = caught;
       }
     }
-    for (const result of written.length === 0 ? [] : await Promise.allSettled(written)) {
-      if (result.status === "fulfilled") taken = true;
-      else refused(result.reason);
-    }
+    if (written.length > 0) return takenByAny(written, taken, refusal);
     if (!taken) throw refusal;
+    return undefined;
   }
 
   *#metadata(): Iterable<MetadataEntry> {
@@ -327,4 +322,16 @@ export class Agent {
       },
     );
   }
+}
+
+/** Waits for queues on disk; throws why nothing was taken, where nothing was. */
+async function takenByAny(written: readonly Promise<void>[], takenInMemory: boolean, refused: unknown): Promise<void> {
+  let taken = takenInMemory;
+  let refusal = refused;
+  for (const result of await Promise.allSettled(written)) {
+    if (result.status === "fulfilled") taken = true;
+    else if (result.reason instanceof ConsumeError) refusal = result.reason;
+    else throw result.reason;
+  }
+  if (!taken) throw refusal;
 }

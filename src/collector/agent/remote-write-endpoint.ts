@@ -135,7 +135,7 @@ export class RemoteWriteEndpoint {
     if (segments.length === 0) return undefined;
     if (this.#parts.disk !== undefined) return this.#sender.accept(segments);
     // What becomes of the samples is counted by the observer; nobody waits for their delivery.
-    this.#sender.offer(segments).catch(() => {});
+    this.#sender.enqueue(segments);
     return undefined;
   }
 

@@ -84,7 +84,6 @@ export class RequestEncoder {
   ): SamplesSegment | undefined {
     const rows = segment.to - segment.from;
     const room = Math.max(0, bounds.samples - this.#samples - this.#exemplars);
-    const labelSets = (segment.layout.labels ?? new Uint32Array(0)).subarray(segment.from, segment.to);
     if (segment.histograms !== undefined) return this.#addHistograms(segment, segment.histograms, bounds, exemplars);
     const mayFill = segment.timestampsMs === undefined && fitsTemplate(segment.timestampMs);
     const { blockRows } = this.#templates;
@@ -94,7 +93,7 @@ export class RequestEncoder {
       const template = mayFill ? this.#templateOf(segment, done, next) : undefined;
       if (template === undefined) {
         const to = Math.min(next, room);
-        const end = this.#encodeRows(segment, labelSets, done, to, bounds.bytes);
+        const end = this.#encodeRows(segment, done, to, bounds.bytes);
         const full = end < to;
         done = end;
         if (full) break;
@@ -105,7 +104,7 @@ export class RequestEncoder {
       if (next > room || this.#plainBytes + template.plainBytes > bounds.bytes) {
         if (!isFirst) break;
         const to = Math.min(next, room);
-        done = this.#encodeRows(segment, labelSets, done, to, bounds.bytes);
+        done = this.#encodeRows(segment, done, to, bounds.bytes);
         break;
       }
       this.#flush();
@@ -114,7 +113,7 @@ export class RequestEncoder {
     }
     this.#samples += done;
     this.#noteTimes(segment, done);
-    for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, labelSets, exemplar);
+    for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, exemplar);
     return done >= rows ? undefined : sliceSamples(segment, done, rows);
   }
 
@@ -146,11 +145,12 @@ export class RequestEncoder {
     const { blockRows } = this.#templates;
     if (first % blockRows !== 0) return undefined;
     if (to - from < blockRows && segment.from + to < layout.length) return undefined;
-    return this.#templates.at(layout, first, () => this.#columns());
+    return this.#templates.at(layout, first, this.#currentColumns);
   }
 
   /** Encodes rows [from, to) of a segment; returns the row behind the last one for which there was room. */
-  #encodeRows(segment: SamplesSegment, labelSets: Uint32Array, from: number, to: number, maxBytes: number): number {
+  #encodeRows(segment: SamplesSegment, from: number, to: number, maxBytes: number): number {
+    const labelSets = labelSetsOf(segment);
     const before = this.#body.plainBytes;
     const target = this.#target(maxBytes - before);
     let done = from;
@@ -174,6 +174,8 @@ export class RequestEncoder {
   #target(bytes: number): EncodeTarget {
     return { bytes: this.#bytes.subarray(0, Math.max(0, bytes)), view: this.#view, length: this.#length };
   }
+
+  readonly #currentColumns = () => this.#columns();
 
   #columns(): LabelColumns {
     const { labelPairs, labelSets } = this.#identities;
@@ -219,7 +221,7 @@ export class RequestEncoder {
     }
     this.#samples += done;
     this.#noteTimes(segment, done);
-    for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, labelSets, exemplar);
+    for (const exemplar of exemplars) if (exemplar.row < done) this.#addExemplar(segment, exemplar);
     return done >= rows ? undefined : sliceSamples(segment, done, rows);
   }
 
@@ -236,8 +238,8 @@ export class RequestEncoder {
   }
 
   /** An exemplar travels as a TimeSeries of its own: labels, then field 3. */
-  #addExemplar(segment: SamplesSegment, labelSets: Uint32Array, exemplar: SampleExemplar): void {
-    const set = labelSets[exemplar.row] as number;
+  #addExemplar(segment: SamplesSegment, exemplar: SampleExemplar): void {
+    const set = labelSetsOf(segment)[exemplar.row] as number;
     const message = new ByteWriter(128);
     for (const [name, value] of sortLabels(exemplar.labels)) {
       const label = new ByteWriter(64);
@@ -274,6 +276,11 @@ const histogramTag = 0x22;
 
 /** The bytes of the NaN that Prometheus makes of one in a page. */
 const plainNaN = Uint8Array.of(1, 0, 0, 0, 0, 0, 0xf8, 0x7f);
+
+/** By row of the segment. */
+function labelSetsOf({ layout, from, to }: SamplesSegment): Uint32Array {
+  return (layout.labels ?? new Uint32Array(0)).subarray(from, to);
+}
 
 function rowsOf(segment: SamplesSegment) {
   const { values, stale, timestampMs, timestampsMs } = segment;

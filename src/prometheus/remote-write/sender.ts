@@ -9,6 +9,7 @@ import { type RequestBounds, RequestEncoder } from "./encode-request.ts";
 import { ExemplarFilter } from "./exemplar-filter.ts";
 import { Lanes, rowsOfItem, type SenderLanes, Ticket, youngRows } from "./lanes.ts";
 import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
+import { cutOff, fullness, shutdownError } from "./sender-errors.ts";
 import type { DropReason, SenderObserver } from "./sender-observer.ts";
 
 export interface SenderOptions {
@@ -120,16 +121,30 @@ export class RemoteWriteSender {
    * delivery. For a queue in memory. Throws ConsumeError CONSUME_QUEUE_FULL when a bound is reached, CONSUME_SHUTDOWN after `shutdown`.
    */
   offer(segments: readonly SamplesSegment[]): Promise<void> {
-    if (this.#disk !== undefined) throw new TypeError("a queue on disk accepts, it has no promise of delivery");
-    this.#admit(segments);
     const delivery = Promise.withResolvers<void>();
-    this.#batches++;
-    const ticket = new Ticket((dropped) => {
-      this.#batches--;
+    this.#enqueue(segments, (dropped) => {
+      this.#settled();
       if (dropped === undefined) delivery.resolve();
       else delivery.reject(dropped);
-      this.#checkIdle();
     });
+    return delivery.promise;
+  }
+
+  /** The same where nobody waits for the delivery: the observer hears what becomes of the samples. */
+  enqueue(segments: readonly SamplesSegment[]): void {
+    this.#enqueue(segments, this.#settled);
+  }
+
+  readonly #settled = () => {
+    this.#batches--;
+    this.#checkIdle();
+  };
+
+  #enqueue(segments: readonly SamplesSegment[], settled: (dropped: Error | undefined) => void): void {
+    if (this.#disk !== undefined) throw new TypeError("a queue on disk accepts, it has no promise of delivery");
+    this.#admit(segments);
+    this.#batches++;
+    const ticket = new Ticket(settled);
     const queuedMs = this.#parts.now();
     let highest = 0;
     let samples = 0;
@@ -142,16 +157,14 @@ export class RemoteWriteSender {
     }
     this.#parts.observer.queued(samples, highest);
     ticket.release();
-    this.#dispatch();
-    return delivery.promise;
+    // Whoever waits already waits for older rows.
+    const isAwaited = this.#wakeAtMs < Number.POSITIVE_INFINITY && !this.#closing;
+    if (!isAwaited || this.#lanes.waitingRows >= this.#parts.options.maxSamplesPerSend) this.#dispatch();
   }
 
   /** Takes segments as `offer` does, and resolves when they are queued: on disk, where the queue is. */
   async accept(segments: readonly SamplesSegment[]): Promise<void> {
-    if (this.#disk === undefined) {
-      this.offer(segments).catch(() => {});
-      return;
-    }
+    if (this.#disk === undefined) return this.enqueue(segments);
     if (this.#closing) throw shutdownError();
     const { observer } = this.#parts;
     let samples = 0;
@@ -208,7 +221,6 @@ export class RemoteWriteSender {
 
   /** An empty queue takes a batch of any size: one that is larger than the whole queue would be refused for ever. */
   #admit(segments: readonly SamplesSegment[]): void {
-    const { maxQueuedBatches, maxQueuedBytes } = this.#parts.options;
     if (this.#closing) throw shutdownError();
     let bytes = 0;
     let samples = 0;
@@ -218,12 +230,7 @@ export class RemoteWriteSender {
       samples += segment.to - segment.from;
       if (this.#parts.options.sendExemplars) exemplars += segment.exemplars?.length ?? 0;
     }
-    const full =
-      this.#batches >= maxQueuedBatches
-        ? `the queue is full (${this.#batches} requests, limit ${maxQueuedBatches})`
-        : this.#lanes.bytes > 0 && this.#lanes.bytes + bytes > maxQueuedBytes
-          ? `the queue is full (${this.#lanes.bytes} bytes, limit ${maxQueuedBytes})`
-          : undefined;
+    const full = fullness(this.#parts.options, this.#batches, this.#lanes.bytes, bytes);
     if (full === undefined) return;
     this.#parts.observer.dropped("queue_full", samples, exemplars, full);
     throw new ConsumeError("CONSUME_QUEUE_FULL", full, { permanent: false });
@@ -389,10 +396,4 @@ export class RemoteWriteSender {
   get #isIdle(): boolean {
     return this.#batches === 0 && (this.#disk === undefined || this.#disk.isEmpty);
   }
-}
-
-const cutOff = "shut down before the data was delivered";
-
-function shutdownError(message = "the exporter is shutting down"): ConsumeError {
-  return new ConsumeError("CONSUME_SHUTDOWN", message, { permanent: false });
 }

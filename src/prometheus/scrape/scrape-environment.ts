@@ -50,7 +50,8 @@ export interface ScrapeEnvironment {
   createOrigin(target: ScrapeTarget, resolved: ResolvedTarget): ScrapeOrigin;
   /** Whether somebody downstream reads series the OTLP way, so that every row needs a job and an instance. */
   readonly readsOtlp: boolean;
-  deliver(batch: MetricsBatch): Promise<void>;
+  /** Throws or rejects when the batch was not taken; undefined when it was taken at once. */
+  deliver(batch: MetricsBatch): Promise<void> | undefined;
   /** `logFile` is the job's `scrape_failure_log_file`, empty for none. */
   scrapeFailed(target: ScrapeTarget, error: Error, logFile: string): void;
   batchRefused(target: ScrapeTarget, error: Error): void;

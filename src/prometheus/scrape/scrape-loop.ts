@@ -60,8 +60,8 @@ export interface ScrapeLoopParts {
   readonly monotonic: () => number;
   /** Resolves at this time of the wall clock, or when the signal aborts. */
   readonly sleepUntil: (dueMs: number, signal: AbortSignal) => Promise<void>;
-  /** Where batches go. Rejects when the batch was not taken. */
-  readonly deliver: (batch: MetricsBatch) => Promise<void>;
+  /** Where batches go. Throws or rejects when the batch was not taken; undefined when it was taken at once. */
+  readonly deliver: (batch: MetricsBatch) => Promise<void> | undefined;
   /** Hears of every failed scrape; the caller limits how often it is logged. */
   readonly failed: (target: ScrapeTarget, error: Error) => void;
   /** Hears of a batch that nobody took. */
@@ -234,7 +234,8 @@ export class ScrapeLoop {
     // What is owed stale markers changes only when somebody took the batch.
     this.#pending = tracked;
     try {
-      await this.#parts.deliver(metricsBatch(segments));
+      const taken = this.#parts.deliver(metricsBatch(segments));
+      if (taken !== undefined) await taken;
       this.#tracked = tracked;
       this.#reported = true;
       this.#times.commit();

@@ -45,7 +45,7 @@ export interface ScrapeServiceParts {
   readonly readsOtlp: boolean;
   readonly initialOffsetMs?: number | undefined;
   readonly scrapeOnShutdown?: boolean | undefined;
-  readonly deliver: (batch: MetricsBatch) => Promise<void>;
+  readonly deliver: (batch: MetricsBatch) => Promise<void> | undefined;
 }
 
 /** A failing target is logged again after this time, or when its error changes. */
