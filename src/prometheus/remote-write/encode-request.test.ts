@@ -146,6 +146,29 @@ describe("requests", () => {
     );
   });
 
+  test("native histograms are cut as samples are, each in a series of its own", () => {
+    const identities = new Identities();
+    const rows = [1, 2, 3].map((n) => ({
+      labels: [["a", String(n)]] as Label[],
+      value: 0,
+      stale: false,
+      timestampMs: n,
+    }));
+    const histograms = rows.map((_row, i) => Uint8Array.of(0x08, i));
+    for (const bounds of [
+      { samples: 2, bytes: 10_000 },
+      { samples: 10, bytes: 60 },
+    ]) {
+      const requests = encodeAll(identities, [{ ...segmentOf(identities, rows), histograms }], bounds);
+      expect(requests.length).toBeGreaterThan(1);
+      expect(requests.map(({ samples }) => samples).reduce((a, b) => a + b)).toBe(3);
+      const series = requests.flatMap(({ body }) => readWriteRequest(body).series);
+      expect(series.map((one) => [one.labels, one.samples, one.histograms.map((bytes) => [...bytes])])).toEqual(
+        rows.map(({ labels: [[name, value] = ["", ""]] }, i) => [[{ name, value }], [], [[0x08, i]]]),
+      );
+    }
+  });
+
   test("one value for all rows stands for a column", () => {
     for (const stale of [true, false]) {
       const identities = new Identities();
