@@ -1,11 +1,13 @@
 /** What the bench concludes from its figures. */
 
+import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { judge, type Measured, missingPeers } from "../bench/scrape/bars.ts";
 import { drawChart } from "../bench/scrape/chart.ts";
 import { delayP99Ms } from "../bench/scrape/event-loop.ts";
 import { completeFigures, type Figures, medians } from "../bench/scrape/figures.ts";
 import { growthOf } from "../bench/scrape/memory.ts";
+import { excesses, expectedParts, partsOf } from "../bench/scrape/memory-parts.ts";
 import { parseOptions } from "../bench/scrape/options.ts";
 import { type Mode, parseRowName, parseShape, type Row, rowName, rowOf, tableRows } from "../bench/scrape/rows.ts";
 
@@ -142,6 +144,31 @@ describe("rows", () => {
     expect(parseOptions(["--soak"])?.rows?.map(rowName)).toEqual(["100x5000 identity soak"]);
     expect(parseOptions(["--soak", "120", "--check"])).toMatchObject({ soakS: 120, check: true });
     expect(() => parseOptions(["--mode", "fast"])).toThrow("--mode: expected one of");
+  });
+});
+
+describe("memory by part", () => {
+  const page = (parts: Readonly<Record<string, number>>) =>
+    Object.entries(parts)
+      .map(([part, bytes]) => `millrace_memory_bytes{part="${part}"} ${bytes * 500_000}\n`)
+      .join("");
+
+  test("the figures are those of docs/memory.md", () => {
+    const table = readFileSync(new URL("../docs/memory.md", import.meta.url), "utf8");
+    const rows = table.matchAll(/^\| `(\w+)` \| [^|]+ \| ([\d.]+) \|/gm);
+    const counted = Object.fromEntries([...rows].map(([, part = "", bytes]) => [part, Number(bytes)]));
+    expect(counted).toMatchObject(expectedParts);
+  });
+
+  test("a part that is more than 15 % above its figure is named, in the counted row only", () => {
+    expect(excesses(partsOf(page(expectedParts)), plain)).toEqual([]);
+    const grown = partsOf(page({ ...expectedParts, layouts: 12 }));
+    expect(excesses(grown, plain)).toEqual(["memory: layouts takes 12.0 bytes a series, docs/memory.md has 8"]);
+    expect(excesses(grown, rowOf(parseShape("500x1000"), "identity", "plain"))).toEqual([]);
+  });
+
+  test("a part that is not on the page is named", () => {
+    expect(excesses(new Map(), plain)).toHaveLength(Object.keys(expectedParts).length);
   });
 });
 

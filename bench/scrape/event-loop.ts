@@ -1,5 +1,6 @@
 /** Reads the event loop's delay off Millrace's own page of metrics. */
 
+import { readOwnPage } from "./own-page.ts";
 import type { Watch } from "./watch.ts";
 
 /** Waits counted so far, cumulated by upper bound in seconds. */
@@ -9,10 +10,8 @@ const metric = "millrace_event_loop_delay_seconds";
 
 /** Undefined where the subject has no such page or does not count. */
 export async function readDelayCounts(running: Watch): Promise<DelayCounts | undefined> {
-  const url = /(http:\/\/127\.0\.0\.1:\d+)/.exec(running.log())?.[1];
-  if (url === undefined) return undefined;
-  const response = await fetch(`${url}/metrics`, { headers: { Accept: "text/plain" } });
-  const page = await response.text();
+  const page = await readOwnPage(running);
+  if (page === undefined) return undefined;
   const counts = new Map<number, number>();
   for (const [, bound = "", count] of page.matchAll(new RegExp(`^${metric}_bucket\\{le="([^"]+)"\\} (\\d+)`, "gm"))) {
     counts.set(bound === "+Inf" ? Number.POSITIVE_INFINITY : Number(bound), Number(count));

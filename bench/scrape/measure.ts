@@ -7,6 +7,8 @@ import { delayP99Ms, readDelayCounts } from "./event-loop.ts";
 import { completeFigures, type FigureName, type Figures } from "./figures.ts";
 import { Load, type LoadState, type Verdict } from "./load.ts";
 import { growthOf, recover } from "./memory.ts";
+import { describeParts, excesses, partsOf } from "./memory-parts.ts";
+import { readOwnPage } from "./own-page.ts";
 import { busyOf, type CpuTime, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "./processes.ts";
 import { modeRules, type Row } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
@@ -159,10 +161,24 @@ async function window(
   return {
     figures,
     problem: problem === undefined ? undefined : [problem, ...watch.complaints()].join("\n  "),
-    notes: [...disturbance(strangersS / state.seconds), ...notesOf(row, { ...state, total }, figures)],
+    notes: [
+      ...disturbance(strangersS / state.seconds),
+      ...notesOf(row, { ...state, total }, figures),
+      ...(await memoryNotes(running)),
+    ],
     window: state.window,
     verdict,
   };
+}
+
+/** Tells Millrace's memory by part, and returns what there is too much of. Asked after the window: answering takes time. */
+async function memoryNotes({ subject, row, settings, watch }: Running): Promise<string[]> {
+  if (subject.name !== "millrace" || row.mode !== "plain") return [];
+  const page = await readOwnPage(watch);
+  if (page === undefined) return [];
+  const parts = partsOf(page);
+  settings.progress(`bytes a series: ${describeParts(parts, row)}`);
+  return excesses(parts, row);
 }
 
 /** Tells the resident memory every ten minutes. */
