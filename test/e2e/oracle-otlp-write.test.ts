@@ -5,6 +5,7 @@ import { stringify } from "yaml";
 import { freePort } from "../kit/free-port.ts";
 import { encodeOtlp } from "../kit/otlp-proto.ts";
 import { type OtlpPorts, sendOtlp } from "../kit/otlp-traffic.ts";
+import { readOwnMetrics } from "../kit/own-metrics.ts";
 import { missingPeers } from "../kit/peers.ts";
 import { RecordingSink, type SinkPath } from "../kit/recording-sink.ts";
 import { startCollector, startMillraceRun, startPrometheusServer } from "../kit/subjects.ts";
@@ -149,7 +150,9 @@ function linesOf(path: SinkPath): string[] {
     .sort();
 }
 
-function config(ports: OtlpPorts, url: string): string {
+/** With `metricsPort`, own metrics are served there. */
+function config(ports: OtlpPorts, url: string, metricsPort?: number): string {
+  const reader = { pull: { exporter: { prometheus: { host: "127.0.0.1", port: metricsPort } } } };
   return stringify({
     receivers: {
       otlp: {
@@ -158,7 +161,7 @@ function config(ports: OtlpPorts, url: string): string {
     },
     exporters: { prometheusremotewrite: { endpoint: url, tls: { insecure: true } } },
     service: {
-      telemetry: { metrics: { level: "none" } },
+      telemetry: { metrics: metricsPort === undefined ? { level: "none" } : { readers: [reader] } },
       pipelines: { metrics: { receivers: ["otlp"], exporters: ["prometheusremotewrite"] } },
     },
   });
@@ -223,12 +226,15 @@ describe("OTLP to remote write", () => {
     using folder = createTempFolder("delta");
     await using sink = await RecordingSink.start();
     const ports = { grpc: await freePort(), http: await freePort() };
-    await using run = await startMillraceRun(folder.write("millrace.yaml", config(ports, sink.url("/w"))));
+    const own = await freePort();
+    await using run = await startMillraceRun(folder.write("millrace.yaml", config(ports, sink.url("/w"), own)));
     for (let i = 0; i < 3; i++) await sendOtlp(client, ports, { metrics: [deltas], traces: [], logs: [] });
     await sink.path("/w").waitForSample({ __name__: "kept" });
     expect([...sink.path("/w").series.keys()].filter((key) => key.startsWith("d"))).toEqual([]);
     await waitFor("the warning", () => run.lines("deltatocumulative").length > 0);
     expect(run.lines("deltatocumulative")).toHaveLength(1);
+    const { text } = await readOwnMetrics(`http://127.0.0.1:${own}`);
+    expect(text).toMatch(/dropped_samples_total\{.*reason="temporality".*\} 12\n/);
   });
 
   const server = missingPeers("prometheus");
