@@ -6,7 +6,7 @@ import type { Identities } from "../model/identities.ts";
 import type { Layout } from "../model/layout.ts";
 
 const help =
-  "Bytes in use by part. label_pairs to kernels lie in array_buffers; array_buffers, v8_heap and more make up resident.";
+  "Bytes in use by part. All but kernels, v8_heap and resident lie in array_buffers; resident holds everything.";
 
 /** Registers the gauge `millrace_memory_bytes`; it is worked out only when the page is asked for. */
 export function observeMemory(meter: Meter, identities: Identities): void {
