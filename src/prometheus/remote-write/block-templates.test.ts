@@ -88,6 +88,23 @@ const seriesOf = (requests: readonly EncodedRequest[]) =>
   requests.flatMap(({ body }) => readWriteRequest(body).series.map((series) => ({ ...series })));
 
 describe("templates", () => {
+  test("are counted in bytes from the third sending on, for layouts of their own encoder", () => {
+    const identities = new Identities();
+    const sets = Uint32Array.from({ length: 50 }, (_, i) => identities.internLabels([["a", `value ${i}`]]));
+    const layout = new SamplesLayout(identities, { labels: sets }, origin);
+    const encoder = new RequestEncoder(identities, 1000);
+    const other = new RequestEncoder(identities, 1000);
+    const scrape = { values: new Array<number>(50).fill(1), stale: false, timestampMs: 1_700_000_000_000 };
+    const bytes = [1, 2, 3, 4].map(() => {
+      send(encoder, segmentOf(layout, scrape));
+      return encoder.templateBytes;
+    });
+    const [first, second, third, fourth] = bytes;
+    expect([first, second, other.templateBytes]).toEqual([0, 0, 0]);
+    expect(third).toBeGreaterThan(50 * 6);
+    expect(fourth).toBe(third);
+  });
+
   test("a layout that is sent again and again arrives whole every time", () => {
     const scrapes = fc
       .array(labels, { minLength: 1, maxLength: 30 })
