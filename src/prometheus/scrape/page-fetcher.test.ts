@@ -285,3 +285,23 @@ describe("failures", () => {
     expect(await failureOf(createFetcher().fetch(targetAt(server.url), AbortSignal.abort()))).toMatch(/^network: /);
   });
 });
+
+describe("PageBuffers", () => {
+  test("drop what was needed once and not again", () => {
+    const buffers = new PageBuffers();
+    const taken = Array.from({ length: 20 }, () => {
+      const buffer = buffers.take();
+      buffer.reserve(100_000);
+      return buffer;
+    });
+    for (const buffer of taken) buffers.give(buffer);
+    const afterStart = buffers.freeBytes;
+    expect(afterStart).toBeGreaterThanOrEqual(20 * 100_000);
+    for (let page = 0; page < 200; page++) {
+      const [a, b] = [buffers.take(), buffers.take()];
+      buffers.give(a);
+      buffers.give(b);
+    }
+    expect(buffers.freeBytes).toBe(afterStart / 10);
+  });
+});

@@ -11,6 +11,8 @@ import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget } fro
 
 /** Memory that is kept for the next pages: a large page read into fresh memory costs a page fault every four kilobytes. */
 const keptBytes = 64 * 1024 * 1024;
+/** Pages after which the buffers are dropped that were free all the while: the first scrapes of all targets need the most. */
+const givesBetweenLooks = 64;
 /** Asked for where a job names only protocols that are not built. */
 const textProtocols: readonly ScrapeProtocol[] = [
   "OpenMetricsText1.0.0",
@@ -24,6 +26,9 @@ export class PageBuffers {
   #gzip: GzipReader | undefined;
   readonly #free: GrowableBuffer[] = [];
   #freeBytes = 0;
+  /** Buffers that nobody needed since the last look: the fewest that were free. */
+  #spare = 0;
+  #gives = 0;
 
   /** Unpacks pages; synchronously, so that one is enough. */
   get gzip(): GzipReader {
@@ -40,6 +45,7 @@ export class PageBuffers {
     const buffer = this.#free.pop();
     if (buffer === undefined) return new GrowableBuffer();
     this.#freeBytes -= buffer.capacity;
+    this.#spare = Math.min(this.#spare, this.#free.length);
     return buffer;
   }
 
@@ -47,6 +53,13 @@ export class PageBuffers {
     if (this.#freeBytes + buffer.capacity > keptBytes) return;
     this.#freeBytes += buffer.capacity;
     this.#free.push(buffer);
+    if (++this.#gives % givesBetweenLooks === 0) this.#dropSpare();
+  }
+
+  /** The last one given is taken first, so that those that nobody needs are the first. */
+  #dropSpare(): void {
+    for (const buffer of this.#free.splice(0, this.#spare)) this.#freeBytes -= buffer.capacity;
+    this.#spare = this.#free.length;
   }
 }
 
