@@ -22,6 +22,7 @@ import batch from "../../src/processors/batch/batch.ts";
 import resource from "../../src/processors/resource/resource.ts";
 import type { ScrapeConfig } from "../../src/prometheus/config/types.ts";
 import { LabelSetMarks } from "../../src/prometheus/scrape/label-set-marks.ts";
+import { PageTurns } from "../../src/prometheus/scrape/page-turns.ts";
 import { defaultOwnLimits } from "../../src/prometheus/scrape/scrape-environment.ts";
 import { ScrapeManager } from "../../src/prometheus/scrape/scrape-manager.ts";
 import { FetchError } from "../../src/prometheus/scrape/scrape-target.ts";
@@ -81,6 +82,7 @@ async function scrape(identities: Identities, job: ScrapeConfig, pages: readonly
     {
       identities,
       marks: new LabelSetMarks(),
+      turns: new PageTurns(),
       metrics: recordMetrics(),
       clock,
       ownLimits: defaultOwnLimits,

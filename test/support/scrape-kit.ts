@@ -4,6 +4,7 @@ import { isStale, type MetricsBatch } from "../../src/model/batch.ts";
 import { Identities, type Label } from "../../src/model/identities.ts";
 import { LabelsBuilder } from "../../src/prometheus/relabel/labels-builder.ts";
 import { LabelSetMarks } from "../../src/prometheus/scrape/label-set-marks.ts";
+import { PageTurns } from "../../src/prometheus/scrape/page-turns.ts";
 import { SampleLabels } from "../../src/prometheus/scrape/sample-labels.ts";
 import { ScrapeLoop, type ScrapeLoopParts, type ScrapeSettings } from "../../src/prometheus/scrape/scrape-loop.ts";
 import type { ScrapeMetrics } from "../../src/prometheus/scrape/scrape-metrics.ts";
@@ -229,6 +230,7 @@ function loopParts(given: {
     origin,
     readsOtlp: options.readsOtlp ?? false,
     marks,
+    turns: new PageTurns(),
     metrics,
     now: clock.now,
     monotonic: clock.monotonic,

@@ -6,6 +6,7 @@ import type { ScrapeConfig } from "../config/types.ts";
 import type { ScrapeTarget as ResolvedTarget, TargetFailure } from "../discovery/target.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
+import type { PageTurns } from "./page-turns.ts";
 import type { ScrapeLoop } from "./scrape-loop.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
 import type { PageFetcher, ScrapeTarget } from "./scrape-target.ts";
@@ -37,6 +38,7 @@ export interface ScrapeClock {
 export interface ScrapeEnvironment {
   readonly identities: Identities;
   readonly marks: LabelSetMarks;
+  readonly turns: PageTurns;
   readonly metrics: ScrapeMetrics;
   readonly clock: ScrapeClock;
   readonly ownLimits: OwnLimits;

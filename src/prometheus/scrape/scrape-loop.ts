@@ -1,6 +1,5 @@
 /** Scrapes one target at its interval and hands every scrape on as one batch: page, stale markers, report. */
 
-import { setImmediate } from "node:timers/promises";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "../../codec/exposition/parser.ts";
 import {
   countRows,
@@ -18,6 +17,7 @@ import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { type PageContent, PageError, pageSegment } from "./page-content.ts";
 import { PageFormat } from "./page-format.ts";
+import type { PageTurns } from "./page-turns.ts";
 import { ReportSeries, staleSegment } from "./report-series.ts";
 import { SampleTimes } from "./sample-times.ts";
 import { type Attempt, emptyAttempt, failedAttempt, nothing, readAttempt, refusedPage } from "./scrape-attempt.ts";
@@ -55,6 +55,8 @@ export interface ScrapeLoopParts {
   /** Whether rows are read the OTLP way downstream. */
   readonly readsOtlp: boolean;
   readonly marks: LabelSetMarks;
+  /** Shared by the targets of a process. */
+  readonly turns: PageTurns;
   readonly metrics: ScrapeMetrics;
   readonly now: () => number;
   readonly monotonic: () => number;
@@ -296,13 +298,14 @@ export class ScrapeLoop {
 
   /** Runs the steps of reading a page, and lets everything else in the process go on between them. */
   async #inSteps(steps: Generator<void, PageContent>): Promise<PageContent> {
-    const { monotonic } = this.#parts;
+    const { monotonic, turns } = this.#parts;
+    if (turns.isBusy) await turns.next();
     let since = monotonic();
     for (;;) {
       const step = steps.next();
       if (step.done) return step.value;
       if (monotonic() - since < longestStepMs) continue;
-      await setImmediate();
+      await turns.next();
       since = monotonic();
     }
   }

@@ -13,6 +13,7 @@ import { createFakeClock, type FakeClock } from "../../testing/fake-clock.ts";
 import { testDecode } from "../config/test-decode.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
 import { LabelSetMarks } from "./label-set-marks.ts";
+import { PageTurns } from "./page-turns.ts";
 import { defaultOwnLimits } from "./scrape-environment.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import { FetchError, type ScrapeTarget } from "./scrape-target.ts";
@@ -53,6 +54,7 @@ function createKit(more: { scrapeOnShutdown?: boolean } = {}): Kit {
     {
       identities,
       marks: new LabelSetMarks(),
+      turns: new PageTurns(),
       metrics,
       clock,
       ownLimits: defaultOwnLimits,

@@ -206,7 +206,7 @@ export class ScrapePool {
   }
 
   #start(target: ScrapeTarget, resolved: ResolvedTarget, state: ScrapeLoopState | undefined): RunningLoop {
-    const { identities, marks, metrics, clock, readsOtlp } = this.#environment;
+    const { identities, marks, turns, metrics, clock, readsOtlp } = this.#environment;
     const origin = state?.page.origin ?? this.#environment.createOrigin(target, resolved);
     const page = state?.page ?? this.#createPage(target, origin);
     page.setSampleLimit(this.#config.sampleLimit);
@@ -229,6 +229,7 @@ export class ScrapePool {
       origin,
       readsOtlp,
       marks,
+      turns,
       metrics,
       now: () => clock.now(),
       monotonic: () => clock.monotonic(),

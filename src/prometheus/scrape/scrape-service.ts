@@ -13,6 +13,7 @@ import { FailureFiles } from "./failure-files.ts";
 import { LabelSetMarks } from "./label-set-marks.ts";
 import { PageError } from "./page-content.ts";
 import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
+import { PageTurns } from "./page-turns.ts";
 import type { OwnLimits, ScrapeClock } from "./scrape-environment.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
@@ -63,6 +64,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
     {
       identities,
       marks: new LabelSetMarks(),
+      turns: new PageTurns(),
       metrics,
       clock,
       ownLimits: parts.ownLimits,
