@@ -50,8 +50,11 @@ export interface PageEdit {
   hasNewComments: boolean;
 }
 
-export function createPageEdit(): PageEdit {
-  return { order: [], newLines: [], exemplars: [], samples: 0, blocks: 0, hasNewComments: false };
+/** An edit with what the kernel has read until now, where it has. */
+export function createPageEdit(template?: TargetTemplate, scan?: PageScan): PageEdit {
+  const edit = { order: [], newLines: [], exemplars: [], samples: 0, blocks: 0, hasNewComments: false };
+  if (template !== undefined && scan !== undefined) addEvents(template, scan, edit);
+  return edit;
 }
 
 /** Adds what the kernel has read. */

@@ -165,6 +165,20 @@ describe("families", () => {
     expect(identities.families.get(page.layout.families[0] ?? 0)).toMatchObject({ name: "a", type: "counter" });
   });
 
+  test("a page that waits for its first step is not touched by what the kernel reads of others meanwhile", () => {
+    const [waiting, other] = [createPageReader(), createPageReader()];
+    waiting.read(text("a 1", "b 1", "c 1", 'd{n="1"} 1'), false);
+    other.read(text("x 1", "y 1"), false);
+    const bytes = text("a 2", "b 3", "c 4", 'd{n="2"} 5');
+    const steps = waiting.page.begin(bytes, bytes.length, createTextParser(bytes, bytes.length), false);
+    if ("layout" in steps) throw new Error("a page with a new line is not known");
+    other.read(text("x 2", "y 2"), false);
+    let step = steps.next();
+    while (!step.done) step = steps.next();
+    expect(step.value).toMatchObject({ samples: 4, seriesAdded: 1, duplicates: 0 });
+    expect([...step.value.values].sort()).toEqual([2, 3, 4, 5]);
+  });
+
   test("types decide how a new series writes le, wherever the kernel has read on", () => {
     const reader = createPageReader();
     const head = ["# TYPE a gauge", "a 1", "# TYPE h histogram", 'h_bucket{le="1"} 1'];

@@ -37,7 +37,7 @@ const newline = 0x0a;
 const noLabelSets: ReadonlySet<number> = new Set();
 /** Pages whose lines stand elsewhere each time get a new template after 1, 2, 4, ... and then every so many pages. */
 const maxMovedPages = 64;
-/** What kernels found; read at once after each call, so that one serves all. */
+/** What the kernel found; taken at once after each call, so that one serves all. */
 const events = new EventLog();
 
 /** The page cache of one target. */
@@ -124,9 +124,8 @@ export class TargetPage {
     parser: ExpositionParser,
     isOpenMetrics: boolean,
   ): PageContent | Generator<void, PageContent> {
-    const { metadata } = this;
     const template = this.#template;
-    const followsFormat = isOpenMetrics === this.#isOpenMetrics && !metadata.wantsWholePage;
+    const followsFormat = isOpenMetrics === this.#isOpenMetrics && !this.metadata.wantsWholePage;
     const scan = this.#beginScan(page, length, isOpenMetrics);
     const isWhole = followsFormat && scanPage(template, scan) && template.lines > 0 && !scan.moved;
     if (isWhole && this.#mayFollow(scan) && isTail(template, page, scan.offset, length)) {
@@ -135,52 +134,53 @@ export class TargetPage {
       template.index = undefined;
       return contentOf(template, this.#layout, scan, this.#ignoresTimestamps);
     }
-    return this.#readInSteps(scan, parser, isOpenMetrics, followsFormat && !metadata.isContradictory);
+    const usesKernel = followsFormat && !this.metadata.isContradictory;
+    // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
+    const isClean = usesKernel && !template.hasRepeats;
+    // Taken now: `events` are gone when the kernel reads another page, which may be before the first step.
+    const begun = isClean ? { scan, edit: createPageEdit(template, scan) } : undefined;
+    return this.#readInSteps(scan, parser, isOpenMetrics, usesKernel, begun);
   }
 
   *#readInSteps(
-    scan: PageScan,
+    { page, length }: PageScan,
     parser: ExpositionParser,
     isOpenMetrics: boolean,
     usesKernel: boolean,
+    begun: { scan: PageScan; edit: PageEdit } | undefined,
   ): Generator<void, PageContent> {
-    const begin = () => this.#beginScan(scan.page, scan.length, isOpenMetrics);
-    // Whether a line repeats another is seen anew: the kernel and the index leave such lines alone.
-    const isClean = usesKernel && !this.#template.hasRepeats;
-    const content = yield* this.#readChanged(isClean ? scan : begin(), parser, usesKernel, isClean);
-    return content ?? ((yield* this.#readChanged(begin(), parser, false, false)) as PageContent);
+    const begin = (withKernel: boolean) => {
+      const scan = this.#beginScan(page, length, isOpenMetrics);
+      blockRepeats(this.#template, scan.seen);
+      if (!withKernel) return { scan, edit: createPageEdit() };
+      scanPage(this.#template, scan);
+      return { scan, edit: createPageEdit(this.#template, scan) };
+    };
+    const content = yield* this.#readChanged(begun ?? begin(usesKernel), parser, usesKernel);
+    return content ?? ((yield* this.#readChanged(begin(false), parser, false)) as PageContent);
   }
 
   /** Reads a page that differs; undefined when the comments that the kernel passed over matter. Throws PageError. */
   *#readChanged(
-    scan: PageScan,
+    { scan, edit }: { scan: PageScan; edit: PageEdit },
     parser: ExpositionParser,
     usesKernel: boolean,
-    isBegun: boolean,
   ): Generator<void, PageContent | undefined> {
-    const { metadata } = this;
-    const template = this.#template;
-    if (!isBegun) blockRepeats(template, scan.seen);
-    const edit = createPageEdit();
-    if (usesKernel) {
-      if (!isBegun) scanPage(template, scan);
-      addEvents(template, scan, edit);
-    }
-    metadata.beginPage();
+    this.metadata.beginPage();
     this.#edit = edit;
     try {
       if (hasMoreLines(scan.page, scan.length, this.#limits.series)) throw tooManySeries(this.#limits.series);
       yield* this.#readLines(scan, parser, edit, usesKernel);
-      const content = usesKernel && metadata.isContradictory ? undefined : this.#changed(scan, edit, usesKernel);
+      const content = usesKernel && this.metadata.isContradictory ? undefined : this.#changed(scan, edit, usesKernel);
       if (content === undefined) {
-        metadata.rollback();
+        this.metadata.rollback();
         return undefined;
       }
       this.#isOpenMetrics = scan.timestampScale !== 1;
-      metadata.endPage();
+      this.metadata.endPage();
       return content;
     } catch (error) {
-      metadata.rollback();
+      this.metadata.rollback();
       throw this.#failure(error, scan, edit);
     } finally {
       this.#edit = undefined;
