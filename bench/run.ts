@@ -1,5 +1,6 @@
 /** The command `npm run bench -- NAME [OPTIONS]`: runs a bench, or lists them when no name is given. */
 
+import { runCrashBench } from "./crash/crash.ts";
 import { runKernelBench } from "./kernels/kernels.ts";
 import { runOtlpBench } from "./otlp/otlp.ts";
 import { runReport } from "./scrape/documents.ts";
@@ -16,6 +17,10 @@ const benches = new Map<string, Bench>([
     { summary: "scrape to remote write: CPU, memory, bytes and latency beside the peers", run: runScrapeBench },
   ],
   ["otlp", { summary: "OTLP in and out: CPU, memory, bytes and latency beside otelcol", run: runOtlpBench }],
+  [
+    "crash",
+    { summary: "what is lost, repeated and misplaced when a program is killed again and again", run: runCrashBench },
+  ],
   ["kernels", { summary: "nanoseconds a sample of the page scanners, plain and SIMD", run: runKernelBench }],
   ["report", { summary: "tables and chart of the documents, from the results of scrape", run: runReport }],
 ]);

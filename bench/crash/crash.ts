@@ -1,0 +1,93 @@
+/** The crash runs: a program is killed at random moments while its sink fails; lost, repeated and misplaced values are counted. */
+
+import { parseArgs } from "node:util";
+import { createTempFolder } from "../../test/kit/temp.ts";
+import { findSubject, type Subject } from "../scrape/subjects.ts";
+import { otlpWork } from "./otlp.ts";
+import { runRound } from "./round.ts";
+import { scrapingWork } from "./scraping.ts";
+import { addTallies, emptyTally, type Tally } from "./tally.ts";
+
+const ways = { scrape: ["millrace", "vmagent", "prometheus"], otlp: ["millrace", "otelcol"] } as const;
+type Way = keyof typeof ways;
+
+const usage = `usage: npm run bench -- crash [OPTIONS]
+
+  --way scrape|otlp   scraping to remote write, or OTLP to OTLP; repeatable (default: both)
+  --subject S         ${ways.scrape.join(", ")} (scrape), ${ways.otlp.join(", ")} (otlp); repeatable (default: all that are found)
+  --kills N           of each (default 100)
+  --per-round N       kills until everything may arrive and a new directory is begun (default 100)
+  --life MS           for which the program works at most before it is killed (default 300)
+  --consumers N       num_consumers of otlp's queue (default: the program's own)`;
+
+/** Resolves to the exit code: 1 where Millrace lost or misplaced something, 2 on wrong usage. */
+export async function runCrashBench(args: string[], stop: AbortSignal): Promise<number> {
+  const { values } = parseArgs({
+    args,
+    options: {
+      way: { type: "string", multiple: true },
+      subject: { type: "string", multiple: true },
+      kills: { type: "string", default: "100" },
+      "per-round": { type: "string", default: "100" },
+      life: { type: "string", default: "300" },
+      consumers: { type: "string" },
+      help: { type: "boolean", short: "h", default: false },
+    },
+  });
+  if (values.help) {
+    console.log(usage);
+    return 0;
+  }
+  const { way: wanted = ["scrape", "otlp"], subject: names } = values;
+  const kills = number(values.kills);
+  const perRound = number(values["per-round"]);
+  const lifeMs = number(values.life);
+  const consumers = values.consumers === undefined ? undefined : number(values.consumers);
+  let isGood = true;
+  for (const way of wanted) {
+    if (way !== "scrape" && way !== "otlp") throw new Error(`--way: expected scrape or otlp, got "${way}"`);
+    for (const name of ways[way]) {
+      if (names !== undefined && !names.includes(name)) continue;
+      const subject = findSubject(name, undefined);
+      if (subject === undefined) {
+        console.log(`${name} is not found and left out`);
+        continue;
+      }
+      const tally = await killAgainAndAgain(way, subject, { kills, perRound, lifeMs, consumers }, stop);
+      if (name === "millrace" && tally.lost + tally.misplaced > 0) isGood = false;
+    }
+  }
+  return isGood ? 0 : 1;
+}
+
+interface Extent {
+  readonly kills: number;
+  readonly perRound: number;
+  readonly lifeMs: number;
+  readonly consumers: number | undefined;
+}
+
+async function killAgainAndAgain(way: Way, subject: Subject, extent: Extent, stop: AbortSignal): Promise<Tally> {
+  let total = emptyTally;
+  for (let done = 0; done < extent.kills; ) {
+    const kills = Math.min(extent.perRound, extent.kills - done);
+    using folder = createTempFolder("crash");
+    await using work = await (way === "scrape"
+      ? scrapingWork(subject, folder)
+      : otlpWork(subject, folder, extent.consumers));
+    total = addTallies(total, await runRound(work, folder.path, { kills, lifeMs: extent.lifeMs }, stop));
+    done += kills;
+    console.log(`${way}, ${subject.name} ${subject.version}: ${describe(done, total)}`);
+  }
+  return total;
+}
+
+function describe(kills: number, { taken, lost, repeated, misplaced }: Tally): string {
+  const each = (count: number) => `${count} (${(count / kills).toFixed(1)} a kill)`;
+  return `${kills} kills, ${taken} taken, ${each(lost)} lost, ${each(repeated)} repeated, ${each(misplaced)} out of order`;
+}
+
+function number(text: string): number {
+  if (!/^[1-9]\d*$/.test(text)) throw new Error(`expected a positive whole number, got "${text}"`);
+  return Number(text);
+}
