@@ -6,7 +6,7 @@ import { none } from "../../src/model/intern-table.ts";
 import { LabelsBuilder } from "../../src/prometheus/relabel/labels-builder.ts";
 import { compileRelabel } from "../../src/prometheus/relabel/relabel.ts";
 import { LabelSetMarks } from "../../src/prometheus/scrape/label-set-marks.ts";
-import { PageError, type PageLimits } from "../../src/prometheus/scrape/page-content.ts";
+import { type PageContent, PageError, type PageLimits } from "../../src/prometheus/scrape/page-content.ts";
 import { SampleLabels } from "../../src/prometheus/scrape/sample-labels.ts";
 import { TargetPage } from "../../src/prometheus/scrape/target-page.ts";
 import { createScrapeOrigin } from "../../src/prometheus/translation/scrape-origin.ts";
@@ -39,6 +39,8 @@ export interface PageReaderOptions {
   readonly identities?: Identities;
   readonly limits?: Partial<PageLimits>;
   readonly ignoresTimestamps?: boolean;
+  /** Called before each step of a page that differs, as the pages of other targets are read there. */
+  readonly beforeStep?: () => void;
 }
 
 export function createPageReader(options: PageReaderOptions = {}): PageReader {
@@ -70,6 +72,14 @@ export function createPageReader(options: PageReaderOptions = {}): PageReader {
   const buffer = Buffer.alloc(1 << 20, 0x39);
   const textParser = createTextParser(buffer, 0);
   const openMetricsParser = createOpenMetricsParser(buffer, 0);
+  const readInSteps = (begun: ReturnType<TargetPage["begin"]>): PageContent => {
+    if ("layout" in begun) return begun;
+    for (;;) {
+      options.beforeStep?.();
+      const step = begun.next();
+      if (step.done) return step.value;
+    }
+  };
   return {
     target,
     page,
@@ -79,7 +89,7 @@ export function createPageReader(options: PageReaderOptions = {}): PageReader {
       const parser = isOpenMetrics ? openMetricsParser : textParser;
       parser.reset(buffer, bytes.length);
       try {
-        return describeContent(identities, page.read(buffer, bytes.length, parser, isOpenMetrics));
+        return describeContent(identities, readInSteps(page.begin(buffer, bytes.length, parser, isOpenMetrics)));
       } catch (error) {
         if (error instanceof PageError) return describeFailure(identities, error);
         throw error;
@@ -88,7 +98,7 @@ export function createPageReader(options: PageReaderOptions = {}): PageReader {
   };
 }
 
-function describeContent(identities: Identities, content: ReturnType<TargetPage["read"]>): NaiveContent {
+function describeContent(identities: Identities, content: PageContent): NaiveContent {
   const { layout, values, timestamps, exemplars, samples, samplesAfterRelabel, seriesAdded, duplicates } = content;
   const rows: NaiveRow[] = Array.from(layout.labels ?? [], (set, row) => {
     const time = timestamps?.[row] ?? Number.NaN;

@@ -92,12 +92,23 @@ const scenario = fc.boolean().chain((isOpenMetrics) =>
   }),
 );
 
+const other = createPageReader();
+const pagesOfOther = ["x 1\ny 2\nz 3\n", "x 4\ny 5\nz 6\n", "z 7\nx 8\ny 9\n", "x 1\ny 2\nz 3\nnew 4\n"].map((page) =>
+  Buffer.from(page),
+);
+let pagesRead = 0;
+
+/** Reads the next page of another target: one that is known, one with its lines moved, one with a new line. */
+function readAnother(): void {
+  other.read(pagesOfOther[pagesRead++ % pagesOfOther.length] as Buffer, false);
+}
+
 describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
   test("the content of every page equals that of a naive reader", () => {
     chooseKernels(kernel);
     fc.assert(
       fc.property(scenario, ({ isOpenMetrics, first, steps: list }) => {
-        const reader = createPageReader();
+        const reader = createPageReader({ beforeStep: readAnother });
         const naive = new NaiveTarget(reader.target);
         let lines: readonly PageLine[] = first;
         for (const { changes, damages: faults } of [{ changes: [], damages: [] }, ...list]) {
