@@ -1,6 +1,7 @@
 /** The command `npm run bench -- NAME [OPTIONS]`: runs a bench, or lists them when no name is given. */
 
 import { runCrashBench } from "./crash/crash.ts";
+import { runDurableBench } from "./durable/durable.ts";
 import { runKernelBench } from "./kernels/kernels.ts";
 import { runOtlpBench } from "./otlp/otlp.ts";
 import { runReport } from "./scrape/documents.ts";
@@ -17,6 +18,7 @@ const benches = new Map<string, Bench>([
     { summary: "scrape to remote write: CPU, memory, bytes and latency beside the peers", run: runScrapeBench },
   ],
   ["otlp", { summary: "OTLP in and out: CPU, memory, bytes and latency beside otelcol", run: runOtlpBench }],
+  ["durable", { summary: "what a queue on disk costs, beside queues in memory and peers", run: runDurableBench }],
   [
     "crash",
     { summary: "what is lost, repeated and misplaced when a program is killed again and again", run: runCrashBench },

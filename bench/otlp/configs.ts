@@ -19,10 +19,12 @@ export function otlpConfig(row: OtlpRow, endpoints: OtlpEndpoints, scrape: Scrap
     ...(row.hasBatch ? { batch: {} } : {}),
   };
   const config = {
+    ...(row.storage === undefined ? {} : { extensions: { file_storage: storage(row.storage === "synced") } }),
     receivers: receivers(row, endpoints, scrape),
     processors,
     exporters: exporters(row, endpoints.sink),
     service: {
+      ...(row.storage === undefined ? {} : { extensions: ["file_storage"] }),
       telemetry: { logs: { level: "warn" }, metrics: { level: "none" } },
       pipelines: {
         [row.signal]: {
@@ -57,9 +59,15 @@ function receivers({ from }: OtlpRow, { ports, receiver, sink }: OtlpEndpoints, 
   };
 }
 
-function exporters({ to, isGzip }: OtlpRow, sink: string) {
+/** In the folder of the run. */
+function storage(fsync: boolean) {
+  return { directory: "storage", create_directory: true, fsync };
+}
+
+function exporters({ to, isGzip, storage: queue }: OtlpRow, sink: string) {
   const compression = isGzip ? "gzip" : "none";
+  const onDisk = queue === undefined ? {} : { sending_queue: { storage: "file_storage" } };
   if (to === "remote-write") return { prometheusremotewrite: { endpoint: `http://${sink}/api/v1/write` } };
-  if (to === "http") return { otlphttp: { endpoint: `http://${sink}`, compression } };
-  return { otlp: { endpoint: sink, tls: { insecure: true }, compression } };
+  if (to === "http") return { otlphttp: { endpoint: `http://${sink}`, compression, ...onDisk } };
+  return { otlp: { endpoint: sink, tls: { insecure: true }, compression, ...onDisk } };
 }

@@ -58,7 +58,7 @@ export async function runOtlpBench(args: string[], stop: AbortSignal): Promise<n
   for (const { name, version } of subjects) console.log(`${name} ${version}`);
   const summaries: OtlpSummary[] = [];
   for (const row of options.rows) {
-    const summary = await runRow(row, subjects, options, settings, stop);
+    const summary = await measureOtlpRow(row, subjects, options.runs, settings, stop);
     summaries.push(summary);
     console.log(`\n${formatOtlpRow(summary, scrape, quick)}\n`);
     if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, toJson(options, summaries));
@@ -67,10 +67,10 @@ export async function runOtlpBench(args: string[], stop: AbortSignal): Promise<n
 }
 
 /** The runs of the subjects alternate, so that a busy minute hits all alike. */
-async function runRow(
+export async function measureOtlpRow(
   row: OtlpRow,
   subjects: readonly Subject[],
-  { runs }: OtlpOptions,
+  runs: number,
   settings: OtlpSettings,
   stop: AbortSignal,
 ): Promise<OtlpSummary> {

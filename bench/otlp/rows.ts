@@ -12,6 +12,8 @@ export interface OtlpRow {
   /** With an `attributes` action, so that every item has to be opened. */
   readonly isOpened: boolean;
   readonly load: OtlpLoad;
+  /** Whether the queue is on disk, and what is waited for. */
+  readonly storage?: "written" | "synced";
   /** At most this share of otelcol's CPU time. */
   readonly maxShare: number;
   /** CPU seconds per million items to aim at. */
@@ -33,7 +35,7 @@ export interface OtlpLoad {
 }
 
 /** The shape of the Collector's own test bed: 70,000 points a second. */
-const testBed: OtlpLoad = {
+export const testBed: OtlpLoad = {
   metrics: 100,
   points: 7,
   attributes: 2,
@@ -143,6 +145,7 @@ export function describeRow(row: OtlpRow, scrape: ScrapeLoad): string {
     row.hasBatch ? "batch" : "no batch",
     row.isGzip ? "gzip" : "no compression",
     ...(row.isOpened ? ["opened"] : []),
+    ...(row.storage === undefined ? [] : [`queue on disk, ${row.storage}`]),
   ];
   return `${what} to ${row.to} (${how.join(", ")})`;
 }

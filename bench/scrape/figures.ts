@@ -9,6 +9,8 @@ export const figureNames = [
   "meanKbPerSeries",
   "endKbPerSeries",
   "bytesPerSample",
+  /** Written to disks. */
+  "writtenPerSample",
   "p50Ms",
   "p99Ms",
   "deliveredPerSecond",

@@ -9,7 +9,16 @@ import { Load, type LoadState, type Verdict } from "./load.ts";
 import { growthOf, recover } from "./memory.ts";
 import { describeParts, excesses, partsOf } from "./memory-parts.ts";
 import { readOwnPage } from "./own-page.ts";
-import { busyOf, type CpuTime, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "./processes.ts";
+import {
+  busyOf,
+  type CpuTime,
+  cpuOf,
+  type Pinned,
+  startPinned,
+  stopPinned,
+  subjectCore,
+  writtenBytesOf,
+} from "./processes.ts";
 import { modeRules, type Row } from "./rows.ts";
 import type { Subject } from "./subjects.ts";
 import { Watch } from "./watch.ts";
@@ -139,11 +148,13 @@ async function window(
     load: cpuOf(load.pid),
     runner: process.cpuUsage(),
     core: busyOf(subjectCore),
+    written: writtenBytesOf(watch.pid),
   };
   const residentKb = isSoak
     ? await watch.residentKbOver(settings.soakS * 1000, soakPollMs, tenMinutes(settings, soakPollMs))
     : await watch.residentKbOver(settings.windowS * 1000, 1000);
   const cpu = cpuSince(before.subject, cpuOf(watch.pid));
+  const written = writtenBytesOf(watch.pid) - before.written;
   const loadCpu = cpuSince(before.load, cpuOf(load.pid));
   const runnerCpu = process.cpuUsage(before.runner);
   const strangersS = busyOf(subjectCore) - before.core - cpu.userS - cpu.systemS;
@@ -153,6 +164,7 @@ async function window(
   const figures = completeFigures({
     ...figuresOf(row, state, cpu, residentKb, loadS),
     ...memoryFigures(residentKb),
+    writtenPerSample: written / state.window.delivered,
     eventLoopP99Ms,
   });
   const verdict = await drain(load, watch);

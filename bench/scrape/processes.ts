@@ -88,6 +88,14 @@ export function residentKbOf(session: number): number {
   return own + shared;
 }
 
+/** Bytes that the processes of a session have had written to disks, pages that were changed again before counted once. */
+export function writtenBytesOf(session: number): number {
+  let bytes = 0;
+  for (const { pid } of sessionMembers(session))
+    bytes += Number(/^write_bytes: (\d+)/m.exec(readProc(pid, "io"))?.[1] ?? 0);
+  return bytes;
+}
+
 interface Member {
   readonly pid: number;
   /** Of /proc/PID/stat from the third on: state, ppid, pgrp, session. */
