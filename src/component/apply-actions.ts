@@ -5,33 +5,39 @@ import { RE2JS } from "re2js";
 import { attributeText } from "../codec/otlp-json/attribute-text.ts";
 import { parseGoFloat, parseGoInt } from "../codec/otlp-json/go-numbers.ts";
 import type { Attributes, AttributeValue } from "../model/attributes.ts";
+import { type ClientInfo, contextValue } from "../model/client-info.ts";
 import type { AttributeAction } from "./attribute-actions.ts";
 import type { MutableAttributes } from "./editable-attributes.ts";
 
 /** Returns edited attributes, or the same object when the actions changed nothing. */
-export type EditAttributes = (attributes: Attributes) => Attributes;
+export type EditAttributes = (attributes: Attributes, client?: ClientInfo) => Attributes;
 
 /** Changes attributes in place. */
-export type ChangeAttributes = (attributes: MutableAttributes) => void;
+export type ChangeAttributes = (attributes: MutableAttributes, client?: ClientInfo) => void;
 
 type Step = ChangeAttributes;
 
 /** Compiles the actions into one function that changes what it is given. */
 export function compileChanges(actions: readonly AttributeAction[]): ChangeAttributes {
   const steps = actions.map(compileAction);
-  return (attributes) => {
-    for (const step of steps) step(attributes);
+  return (attributes, client) => {
+    for (const step of steps) step(attributes, client);
   };
 }
 
 /** Compiles the actions into one function, which is pure. */
 export function compileActions(actions: readonly AttributeAction[]): EditAttributes {
   const change = compileChanges(actions);
-  return (attributes) => {
+  return (attributes, client) => {
     const edited = new Map(attributes);
-    change(edited);
+    change(edited, client);
     return sameEntries(attributes, edited) ? attributes : edited;
   };
+}
+
+/** What of the client the actions look at. */
+export function contextKeysOf(actions: readonly AttributeAction[]): string[] {
+  return [...new Set(actions.map((action) => action.from_context).filter((key) => key !== ""))];
 }
 
 function sameEntries(a: Attributes, b: Attributes): boolean {
@@ -72,15 +78,20 @@ function compileAction(action: AttributeAction): Step {
 }
 
 function compileSet(action: AttributeAction): Step {
-  const { key, value, default_value: fallback, from_attribute: source } = action;
+  const { key, value, default_value: fallback, from_attribute: source, from_context: context } = action;
   const allowed: Readonly<Record<string, (present: boolean) => boolean>> = {
     insert: (present) => !present,
     update: (present) => present,
     upsert: () => true,
   };
   const isAllowed = allowed[action.action] as (present: boolean) => boolean;
-  return (attributes) => {
-    const found = value ?? (source === "" ? undefined : attributes.get(source)) ?? fallback;
+  const findValue = (attributes: MutableAttributes, client: ClientInfo | undefined): AttributeValue | undefined => {
+    if (value !== undefined) return value;
+    if (context !== "") return contextValue(client, context);
+    return source === "" ? undefined : attributes.get(source);
+  };
+  return (attributes, client) => {
+    const found = findValue(attributes, client) ?? fallback;
     if (found !== undefined && isAllowed(attributes.has(key))) attributes.set(key, found);
   };
 }

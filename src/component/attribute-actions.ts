@@ -5,7 +5,6 @@ import { z } from "zod";
 import { type ConfigNode, nodeAt } from "../codec/yaml/config-node.ts";
 import type { AttributeValue } from "../model/attributes.ts";
 import type { CompleteContext } from "./define.ts";
-import { sectionIssue } from "./section-issues.ts";
 
 const actionNames = ["insert", "update", "upsert", "delete", "hash", "extract", "convert"] as const;
 const convertedTypes = ["int", "double", "string"] as const;
@@ -31,7 +30,9 @@ const actionSchema = z.strictObject({
     .string()
     .default("")
     .describe(
-      "Property of the client's request to take the value from. Scraped data has no client, so nothing is found.",
+      "Property of the client to take the value from: client.address, metadata.<header or gRPC metadata> (where the " +
+        "receiver has include_metadata), auth.<attribute>. Several values are joined by semicolons. Without it, as for " +
+        "scraped data, nothing is done.",
     ),
   pattern: z
     .string()
@@ -54,8 +55,7 @@ export function attributeActions() {
 }
 
 /**
- * Second look at actions under `key`: YAML tells 1.0 from 1, which a plain value cannot, and what has no effect is
- * noticed.
+ * Second look at actions under `key`: YAML tells 1.0 from 1, which a plain value cannot.
  */
 export function completeActions(
   actions: readonly AttributeAction[],
@@ -68,14 +68,9 @@ export function completeActions(
       const node = section.node && nodeAt(section.node, [key, index, field]);
       if (node !== undefined) typed[field] = nodeAttribute(node) ?? undefined;
     }
-    if (action.from_context !== "") {
-      section.notice(sectionIssue(section, [key, index, "from_context"], noContext));
-    }
     return typed;
   });
 }
-
-const noContext = "has no effect yet: no receiver of this version hands on properties of its client";
 
 type Fault = (field: keyof AttributeAction, message: string) => void;
 

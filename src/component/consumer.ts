@@ -6,7 +6,7 @@ import type { LogsBatch, Signal, TracesBatch } from "../model/otlp-request.ts";
 
 /**
  * Takes batches. The promise resolves when the consumer has taken responsibility for all of the batch; it rejects with a
- * ConsumeError when nothing of it was taken. A batch is immutable from the moment it is handed on.
+ * ConsumeError when nothing of it was taken, or, with `rejectedItems`, not all. A batch is immutable from the moment it is handed on.
  */
 export interface MetricsConsumer {
   metrics(batch: MetricsBatch): Promise<void>;

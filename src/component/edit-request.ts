@@ -1,6 +1,7 @@
 /** Changes the attributes of resources, spans and log records in the bytes of a request; everything else is copied as it is. */
 
 import type { AttributeValue } from "../model/attributes.ts";
+import type { ClientInfo } from "../model/client-info.ts";
 import { ConsumeError, DecodeError } from "../model/errors.ts";
 import type { LogsBatch, OtlpRequest, TracesBatch } from "../model/otlp-request.ts";
 import { BytePatches } from "./byte-patches.ts";
@@ -8,8 +9,8 @@ import { EditableAttributes, type MutableAttributes } from "./editable-attribute
 
 /** What is to be changed: the attributes of resources, or those of spans or log records. */
 export interface RequestEdit {
-  resource?(attributes: MutableAttributes): void;
-  item?(attributes: MutableAttributes, item: ItemView): void;
+  resource?(attributes: MutableAttributes, client: ClientInfo | undefined): void;
+  item?(attributes: MutableAttributes, item: ItemView, client: ClientInfo | undefined): void;
 }
 
 /** Where a span or a log record stands, and its own fields. Not to be kept. */
@@ -29,7 +30,7 @@ const resourceAttributes = 1;
 /** The requests with changed attributes; one that does not change stays the same. Throws a permanent ConsumeError for bytes that are none. */
 export function editRequests<B extends TracesBatch | LogsBatch>(batch: B, edit: RequestEdit): B {
   try {
-    const requests = batch.requests.map((request) => editRequest(request, edit));
+    const requests = batch.requests.map((request) => editRequest(request, edit, batch.client));
     return requests.every((request, i) => request === batch.requests[i]) ? batch : { ...batch, requests };
   } catch (caught) {
     if (!(caught instanceof DecodeError)) throw caught;
@@ -38,10 +39,10 @@ export function editRequests<B extends TracesBatch | LogsBatch>(batch: B, edit: 
   }
 }
 
-function editRequest(request: OtlpRequest, edit: RequestEdit): OtlpRequest {
+function editRequest(request: OtlpRequest, edit: RequestEdit, client: ClientInfo | undefined): OtlpRequest {
   const { bytes, signal } = request;
   if (signal === "metrics") throw new Error("metrics are changed as points");
-  const edited = new Editor(bytes, itemAttributes[signal], edit).run();
+  const edited = new Editor(bytes, itemAttributes[signal], { edit, client }).run();
   return edited === undefined ? request : { ...request, bytes: edited };
 }
 
@@ -52,6 +53,7 @@ class Editor implements ItemView {
   readonly #bytes: Uint8Array;
   readonly #itemField: number;
   readonly #edit: RequestEdit;
+  readonly #client: ClientInfo | undefined;
   readonly #resource: EditableAttributes;
   readonly #attributes: EditableAttributes;
   #scopeStart = -1;
@@ -65,10 +67,15 @@ class Editor implements ItemView {
   #start = 0;
   #next = 0;
 
-  constructor(bytes: Uint8Array, itemField: number, edit: RequestEdit) {
+  constructor(
+    bytes: Uint8Array,
+    itemField: number,
+    { edit, client }: { readonly edit: RequestEdit; readonly client: ClientInfo | undefined },
+  ) {
     this.#bytes = bytes;
     this.#itemField = itemField;
     this.#edit = edit;
+    this.#client = client;
     this.#resource = new EditableAttributes(bytes, resourceAttributes);
     this.#attributes = new EditableAttributes(bytes, itemField);
   }
@@ -119,7 +126,7 @@ class Editor implements ItemView {
     const [lengthAt, from, to] = hasOwn ? [this.#lengthAt, this.#start, this.#next] : [0, 0, 0];
     const attributes = this.#resource;
     this.#collect(attributes, from, to, resourceAttributes);
-    this.#edit.resource?.(attributes);
+    this.#edit.resource?.(attributes, this.#client);
     if (!attributes.isChanged) return 0;
     // Without a resource, one is put in front.
     if (!hasOwn) patches.replace(start, start, Uint8Array.of((1 << 3) | 2));
@@ -150,7 +157,7 @@ class Editor implements ItemView {
     this.#collect(attributes, start, stop, this.#itemField);
     this.#itemStart = start;
     this.#itemStop = stop;
-    this.#edit.item?.(attributes, this);
+    this.#edit.item?.(attributes, this, this.#client);
     return attributes.isChanged ? attributes.note(patches, stop) : 0;
   };
 

@@ -53,7 +53,7 @@ export function grpcServerSchema(endpoint: string) {
     include_metadata: z
       .boolean()
       .default(false)
-      .describe("Hands properties of the client on. Accepted without effect yet."),
+      .describe("Hands the metadata of calls on, for from_context and metadata_keys of processors."),
     middlewares: z.unknown().optional().describe("Extensions around every call. Not built yet: an error."),
   });
 }
@@ -68,7 +68,7 @@ export function checkGrpcServer(config: GrpcServerConfig, section: CompleteConte
     const at = [...path, "middlewares"];
     section.issue(sectionIssue(section, at, "is not supported yet, it comes in a later version"));
   }
-  for (const key of ["include_metadata", "read_buffer_size", "write_buffer_size"]) {
+  for (const key of ["read_buffer_size", "write_buffer_size"]) {
     const at = [...path, key];
     if (isWritten(section, at)) section.notice(sectionIssue(section, at, "has no effect yet"));
   }

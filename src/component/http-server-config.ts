@@ -47,7 +47,7 @@ export function serverFields(endpoint: string, defaults: ServerDefaults = {}) {
     include_metadata: z
       .boolean()
       .default(false)
-      .describe("Hands properties of the client on. Accepted without effect yet."),
+      .describe("Hands the headers of requests on, for from_context and metadata_keys of processors."),
     compression_algorithms: z
       .array(z.enum([...bodyCodings, "lz4"]))
       .optional()
@@ -73,7 +73,7 @@ export function checkServer(section: CompleteContext, { path = [], takesData = f
       section.issue(sectionIssue(section, [...path, key], "is not supported yet, it comes in a later version"));
     }
   }
-  const inert = takesData ? ["include_metadata"] : ["cors", "write_timeout", "compression_algorithms"];
+  const inert = takesData ? [] : ["include_metadata", "cors", "write_timeout", "compression_algorithms"];
   for (const key of inert) {
     if (isWritten(section, [...path, key])) {
       section.notice(sectionIssue(section, [...path, key], "has no effect yet"));

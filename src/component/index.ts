@@ -52,6 +52,7 @@ export {
   segmentBytes,
   sliceSamples,
 } from "../model/batch.ts";
+export { type ClientInfo, clientInfo, contextValue } from "../model/client-info.ts";
 // Errors, each with a stable code.
 export {
   ConfigError,

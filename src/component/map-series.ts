@@ -7,6 +7,7 @@ import {
   openSegments,
   type PointsSegment,
 } from "../model/batch.ts";
+import { type ClientInfo, contextValue } from "../model/client-info.ts";
 import type { Identities } from "../model/identities.ts";
 import { none } from "../model/intern-table.ts";
 import { type Layout, type OtlpReading, PointsLayout, rowPart, SamplesLayout } from "../model/layout.ts";
@@ -14,13 +15,21 @@ import { selectPoints, selectSamples } from "../model/select-rows.ts";
 import type { Series } from "../model/series.ts";
 import type { MetricsConsumer } from "./consumer.ts";
 
-/** Edits a series, or drops its rows by returning undefined. Must be pure: the result is remembered. */
-export type SeriesFunction = (series: Series) => Series | undefined;
+/**
+ * Edits a series, or drops its rows by returning undefined. Must be pure: the result is remembered. Of the client it may
+ * look at the `contextKeys` of the options only.
+ */
+export type SeriesFunction = (series: Series, client?: ClientInfo) => Series | undefined;
 
 export interface MapSeriesOptions {
   /** Hears of every batch how many rows were dropped. */
   dropped?(rows: number): void;
+  /** What of the client of a batch the function looks at, see `contextValue`. */
+  readonly contextKeys?: readonly string[] | undefined;
 }
+
+/** Clients of different values whose layouts are remembered; above it the oldest are forgotten. */
+const maxContexts = 1000;
 
 interface Mapped {
   readonly layout: Layout;
@@ -38,20 +47,14 @@ export function mapSeries(
   edit: SeriesFunction,
   options: MapSeriesOptions = {},
 ): (batch: MetricsBatch, next: MetricsConsumer) => Promise<void> {
-  const layouts = new WeakMap<Layout, Mapped>();
-  const mapped = (layout: Layout): Mapped => {
-    let known = layouts.get(layout);
-    if (known === undefined) {
-      known = layout.form === "samples" ? mapSamplesLayout(layout, edit) : mapPointsLayout(layout, edit);
-      layouts.set(layout, known);
-    }
-    return known;
-  };
+  const layoutsOf = rememberLayouts(options.contextKeys ?? []);
   return async (batch, next) => {
+    const { client } = batch;
+    const layouts = layoutsOf(client);
     const segments: MetricsSegment[] = [];
     let dropped = 0;
     for (const segment of openSegments(batch)) {
-      const { layout, rows, dropped: rowsDropped } = mapped(segment.layout);
+      const { layout, rows, dropped: rowsDropped } = mapLayout(layouts, segment.layout, edit, client);
       const result =
         segment.form === "samples"
           ? selectSamples(segment, layout as SamplesLayout, rows)
@@ -60,8 +63,43 @@ export function mapSeries(
       if (result.to > result.from) segments.push(result);
     }
     if (dropped > 0) options.dropped?.(dropped);
-    if (segments.length > 0) await next.metrics(metricsBatch(segments));
+    if (segments.length > 0) await next.metrics(metricsBatch(segments, client));
   };
+}
+
+type MappedLayouts = WeakMap<Layout, Mapped>;
+
+/** The layouts mapped for a client: the same for all whose values of these keys are equal. */
+function rememberLayouts(contextKeys: readonly string[]): (client: ClientInfo | undefined) => MappedLayouts {
+  const shared: MappedLayouts = new WeakMap();
+  if (contextKeys.length === 0) return () => shared;
+  const byValues = new Map<string, MappedLayouts>();
+  return (client) => {
+    const values = JSON.stringify(contextKeys.map((key) => contextValue(client, key)));
+    let layouts = byValues.get(values);
+    if (layouts === undefined) {
+      const [oldest] = byValues.keys();
+      if (byValues.size >= maxContexts && oldest !== undefined) byValues.delete(oldest);
+      layouts = new WeakMap();
+      byValues.set(values, layouts);
+    }
+    return layouts;
+  };
+}
+
+function mapLayout(
+  layouts: MappedLayouts,
+  layout: Layout,
+  edit: SeriesFunction,
+  client: ClientInfo | undefined,
+): Mapped {
+  let known = layouts.get(layout);
+  if (known === undefined) {
+    const editSeries = (series: Series) => edit(series, client);
+    known = layout.form === "samples" ? mapSamplesLayout(layout, editSeries) : mapPointsLayout(layout, editSeries);
+    layouts.set(layout, known);
+  }
+  return known;
 }
 
 /** Runs the function once per distinct series; `none` stands for dropped. */

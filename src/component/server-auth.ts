@@ -13,6 +13,8 @@ export interface ServerAuthenticator {
    * body is read. What it throws refuses the caller as well.
    */
   authenticate(headers: RequestHeaders): string | undefined | Promise<string | undefined>;
+  /** What the credentials of a caller that was let in say, for `auth.<name>`; undefined for a name they do not have. */
+  callerAttribute?(headers: RequestHeaders, name: string): string | readonly string[] | undefined;
 }
 
 /** The `auth` key of a server. */

@@ -1,6 +1,7 @@
 /** What batches of all signals have in common. */
 
 import { countRows, type MetricsBatch, segmentBytes } from "./batch.ts";
+import type { ClientInfo } from "./client-info.ts";
 import type { LogsBatch, OtlpRequest, Signal, TracesBatch } from "./otlp-request.ts";
 
 /** A batch of some signal. */
@@ -25,10 +26,10 @@ export function batchBytes(batch: AnyBatch): number {
   return bytes;
 }
 
-export function tracesBatch(requests: readonly OtlpRequest[]): TracesBatch {
-  return { signal: "traces", requests };
+export function tracesBatch(requests: readonly OtlpRequest[], client?: ClientInfo): TracesBatch {
+  return client === undefined ? { signal: "traces", requests } : { signal: "traces", requests, client };
 }
 
-export function logsBatch(requests: readonly OtlpRequest[]): LogsBatch {
-  return { signal: "logs", requests };
+export function logsBatch(requests: readonly OtlpRequest[], client?: ClientInfo): LogsBatch {
+  return client === undefined ? { signal: "logs", requests } : { signal: "logs", requests, client };
 }

@@ -1,6 +1,7 @@
 /** What travels through a metrics pipeline: immutable batches of segments, each a layout and its columns. */
 
 import type { Attributes } from "./attributes.ts";
+import type { ClientInfo } from "./client-info.ts";
 import { ConsumeError, DecodeError } from "./errors.ts";
 import type { Label } from "./identities.ts";
 import type { PointsLayout, SamplesLayout } from "./layout.ts";
@@ -135,6 +136,8 @@ export const noRecordedValue = 1;
 export interface MetricsBatch {
   readonly signal: "metrics";
   readonly segments: readonly MetricsSegment[];
+  /** Who sent it; undefined for scraped data, and where data of several clients was joined. */
+  readonly client?: ClientInfo | undefined;
 }
 
 /** A batch of which every segment is open. */
@@ -142,10 +145,10 @@ export interface OpenMetricsBatch extends MetricsBatch {
   readonly segments: readonly OpenSegment[];
 }
 
-export function metricsBatch(segments: readonly OpenSegment[]): OpenMetricsBatch;
-export function metricsBatch(segments: readonly MetricsSegment[]): MetricsBatch;
-export function metricsBatch(segments: readonly MetricsSegment[]): MetricsBatch {
-  return { signal: "metrics", segments };
+export function metricsBatch(segments: readonly OpenSegment[], client?: ClientInfo): OpenMetricsBatch;
+export function metricsBatch(segments: readonly MetricsSegment[], client?: ClientInfo): MetricsBatch;
+export function metricsBatch(segments: readonly MetricsSegment[], client?: ClientInfo): MetricsBatch {
+  return client === undefined ? { signal: "metrics", segments } : { signal: "metrics", segments, client };
 }
 
 /**
@@ -161,7 +164,7 @@ export function openSegments(batch: MetricsBatch): readonly OpenSegment[] {
 /** The batch with open segments only; the batch itself where they are. Throws as `openSegments` does. */
 export function openBatch(batch: MetricsBatch): OpenMetricsBatch {
   const segments = openSegments(batch);
-  return segments === batch.segments ? (batch as OpenMetricsBatch) : metricsBatch(segments);
+  return segments === batch.segments ? (batch as OpenMetricsBatch) : metricsBatch(segments, batch.client);
 }
 
 function opened(segment: OtlpSegment): readonly PointsSegment[] {

@@ -68,17 +68,24 @@ export class ConsumeError extends Error {
   readonly permanent: boolean;
   /** How long the refusing side asks to wait before the next attempt. */
   readonly retryAfterMs: number | undefined;
+  /** So many items of the data were refused for good, and the rest was taken; undefined where nothing was. */
+  readonly rejectedItems: number | undefined;
 
   constructor(
     code: ConsumeErrorCode,
     message: string,
-    options: ErrorOptions & { permanent: boolean; retryAfterMs?: number | undefined },
+    options: ErrorOptions & {
+      permanent: boolean;
+      retryAfterMs?: number | undefined;
+      rejectedItems?: number | undefined;
+    },
   ) {
     super(message, options);
     this.name = "ConsumeError";
     this.code = code;
     this.permanent = options.permanent;
     this.retryAfterMs = options.retryAfterMs;
+    this.rejectedItems = options.rejectedItems;
   }
 }
 

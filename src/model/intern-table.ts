@@ -1,16 +1,19 @@
 /** What the identity tables share: numbers handed out from 1, an open-addressing index over them, and reuse after a sweep. */
 
+import { ConsumeError } from "./errors.ts";
+
 /** Number 0 means "none" in every table. */
 export const none = 0;
 
 const initialSlots = 1024;
 
-/** A table that ran into its bound; the caller counts it and drops what needed the new number. */
-export class TableFullError extends Error {
-  readonly code = "TABLE_FULL";
-
+/**
+ * A table that ran into its bound; whoever needed the new number refuses its data. That is for now: a sweep gives numbers
+ * back, so that a sender may try again.
+ */
+export class TableFullError extends ConsumeError {
   constructor(table: string, limit: number) {
-    super(`the ${table} table is full (limit ${limit})`);
+    super("CONSUME_MEMORY_LIMIT", `the ${table} table is full (limit ${limit})`, { permanent: false });
     this.name = "TableFullError";
   }
 }

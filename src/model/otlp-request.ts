@@ -1,6 +1,7 @@
 /** OTLP requests that travel as the bytes they came in, until a component has to look. */
 
 import type { PointsSegment } from "./batch.ts";
+import type { ClientInfo } from "./client-info.ts";
 
 /** The signals of OpenTelemetry that travel. */
 export type Signal = "metrics" | "traces" | "logs";
@@ -30,6 +31,8 @@ export interface OtlpSegment {
 export interface OtlpBatch<S extends "traces" | "logs" = "traces" | "logs"> {
   readonly signal: S;
   readonly requests: readonly OtlpRequest[];
+  /** Who sent it; undefined where data of several clients was joined. */
+  readonly client?: ClientInfo | undefined;
 }
 
 export type TracesBatch = OtlpBatch<"traces">;

@@ -164,6 +164,9 @@ describe("the limit", () => {
     table.intern(Buffer.from("a"));
     table.intern(Buffer.from("b"));
     expect(() => table.intern(Buffer.from("c"))).toThrow(TableFullError);
+    expect(() => table.intern(Buffer.from("c"))).toThrow(
+      expect.objectContaining({ code: "CONSUME_MEMORY_LIMIT", permanent: false }),
+    );
     expect(() => table.intern(Buffer.from("c"))).toThrow("the label pair table is full (limit 2)");
     expect([table.intern(Buffer.from("a")), table.intern(Buffer.from("b")), table.size]).toEqual([1, 2, 2]);
     table.sweep((id) => id === 1);

@@ -19,7 +19,8 @@ export function unexpectedError(component: string, caught: unknown): ConsumeErro
 
 /**
  * The answer of a fan-out of which some branches failed. It is permanent only when every failure is: a sender that can try
- * again then does, which doubles the data in the branches that took it. The longest wait that a branch asked for counts.
+ * again then does, which doubles the data in the branches that took it. The longest wait that a branch asked for counts, and
+ * where every failure left only a part out, the largest part.
  */
 export function combineErrors(errors: readonly ConsumeError[]): ConsumeError {
   const [first] = errors;
@@ -27,9 +28,11 @@ export function combineErrors(errors: readonly ConsumeError[]): ConsumeError {
   if (errors.length === 1) return first;
   const leading = errors.find((error) => !error.permanent) ?? first;
   const waits = errors.flatMap((error) => (error.retryAfterMs === undefined ? [] : [error.retryAfterMs]));
+  const parts = errors.flatMap(({ rejectedItems }) => rejectedItems ?? []);
   return new ConsumeError(leading.code, errors.map((error) => error.message).join("; "), {
     permanent: leading.permanent,
     retryAfterMs: waits.length === 0 ? undefined : Math.max(...waits),
+    rejectedItems: leading.permanent && parts.length === errors.length ? Math.max(...parts) : undefined,
     cause: new AggregateError(errors),
   });
 }

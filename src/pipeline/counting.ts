@@ -8,6 +8,7 @@ import type { MetricCell } from "../component/telemetry.ts";
 import { type AnyBatch, countItems } from "../model/any-batch.ts";
 import type { Signal } from "../model/otlp-request.ts";
 import type { ComponentMeter } from "./component-meter.ts";
+import { isConsumeError } from "./consume-errors.ts";
 
 /** What the items of a signal are called in the names of metrics, and in their texts. */
 const itemNames: Readonly<Record<Signal, readonly [name: string, text: string]>> = {
@@ -108,7 +109,10 @@ function countAnswers(to: Consumers, cellsOf: (signal: Signal) => AnswerCells): 
     try {
       await handOn(to, batch);
     } catch (error) {
-      cells.refused.add(countItems(batch));
+      const items = countItems(batch);
+      const refused = isConsumeError(error) ? Math.min(items, error.rejectedItems ?? items) : items;
+      cells.refused.add(refused);
+      cells.taken.add(items - refused);
       throw error;
     }
     cells.taken.add(countItems(batch));

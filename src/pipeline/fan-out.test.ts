@@ -58,6 +58,16 @@ describe("combined errors", () => {
     expect(combined.retryAfterMs ?? 0).toBe(Math.max(...waits));
   });
 
+  test.each([
+    ["all of them left only parts out", [2, 5], 5],
+    ["one refused everything", [2, undefined], undefined],
+  ])("a part is told where %s", (_title, parts, rejectedItems) => {
+    const errors = parts.map(
+      (part) => new ConsumeError("CONSUME_REJECTED", "no", { permanent: true, rejectedItems: part }),
+    );
+    expect(combineErrors(errors).rejectedItems).toBe(rejectedItems);
+  });
+
   test("an error of another copy of the class is one, others are not", () => {
     const foreign = Object.assign(new Error("x"), { code: "CONSUME_REFUSED", permanent: false });
     expect([isConsumeError(foreign), isConsumeError(new Error("x")), isConsumeError("x")]).toEqual([

@@ -21,6 +21,10 @@ export interface GrpcRequest {
   readonly path: string;
   /** Lower-case names; those that end with `-bin` are base64, see `decodeBinaryHeader`. */
   readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came: here nothing is joined. */
+  readonly rawHeaders: readonly string[];
+  /** The client's IP address; empty behind a socket file. */
+  readonly remoteAddress: string;
   /** The unpacked message, in memory of its own. */
   readonly message: Uint8Array;
 }
@@ -47,6 +51,14 @@ export interface CallSettings {
 export interface CallOwner {
   /** The stream is closed; nothing follows. `wasReset`: the client gave it up. */
   callEnded(call: ServerCall, wasReset: boolean): void;
+  /** The client's IP address; empty behind a socket file. */
+  readonly remoteAddress: string;
+}
+
+/** The headers of a call as node:http2 has them, and names and values in turn as they came. */
+export interface CallHeaders {
+  readonly headers: IncomingHttpHeaders;
+  readonly rawHeaders: readonly string[];
 }
 
 const okHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc" };
@@ -62,6 +74,7 @@ export class ServerCall {
   readonly #owner: CallOwner;
   readonly #stream: ServerHttp2Stream;
   readonly #headers: IncomingHttpHeaders;
+  readonly #rawHeaders: readonly string[];
   readonly #path: string;
   #coding: ContentCoding | undefined;
   #heldBytes = 0;
@@ -71,11 +84,17 @@ export class ServerCall {
   #phaseEndMs = Number.POSITIVE_INFINITY;
   #isAnswered = false;
 
-  constructor(settings: CallSettings, owner: CallOwner, stream: ServerHttp2Stream, headers: IncomingHttpHeaders) {
+  constructor(
+    settings: CallSettings,
+    owner: CallOwner,
+    stream: ServerHttp2Stream,
+    { headers, rawHeaders }: CallHeaders,
+  ) {
     this.#settings = settings;
     this.#owner = owner;
     this.#stream = stream;
     this.#headers = headers;
+    this.#rawHeaders = rawHeaders;
     this.#path = String(headers[":path"] ?? "");
     stream.on("error", ignore);
     stream.once("close", () => this.#closed());
@@ -179,7 +198,8 @@ export class ServerCall {
     const message = this.#unpack(reader);
     if (message === undefined) return;
     this.#phaseEndMs = Number.POSITIVE_INFINITY;
-    method({ path: this.#path, headers: this.#headers, message }).then(
+    const { remoteAddress } = this.#owner;
+    method({ path: this.#path, headers: this.#headers, rawHeaders: this.#rawHeaders, remoteAddress, message }).then(
       (response) => this.#succeed(response),
       (caught: unknown) => this.#failWith(caught),
     );

@@ -1,8 +1,8 @@
 /** One connection at a gRPC server: keepalive, age, and what a hostile client may not do. */
 
-import type { Http2Session, IncomingHttpHeaders, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2Session, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
 import { constants } from "node:http2";
-import { type CallOwner, type CallSettings, ServerCall } from "./grpc-server-call.ts";
+import { type CallHeaders, type CallOwner, type CallSettings, ServerCall } from "./grpc-server-call.ts";
 
 /** As gRPC's own keepalive parameters; Infinity is never. */
 export interface ServerKeepalive {
@@ -56,6 +56,7 @@ export class ServerSession implements CallOwner {
   #resetsAtMs = 0;
   #drainingSinceMs: number | undefined;
   #graceMs = Number.POSITIVE_INFINITY;
+  #remoteAddress: string | undefined;
 
   constructor(settings: SessionSettings, session: ServerHttp2Session, windowBytes: number) {
     this.#settings = settings;
@@ -76,7 +77,15 @@ export class ServerSession implements CallOwner {
     session.setLocalWindowSize(windowBytes);
   }
 
-  open(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+  get remoteAddress(): string {
+    // Node asks the system: once for a connection.
+    if (this.#remoteAddress === undefined && !this.#session.destroyed) {
+      this.#remoteAddress = this.#session.socket.remoteAddress ?? "";
+    }
+    return this.#remoteAddress ?? "";
+  }
+
+  open(stream: ServerHttp2Stream, headers: CallHeaders): void {
     const nowMs = performance.now();
     this.#isGreeted = true;
     this.#lastHeardMs = nowMs;

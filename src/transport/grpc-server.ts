@@ -159,11 +159,12 @@ class SessionList {
       this.#sessions.set(session, new ServerSession(settings, session, connectionWindowBytes));
       this.#timer ??= setInterval(() => this.#check(), this.#tickMs);
     });
-    server.on("stream", (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => {
+    const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
       const owner = stream.session === undefined ? undefined : this.#sessions.get(stream.session);
       if (owner === undefined) stream.destroy();
-      else owner.open(stream, headers);
-    });
+      else owner.open(stream, { headers, rawHeaders: raw });
+    };
+    server.on("stream", onStream);
   }
 
   get size(): number {

@@ -106,6 +106,17 @@ describe("of a server", () => {
     expect(await (extension as unknown as ServerAuthenticator).authenticate(headers)).toBe(answer);
   });
 
+  test.each([
+    ["username", "alice"],
+    ["raw", header("alice", "pass:word").authorization.slice("Basic ".length)],
+    ["password", undefined],
+  ])("says of a caller its %s", (name, value) => {
+    const { extension } = create({ htpasswd: { inline: "alice:pass:word" } });
+    const server = extension as unknown as ServerAuthenticator;
+    expect(server.callerAttribute?.(header("alice", "pass:word"), name)).toBe(value);
+    expect(server.callerAttribute?.({}, name)).toBeUndefined();
+  });
+
   test("follows its file, and inline lines win", async () => {
     const folder = mkdtempSync(join(tmpdir(), "basicauth-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -90,10 +90,8 @@ class BasicServerAuth implements Lifecycle, ServerAuthenticator {
   }
 
   authenticate(headers: RequestHeaders): string | undefined | Promise<string | undefined> {
-    const header = headers["authorization"];
-    const text = typeof header === "string" ? header : header?.[0];
-    if (text === undefined) return "no basic auth provided";
-    const encoded = /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(text)?.[1];
+    if (authorizationOf(headers) === undefined) return "no basic auth provided";
+    const encoded = encodedPair(headers);
     if (encoded === undefined) return "invalid authorization scheme or format";
     const pair = Buffer.from(encoded, "base64").toString("utf8");
     const colon = pair.indexOf(":");
@@ -101,6 +99,14 @@ class BasicServerAuth implements Lifecycle, ServerAuthenticator {
     this.#refresh();
     const answer = this.#checker.check(this.#users, pair.slice(0, colon), pair.slice(colon + 1));
     return answer instanceof Promise ? answer.then(reasonFor) : reasonFor(answer);
+  }
+
+  /** `username`, and `raw`: what stands behind the scheme, which holds the password. */
+  callerAttribute(headers: RequestHeaders, name: string): string | undefined {
+    const encoded = encodedPair(headers);
+    if (encoded === undefined || name === "raw") return encoded;
+    if (name !== "username") return undefined;
+    return Buffer.from(encoded, "base64").toString("utf8").split(":", 1)[0];
   }
 
   /** Keeps the users it has while the file cannot be read. */
@@ -124,6 +130,16 @@ class BasicServerAuth implements Lifecycle, ServerAuthenticator {
     this.#users = parseHtpasswd(`${text}\n${this.#inline}`, (line) => void bad.push(line));
     if (bad.length > 0) this.#log.warn("Lines of htpasswd are no entries", { lines: bad.slice(0, 10).join(", ") });
   }
+}
+
+function authorizationOf(headers: RequestHeaders): string | undefined {
+  const header = headers["authorization"];
+  return typeof header === "string" ? header : header?.[0];
+}
+
+/** What stands behind the scheme, in base64. */
+function encodedPair(headers: RequestHeaders): string | undefined {
+  return /^basic ([A-Za-z0-9+/]+={0,2})$/i.exec(authorizationOf(headers) ?? "")?.[1];
 }
 
 function reasonFor(answer: boolean | "busy"): string | undefined {

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseYaml } from "../../codec/yaml/parse-yaml.ts";
 import type { Attributes, AttributeValue } from "../../model/attributes.ts";
 import type { MetricsBatch } from "../../model/batch.ts";
+import { clientInfo } from "../../model/client-info.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
@@ -154,11 +155,10 @@ describe("configuration", () => {
     expect(() => parseConfig(attributes, { actions })).toThrow(message);
   });
 
-  test("tells 1.0 from 1 by what the file says, and notices from_context", () => {
+  test("tells 1.0 from 1 by what the file says", () => {
     const text =
       "actions:\n- {key: a, action: insert, value: 1.0}\n- {key: b, action: insert, from_context: x, default_value: 1}\n";
     const { root: node } = parseYaml(text, "c.yaml");
-    const notices: string[] = [];
     const parsed = attributes.config.parse({
       actions: [
         { key: "a", action: "insert", value: 1 },
@@ -170,10 +170,9 @@ describe("configuration", () => {
       path: ["processors", "attributes"],
       env: {},
       issue: () => {},
-      notice: (issue) => void notices.push(`${issue.path} ${issue.at?.line}`),
+      notice: () => {},
     });
     expect(completed?.actions.map((action) => action.value ?? action.default_value)).toEqual([1, 1n]);
-    expect(notices).toEqual(["processors::attributes::actions[1]::from_context 3"]);
   });
 });
 
@@ -181,4 +180,40 @@ test("the rule runs once per series, however many batches there are", async () =
   const batch = buildNumbers([{ name: "m", value: 1, attributes: { a: "x" } }]);
   const out = await runProcessor(attributes, { actions: [{ key: "a", action: "delete" }] }, [batch, batch]);
   expect(out[0]?.segments[0]?.layout).toBe(out[1]?.segments[0]?.layout);
+});
+
+describe("from_context", () => {
+  const client = (tenant: readonly string[]) =>
+    clientInfo({
+      address: "192.0.2.7",
+      metadata: new Map([["x-tenant", tenant]]),
+      auth: (name) => (name === "username" ? "alice" : undefined),
+    });
+  const actions = [
+    { key: "tenant", from_context: "metadata.X-Tenant", action: "insert" },
+    { key: "bare", from_context: "x-tenant", action: "insert" },
+    { key: "ip", from_context: "client.address", action: "insert" },
+    { key: "user", from_context: "auth.username", action: "insert" },
+    { key: "raw", from_context: "auth.raw", action: "insert" },
+    { key: "zone", from_context: "metadata.zone", default_value: "z", action: "upsert" },
+  ];
+
+  test("takes what the client sent, also where clients share a layout", async () => {
+    const data = buildNumbers([{ name: "m", value: 1 }]);
+    const from = [client(["a"]), client(["b", "c"]), client(["a"]), undefined];
+    const out = await runProcessor(
+      attributes,
+      { actions },
+      from.map((sender) => ({ ...data, client: sender })),
+    );
+    const known = { ip: "192.0.2.7", user: "alice", zone: "z" };
+    expect(out.map((one) => attributesOf(one)[0])).toEqual([
+      { tenant: "a", bare: "a", ...known },
+      { tenant: "b;c", bare: "b;c", ...known },
+      { tenant: "a", bare: "a", ...known },
+      { ip: "", zone: "z" },
+    ]);
+    expect(out[0]?.segments[0]?.layout).toBe(out[2]?.segments[0]?.layout);
+    expect(out.map((one) => one.client)).toEqual(from);
+  });
 });

@@ -1,7 +1,7 @@
 /** Edits the attributes of data points, spans and log records: insert, update, upsert, delete, hash, extract, convert. */
 
 import { z } from "zod";
-import { compileActions, compileChanges } from "../../component/apply-actions.ts";
+import { compileActions, compileChanges, contextKeysOf } from "../../component/apply-actions.ts";
 import { attributeActions, completeActions } from "../../component/attribute-actions.ts";
 import { defineProcessor } from "../../component/define.ts";
 import { editRequests, type RequestEdit } from "../../component/edit-request.ts";
@@ -40,16 +40,19 @@ export default defineProcessor({
     const isItemIncluded = compileItemMatch(include, signal, true);
     const isItemExcluded = compileItemMatch(exclude, signal, false);
     const requestEdit: RequestEdit = {
-      item(attributes, item) {
-        if (isItemIncluded(attributes, item) && !isItemExcluded(attributes, item)) change(attributes);
+      item(attributes, item, client) {
+        if (isItemIncluded(attributes, item) && !isItemExcluded(attributes, item)) change(attributes, client);
       },
     };
     return {
-      metrics: mapSeries((series) => {
-        if (!isIncluded(series.metric.name) || isExcluded(series.metric.name)) return series;
-        const attributes = edit(series.attributes);
-        return attributes === series.attributes ? series : { ...series, attributes };
-      }),
+      metrics: mapSeries(
+        (series, client) => {
+          if (!isIncluded(series.metric.name) || isExcluded(series.metric.name)) return series;
+          const attributes = edit(series.attributes, client);
+          return attributes === series.attributes ? series : { ...series, attributes };
+        },
+        { contextKeys: contextKeysOf(config.actions) },
+      ),
       traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
       logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
     };

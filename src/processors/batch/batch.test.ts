@@ -4,7 +4,8 @@ import { encodeMetricsJson } from "../../codec/otlp-json/encode-metrics.ts";
 import { batchPoints } from "../../codec/otlp-json/group-points.ts";
 import { countItems } from "../../model/any-batch.ts";
 import { countRows, type MetricsBatch } from "../../model/batch.ts";
-import type { ConsumeError } from "../../model/errors.ts";
+import { clientInfo } from "../../model/client-info.ts";
+import { ConsumeError } from "../../model/errors.ts";
 import { Identities } from "../../model/identities.ts";
 import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
 import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
@@ -299,5 +300,78 @@ describe("spans and log records", () => {
     const out = await runProcessor(batch, { send_batch_size: max, send_batch_max_size: max }, requests);
     expect(out.map(countItems)).toEqual(expected);
     expect(names(out).flat()).toEqual(Array.from({ length: next }, (_, i) => `item-${i}`));
+  });
+});
+
+describe("metadata_keys", () => {
+  const from = (tenant: readonly string[] | undefined, more: Record<string, readonly string[]> = {}) => {
+    const metadata = new Map(Object.entries(more));
+    if (tenant !== undefined) metadata.set("tenant", tenant);
+    return { ...gauges(1), client: clientInfo({ address: "192.0.2.1", metadata }) };
+  };
+  const cardinality = (meter: { collect(): Iterable<{ name: string; samples: readonly { value: number }[] }> }) =>
+    [...meter.collect()].find(({ name }) => name === "otelcol_processor_batch_metadata_cardinality")?.samples[0]?.value;
+
+  test("keep clients apart, and stay with the batches", async () => {
+    const { clock, push, sink, meter, shutdown } = setUp({ metadata_keys: ["Tenant"] });
+    for (const one of [from(["a"], { other: ["1"] }), from(["b"]), from(["a"]), from([""]), from(undefined)]) push(one);
+    push(gauges(1));
+    await clock.advance(200);
+    const seen = sink.batches.map((one) => [one.client?.metadata("tenant"), countRows(one)]);
+    expect(seen).toEqual([
+      [["a"], 2],
+      [["b"], 1],
+      [[""], 1],
+      [[], 2],
+    ]);
+    expect(sink.batches.map((one) => [one.client?.metadata("other"), one.client?.address])).toContainEqual([[], ""]);
+    expect(cardinality(meter)).toBe(4);
+    await shutdown();
+  });
+
+  test("beyond the limit are refused for good", async () => {
+    const { clock, push, settled, shutdown } = setUp({ metadata_keys: ["tenant"], metadata_cardinality_limit: 1 });
+    push(from(["a"]), "a").catch(() => {});
+    await expect(push(from(["b"]), "b")).rejects.toThrow("more than 1 combinations of metadata_keys");
+    await clock.advance(200);
+    expect(settled).toEqual(["b refused", "a taken"]);
+    await shutdown();
+  });
+
+  test("without them a batch names no client", async () => {
+    const { clock, push, sink, meter, shutdown } = setUp();
+    push(from(["a"]));
+    await clock.advance(200);
+    expect([sink.batches[0]?.client, cardinality(meter)]).toEqual([undefined, 1]);
+    await shutdown();
+  });
+});
+
+describe("a part that is refused for good", () => {
+  const refuse = (rejectedItems?: number) =>
+    new ConsumeError("CONSUME_REJECTED", "too odd", { permanent: true, rejectedItems });
+
+  test.each([
+    ["one of three pieces", [undefined, refuse(), undefined], 2],
+    ["a part of a piece", [refuse(1), undefined, refuse(1)], 2],
+  ])("is told to its sender: %s", async (_title, answers, rejectedItems) => {
+    const { context } = createTestContext(parseConfig(batch, { send_batch_size: 2, send_batch_max_size: 2 }) as never);
+    let calls = 0;
+    const next = {
+      metrics: async () => {
+        const answer = answers[calls++];
+        if (answer !== undefined) throw answer;
+      },
+    };
+    const answer = batch.create(context).metrics?.(gauges(6), next);
+    await expect(answer).rejects.toMatchObject({ permanent: true, rejectedItems, message: "too odd" });
+  });
+
+  test("of several senders' data is told to none of them", async () => {
+    const { context } = createTestContext(parseConfig(batch, { send_batch_size: 2 }) as never);
+    const processor = batch.create(context);
+    const next = { metrics: async () => Promise.reject(refuse(1)) };
+    const answers = [processor.metrics?.(gauges(1), next), processor.metrics?.(gauges(1), next)];
+    expect(await Promise.all(answers)).toEqual([undefined, undefined]);
   });
 });

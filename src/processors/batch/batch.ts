@@ -3,11 +3,11 @@
 import { z } from "zod";
 import { duration } from "../../codec/yaml/field-types.ts";
 import { defineProcessor } from "../../component/define.ts";
-import { sectionIssue } from "../../component/section-issues.ts";
-import type { Meter } from "../../component/telemetry.ts";
+import type { Meter, MetricCell } from "../../component/telemetry.ts";
 import type { MetricsBatch } from "../../model/batch.ts";
 import type { LogsBatch, TracesBatch } from "../../model/otlp-request.ts";
 import { Batcher, type BatchMetrics } from "./batcher.ts";
+import { ClientBatchers } from "./client-batchers.ts";
 
 const maxUint32 = 0xffff_ffff;
 const sizeField = () => z.number().int().min(0).max(maxUint32);
@@ -36,7 +36,9 @@ export default defineProcessor({
       metadata_keys: z
         .array(z.string())
         .default([])
-        .describe("Properties of the client that keep batches apart. Accepted; no receiver hands any on yet."),
+        .describe(
+          "Names of client metadata whose values keep batches apart, and stay with them; receivers need include_metadata.",
+        ),
       metadata_cardinality_limit: sizeField()
         .default(1000)
         .describe("Largest number of combinations of metadata_keys; 0 means no limit."),
@@ -55,31 +57,29 @@ export default defineProcessor({
       }
     }),
 
-  complete(config, section) {
-    if (config.metadata_keys.length > 0) {
-      section.notice(sectionIssue(section, ["metadata_keys"], "has no effect yet: clients' metadata is not handed on"));
-    }
-    return config;
-  },
-
   create({ id, config, clock, meter, spawn, signals }) {
-    const batcher = new Batcher(
-      signals?.[0] ?? "metrics",
-      {
-        timeoutMs: config.timeout,
-        minRows: config.send_batch_size,
-        maxRows: config.send_batch_max_size === 0 ? Number.POSITIVE_INFINITY : config.send_batch_max_size,
+    const signal = signals?.[0] ?? "metrics";
+    const limits = {
+      timeoutMs: config.timeout,
+      minRows: config.send_batch_size,
+      maxRows: config.send_batch_max_size || Number.POSITIVE_INFINITY,
+    };
+    const { combinations, ...metrics } = batchMetrics(meter, id);
+    const batchers = new ClientBatchers({
+      keys: config.metadata_keys,
+      maxCombinations: config.metadata_cardinality_limit || Number.POSITIVE_INFINITY,
+      create: (client) => new Batcher({ signal, client }, limits, clock, metrics),
+      counted(count) {
+        combinations.value = count;
       },
-      clock,
-      batchMetrics(meter, id),
-    );
-    spawn("timeout", (signal) => batcher.runTimer(signal));
+    });
+    spawn("timeout", (stop) => batchers.runTimers(stop));
     return {
       // What comes out is of the signal that came in, of which an instance has one.
-      metrics: (batch, next) => batcher.add(batch, (joined) => next.metrics(joined as MetricsBatch)),
-      traces: (batch, next) => batcher.add(batch, (joined) => next.traces(joined as TracesBatch)),
-      logs: (batch, next) => batcher.add(batch, (joined) => next.logs(joined as LogsBatch)),
-      shutdown: (deadline) => batcher.shutdown(deadline),
+      metrics: (batch, next) => batchers.add(batch, (joined) => next.metrics(joined as MetricsBatch)),
+      traces: (batch, next) => batchers.add(batch, (joined) => next.traces(joined as TracesBatch)),
+      logs: (batch, next) => batchers.add(batch, (joined) => next.logs(joined as LogsBatch)),
+      shutdown: (deadline) => batchers.shutdown(deadline),
     };
   },
 });
@@ -90,17 +90,17 @@ const sizeBounds = [
   50_000, 100_000,
 ];
 
-function batchMetrics(meter: Meter, id: string): BatchMetrics {
+function batchMetrics(meter: Meter, id: string): BatchMetrics & { readonly combinations: MetricCell } {
   const labels = { processor: id };
   const counter = (name: string, help: string) =>
     meter.counter(`otelcol_processor_batch_${name}`, { help, level: "normal" }).with(labels);
-  meter
-    .gauge("otelcol_processor_batch_metadata_cardinality", {
-      help: "Number of distinct metadata value combinations being processed",
-      level: "normal",
-    })
-    .with(labels).value = 1;
   return {
+    combinations: meter
+      .gauge("otelcol_processor_batch_metadata_cardinality", {
+        help: "Number of distinct metadata value combinations being processed",
+        level: "normal",
+      })
+      .with(labels),
     size: meter
       .histogram("otelcol_processor_batch_batch_send_size", {
         help: "Number of units in the batch",

@@ -2,6 +2,7 @@
 
 import type { Clock, HistogramCell, MetricCell } from "../../component/telemetry.ts";
 import { type AnyBatch, countItems } from "../../model/any-batch.ts";
+import type { ClientInfo } from "../../model/client-info.ts";
 import { ConsumeError, toError } from "../../model/errors.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import { itemsOf, joinPieces, type Piece, piecesOf, splitPiece } from "./pieces.ts";
@@ -25,6 +26,9 @@ export interface BatchMetrics {
 interface Sender {
   /** Pieces that were neither taken nor refused yet. */
   pieces: number;
+  readonly items: number;
+  /** Items that were refused for good. */
+  rejected: number;
   error: Error | undefined;
   resolve(): void;
   reject(error: Error): void;
@@ -47,6 +51,7 @@ export class Batcher {
   readonly #clock: Clock;
   readonly #metrics: BatchMetrics;
   readonly #signal: Signal;
+  readonly #client: ClientInfo | undefined;
   #waiting: Waiting[] = [];
   #rows = 0;
   /** When the first of the data that is not due yet came, on the monotonic clock. */
@@ -59,25 +64,36 @@ export class Batcher {
   #closed = false;
   #wakeTimer: () => void = () => {};
 
-  constructor(signal: Signal, limits: BatchLimits, clock: Clock, metrics: BatchMetrics) {
+  /** `client` is what the senders have in common; its batches carry it. */
+  constructor(
+    { signal, client }: { readonly signal: Signal; readonly client?: ClientInfo | undefined },
+    limits: BatchLimits,
+    clock: Clock,
+    metrics: BatchMetrics,
+  ) {
     this.#signal = signal;
+    this.#client = client;
     this.#limits = limits;
     this.#clock = clock;
     this.#metrics = metrics;
   }
 
-  /** Resolves when all of the batch was taken by `next`; rejects with its error, once nothing of it is under way. */
+  /**
+   * Resolves when all of the batch was taken by `next`; rejects with its error, once nothing of it is under way. Where a part
+   * was refused for good and the rest taken, the error says how much.
+   */
   add(batch: AnyBatch, next: HandOn): Promise<void> {
     if (this.#closed) return Promise.reject(closedError());
     const pieces = piecesOf(batch, this.#limits.maxRows);
     if (pieces.length === 0) return Promise.resolve();
     this.#next = next;
     if (this.#rows === this.#dueRows) this.#firstAt = this.#clock.monotonic();
+    const items = countItems(batch);
     const answer = new Promise<void>((resolve, reject) => {
-      const sender = { pieces: pieces.length, error: undefined, resolve, reject };
+      const sender = { pieces: pieces.length, items, rejected: 0, error: undefined, resolve, reject };
       for (const piece of pieces) this.#waiting.push({ piece, sender });
     });
-    this.#rows += countItems(batch);
+    this.#rows += items;
     if (this.#limits.timeoutMs === 0) this.#dueRows = this.#rows;
     this.#send();
     this.#wakeTimer();
@@ -158,6 +174,7 @@ export class Batcher {
     const batch = joinPieces(
       this.#signal,
       pieces.map(({ piece }) => piece),
+      this.#client,
     );
     this.#metrics.size.record(countItems(batch));
     this.#inFlight = pieces;
@@ -168,7 +185,7 @@ export class Batcher {
       error = toError(caught);
     }
     this.#inFlight = [];
-    for (const piece of pieces) settle(piece.sender, error);
+    settle(pieces, error);
   }
 
   /** Takes the front of what waits, at most `maxRows` rows unless a single family is larger. */
@@ -199,11 +216,41 @@ export class Batcher {
   }
 }
 
-function settle(sender: Sender, error: Error | undefined): void {
-  sender.error ??= error;
+/** Tells the senders what became of these pieces, which went together. */
+function settle(pieces: readonly Waiting[], error: Error | undefined): void {
+  const [first] = pieces;
+  if (!(error instanceof ConsumeError) || error.rejectedItems === undefined) {
+    for (const { piece, sender } of pieces) settleOne(sender, itemsOf(piece), error);
+    return;
+  }
+  // Of several senders' data it is not known whose was left out: it was counted where that happened.
+  const isOfOne = pieces.every(({ sender }) => sender === first?.sender);
+  let left = isOfOne ? error.rejectedItems : 0;
+  for (const { sender } of pieces) {
+    settleOne(sender, left, left > 0 ? error : undefined);
+    left = 0;
+  }
+}
+
+/** `rejected` of its items are not taken where there is an error, for good when that is permanent. */
+function settleOne(sender: Sender, rejected: number, error: Error | undefined): void {
+  if (isPermanent(error)) {
+    sender.rejected += rejected;
+    sender.error ??= error;
+    // What may be tried again goes before: the sender still has all of it.
+  } else if (error !== undefined && (sender.error === undefined || isPermanent(sender.error))) sender.error = error;
   if (--sender.pieces > 0) return;
-  if (sender.error === undefined) sender.resolve();
-  else sender.reject(sender.error);
+  const { error: first } = sender;
+  if (first === undefined) sender.resolve();
+  else if (!isPermanent(first) || sender.rejected >= sender.items) sender.reject(first);
+  else {
+    const options = { permanent: true, rejectedItems: sender.rejected, cause: first };
+    sender.reject(new ConsumeError("CONSUME_REJECTED", first.message, options));
+  }
+}
+
+function isPermanent(error: Error | undefined): error is ConsumeError {
+  return error instanceof ConsumeError && error.permanent;
 }
 
 function closedError(): ConsumeError {

@@ -2,8 +2,9 @@
 
 import { joinRequests } from "../../codec/otlp/join-requests.ts";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
-import type { AnyBatch } from "../../model/any-batch.ts";
+import { type AnyBatch, logsBatch, tracesBatch } from "../../model/any-batch.ts";
 import { type MetricsSegment, metricsBatch } from "../../model/batch.ts";
+import type { ClientInfo } from "../../model/client-info.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import { splitSegment } from "./split-segment.ts";
 
@@ -26,10 +27,11 @@ export function itemsOf(piece: Piece): number {
   return "form" in piece ? piece.to - piece.from : piece.items;
 }
 
-/** The batch of these pieces, which are all of the signal. */
-export function joinPieces(signal: Signal, pieces: readonly Piece[]): AnyBatch {
-  if (signal === "metrics") return metricsBatch(pieces as readonly MetricsSegment[]);
-  return { signal, requests: pieces as readonly OtlpRequest[] };
+/** The batch of these pieces, which are all of the signal; `client` is what they have in common. */
+export function joinPieces(signal: Signal, pieces: readonly Piece[], client?: ClientInfo): AnyBatch {
+  if (signal === "metrics") return metricsBatch(pieces as readonly MetricsSegment[], client);
+  const requests = pieces as readonly OtlpRequest[];
+  return signal === "traces" ? tracesBatch(requests, client) : logsBatch(requests, client);
 }
 
 /**

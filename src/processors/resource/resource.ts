@@ -1,7 +1,7 @@
 /** Edits the attributes of resources: insert, update, upsert, delete, hash, extract, convert. */
 
 import { z } from "zod";
-import { compileActions, compileChanges } from "../../component/apply-actions.ts";
+import { compileActions, compileChanges, contextKeysOf } from "../../component/apply-actions.ts";
 import { attributeActions, completeActions } from "../../component/attribute-actions.ts";
 import { defineProcessor } from "../../component/define.ts";
 import { editRequests, type RequestEdit } from "../../component/edit-request.ts";
@@ -20,11 +20,14 @@ export default defineProcessor({
     const edit = compileActions(config.attributes);
     const requestEdit: RequestEdit = { resource: compileChanges(config.attributes) };
     return {
-      metrics: mapSeries((series) => {
-        const attributes = edit(series.resource.attributes);
-        if (attributes === series.resource.attributes) return series;
-        return { ...series, resource: { ...series.resource, attributes } };
-      }),
+      metrics: mapSeries(
+        (series, client) => {
+          const attributes = edit(series.resource.attributes, client);
+          if (attributes === series.resource.attributes) return series;
+          return { ...series, resource: { ...series.resource, attributes } };
+        },
+        { contextKeys: contextKeysOf(config.attributes) },
+      ),
       traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
       logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
     };

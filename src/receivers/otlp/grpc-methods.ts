@@ -1,8 +1,10 @@
 /** OTLP's services over gRPC. */
 
+import { encodeExportResponse } from "../../codec/otlp/export-response.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { GrpcMethod } from "../../transport/grpc-server-call.ts";
 import type { Intake } from "./intake.ts";
+import { type ClientSettings, grpcClientInfo } from "./request-client.ts";
 
 const signalsByPath: ReadonlyMap<string, Signal> = new Map([
   ["/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "metrics"],
@@ -14,12 +16,13 @@ const signalsByPath: ReadonlyMap<string, Signal> = new Map([
 const fullSuccess = new Uint8Array(0);
 
 /** The method at a path; undefined, which is UNIMPLEMENTED, for profiles and for a signal that no pipeline takes. */
-export function createGrpcMethods(intake: Intake): (path: string) => GrpcMethod | undefined {
+export function createGrpcMethods(intake: Intake, settings: ClientSettings): (path: string) => GrpcMethod | undefined {
   const methods = new Map<string, { readonly signal: Signal; readonly method: GrpcMethod }>();
   for (const [path, signal] of signalsByPath) {
-    const method: GrpcMethod = async ({ message }) => {
-      await intake.take(signal, message, "grpc", false);
-      return fullSuccess;
+    const method: GrpcMethod = async (request) => {
+      const client = grpcClientInfo(request, settings);
+      const partial = await intake.take(signal, request.message, { transport: "grpc", isJson: false, client });
+      return partial === undefined ? fullSuccess : encodeExportResponse(partial);
     };
     methods.set(path, { signal, method });
   }

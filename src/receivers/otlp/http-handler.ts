@@ -1,10 +1,15 @@
 /** OTLP over HTTP: one POST is one request, in protobuf or JSON, packed or not. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { exportResponseJson } from "../../codec/otlp/export-response.ts";
+import { encodeExportResponse, exportResponseJson, type PartialSuccess } from "../../codec/otlp/export-response.ts";
 import { encodeRpcStatus, rpcStatusJson } from "../../codec/otlp/rpc-status.ts";
 import { type CorsCheck, createCors } from "../../component/http-cors.ts";
-import { checkCaller, type ServerAuthenticator, withRequestParams } from "../../component/server-auth.ts";
+import {
+  checkCaller,
+  type RequestHeaders,
+  type ServerAuthenticator,
+  withRequestParams,
+} from "../../component/server-auth.ts";
 import { DecodeError } from "../../model/errors.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { ByteBudget } from "../../transport/byte-budget.ts";
@@ -16,6 +21,7 @@ import type { OtlpHttpConfig } from "./config.ts";
 import type { Intake } from "./intake.ts";
 import { readBody } from "./read-body.ts";
 import { httpStatus } from "./refusal.ts";
+import { type ClientSettings, httpClientInfo } from "./request-client.ts";
 
 export interface HttpParts {
   readonly config: OtlpHttpConfig;
@@ -51,6 +57,7 @@ class OtlpHttpHandler {
   readonly #cors: CorsCheck | undefined;
   readonly #codings: ReadonlyMap<string, ContentCoding>;
   readonly #takesPlain: boolean;
+  readonly #client: ClientSettings;
   readonly #maxBodyBytes: number;
   readonly #writeTimeoutMs: number;
   /** Headers of every answer. */
@@ -68,6 +75,7 @@ class OtlpHttpHandler {
     const allowed = config.compression_algorithms;
     const names = Object.keys(codings).filter((name) => allowed?.includes(name as never) ?? true);
     this.#codings = new Map(names.map((name) => [name, codings[name] as ContentCoding]));
+    this.#client = { includeMetadata: config.include_metadata, authenticator: parts.authenticator };
     this.#takesPlain = allowed === undefined || allowed.length === 0 || allowed.includes("");
     this.#maxBodyBytes = config.max_request_body_size || defaultMaxBodyBytes;
     this.#writeTimeoutMs = config.write_timeout || defaultWriteTimeoutMs;
@@ -96,8 +104,8 @@ class OtlpHttpHandler {
       return;
     }
     try {
-      await this.#take(request, signal, encoding === "application/json");
-      answerSuccess(response, signal, encoding);
+      const partial = await this.#take(request, signal, encoding === "application/json");
+      answerSuccess(response, signal, { encoding, partial });
     } catch (caught) {
       if (response.destroyed || request.errored) return;
       if (!(caught instanceof GrpcError)) throw caught;
@@ -105,27 +113,30 @@ class OtlpHttpHandler {
     }
   }
 
-  async #take(request: IncomingMessage, signal: Signal, isJson: boolean): Promise<void> {
+  async #take(request: IncomingMessage, signal: Signal, isJson: boolean): Promise<PartialSuccess | undefined> {
     const { intake, budget } = this.#parts;
-    await this.#authenticate(request);
+    const headers = await this.#authenticate(request);
     const coding = this.#codingOf(request.headers["content-encoding"]);
     const hold = { budget, bytes: 0 };
     try {
       const body = await readBody(request, hold, this.#maxBodyBytes);
       const bytes = coding === undefined ? body : this.#unpack(coding, body);
       if (bytes !== body) holdMore(hold, bytes.length);
-      await intake.take(signal, bytes, "http", isJson);
+      const client = httpClientInfo(request, headers, this.#client);
+      return await intake.take(signal, bytes, { transport: "http", isJson, client });
     } finally {
       budget.give(hold.bytes);
     }
   }
 
-  async #authenticate(request: IncomingMessage): Promise<void> {
+  /** The headers with the parameters that stand for some. */
+  async #authenticate(request: IncomingMessage): Promise<RequestHeaders> {
     const { authenticator, config } = this.#parts;
-    if (authenticator === undefined) return;
+    if (authenticator === undefined) return request.headers;
     const headers = withRequestParams(request.headers, request.url, config.auth?.request_params);
     const refused = await checkCaller(authenticator, headers);
     if (refused !== undefined) throw new GrpcError(grpcCodes.UNAUTHENTICATED, refused);
+    return headers;
   }
 
   #codingOf(header: string | undefined): ContentCoding | undefined {
@@ -178,9 +189,22 @@ function encodingOf(contentType: string | undefined): Encoding | undefined {
   return type === "application/x-protobuf" || type === "application/json" ? type : undefined;
 }
 
-function answerSuccess(response: ServerResponse, signal: Signal, encoding: Encoding): void {
-  const body = encoding === "application/json" ? exportResponseJson(signal) : "";
+function answerSuccess(
+  response: ServerResponse,
+  signal: Signal,
+  { encoding, partial }: { readonly encoding: Encoding; readonly partial: PartialSuccess | undefined },
+): void {
+  const body = successBody(signal, encoding, partial);
   response.writeHead(200, { "content-type": encoding, "content-length": body.length }).end(body);
+}
+
+/** Without a partial success, a response in protobuf has no bytes. */
+function successBody(signal: Signal, encoding: Encoding, partial: PartialSuccess | undefined): Buffer | string {
+  if (encoding === "application/json") {
+    const text = exportResponseJson(signal, partial);
+    return partial === undefined ? text : Buffer.from(text);
+  }
+  return partial === undefined ? "" : Buffer.from(encodeExportResponse(partial));
 }
 
 /** The body is a google.rpc.Status in the request's encoding. */

@@ -1,6 +1,7 @@
 /** Where requests of both protocols enter the pipelines: walked once, counted, handed on unopened. */
 
 import { MetricsDecoder } from "../../codec/otlp/decode-metrics.ts";
+import type { PartialSuccess } from "../../codec/otlp/export-response.ts";
 import { metricsSegment } from "../../codec/otlp/metrics-segment.ts";
 import { openRequest } from "../../codec/otlp/walk-request.ts";
 import { requestFromJson } from "../../codec/otlp-json/request-from-json.ts";
@@ -8,11 +9,19 @@ import type { Output } from "../../component/consumer.ts";
 import type { Meter, MetricCell } from "../../component/telemetry.ts";
 import { logsBatch, signals, tracesBatch } from "../../model/any-batch.ts";
 import { metricsBatch } from "../../model/batch.ts";
+import type { ClientInfo } from "../../model/client-info.ts";
 import type { Identities } from "../../model/identities.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
-import { toRefusal } from "./refusal.ts";
+import { partialRefusal, toRefusal } from "./refusal.ts";
 
 export type Transport = "grpc" | "http";
+
+/** Whence a request came. */
+export interface RequestOrigin {
+  readonly transport: Transport;
+  readonly isJson: boolean;
+  readonly client: ClientInfo;
+}
 
 export interface IntakeParts {
   readonly id: string;
@@ -52,34 +61,45 @@ export class Intake {
   }
 
   /**
-   * Resolves when the pipelines have taken responsibility for all of the request; rejects with a GrpcError that says what the
-   * client is to be told. The bytes are kept, not copied.
+   * Resolves when the pipelines have taken responsibility for the request, with what they did not take of it for good;
+   * rejects with a GrpcError that says what the client is to be told. The bytes are kept, not copied.
    */
-  async take(signal: Signal, bytes: Uint8Array, transport: Transport, isJson: boolean): Promise<void> {
+  async take(
+    signal: Signal,
+    bytes: Uint8Array,
+    { transport, isJson, client }: RequestOrigin,
+  ): Promise<PartialSuccess | undefined> {
     const cells = this.#cells.get(`${transport} ${signal}`);
     let items = 0;
     try {
       const request = isJson ? requestFromJson(signal, bytes) : openRequest(signal, bytes);
       items = request.items;
       // An empty request is a success of its own (OTLP 1.11): pipelines would carry nothing.
-      if (items > 0) await this.#handOn(request);
+      if (items > 0) await this.#handOn(request, client);
     } catch (caught) {
+      const partial = partialRefusal(caught, items);
+      if (partial !== undefined) {
+        cells?.refused.add(partial.rejectedItems);
+        cells?.accepted.add(items - partial.rejectedItems);
+        return { rejectedItems: BigInt(partial.rejectedItems), errorMessage: partial.message };
+      }
       const refusal = toRefusal(caught);
       (refusal === caught ? cells?.failed : cells?.refused)?.add(items);
       throw refusal;
     }
     cells?.accepted.add(items);
+    return undefined;
   }
 
-  #handOn(request: OtlpRequest): Promise<void> {
+  #handOn(request: OtlpRequest, client: ClientInfo): Promise<void> {
     switch (request.signal) {
       case "metrics":
         this.#decoder ??= new MetricsDecoder(this.#identities);
-        return this.#next.metrics(metricsBatch([metricsSegment(request, this.#decoder)]));
+        return this.#next.metrics(metricsBatch([metricsSegment(request, this.#decoder)], client));
       case "traces":
-        return this.#next.traces(tracesBatch([request]));
+        return this.#next.traces(tracesBatch([request], client));
       case "logs":
-        return this.#next.logs(logsBatch([request]));
+        return this.#next.logs(logsBatch([request], client));
     }
   }
 }

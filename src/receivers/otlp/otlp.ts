@@ -69,7 +69,7 @@ async function startGrpc(
     startGrpcServer({
       at: listenAddress(grpc),
       tls: toServerTls(grpc.tls),
-      methodAt: createGrpcMethods(intake),
+      methodAt: createGrpcMethods(intake, { includeMetadata: grpc.include_metadata, authenticator }),
       authenticate: authenticator === undefined ? undefined : callerCheck(authenticator),
       limits: {
         maxMessageBytes: (grpc.max_recv_msg_size_mib || 4) * mebibyte,

@@ -5,6 +5,7 @@ import { GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
 
 /** For a refusal that passes soon, when whoever refused named no time. */
 const defaultRetryMs = 1000;
+const maxMessageCharacters = 1024;
 
 /**
  * The status for anything that handing a request on threw. Refused for now: UNAVAILABLE, or RESOURCE_EXHAUSTED for want of
@@ -31,6 +32,14 @@ export function toRefusal(caught: unknown): unknown {
     default:
       return new GrpcError(grpcCodes.UNAVAILABLE, message, { cause: caught, retryAfterMs });
   }
+}
+
+/** What of a request of so many items was refused for good while the rest was taken; undefined where that is not so. */
+export function partialRefusal(caught: unknown, items: number): { rejectedItems: number; message: string } | undefined {
+  if (!isConsumeError(caught) || !caught.permanent) return undefined;
+  const { rejectedItems, message } = caught;
+  if (rejectedItems === undefined || rejectedItems <= 0 || rejectedItems >= items) return undefined;
+  return { rejectedItems, message: message.slice(0, maxMessageCharacters) };
 }
 
 /** By its code: a component from outside may have a copy of the class. */

@@ -1,0 +1,110 @@
+import { describe, expect, test } from "vitest";
+import { bytesOf, metricsBytes, setUpOtlp } from "../../../test/support/otlp-receiver-kit.ts";
+import { decodeExportResponse } from "../../codec/otlp/export-response.ts";
+import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
+import { ConsumeError } from "../../model/errors.ts";
+import { TableFullError } from "../../model/intern-table.ts";
+import type { Signal } from "../../model/otlp-request.ts";
+import { buildLogs } from "../../testing/build-otlp.ts";
+import { createSink } from "../../testing/sink.ts";
+
+const signals: readonly Signal[] = ["metrics", "traces", "logs"];
+
+describe("the client of a request", () => {
+  const auth = { authenticator: "checker" };
+  const checker = {
+    authenticate: () => undefined,
+    callerAttribute: (headers: Record<string, unknown>, name: string) =>
+      name === "username" ? `user of ${String(headers["x-token"])}` : undefined,
+  };
+  const setUp = async (includes: boolean) =>
+    await setUpOtlp({
+      http: { include_metadata: includes, auth: { ...auth, request_params: ["x-token"] } },
+      grpc: { include_metadata: includes, auth },
+      extensions: { checker },
+    });
+
+  test.each(signals)("travels with %s over both protocols", async (signal) => {
+    const { call, post, sink, httpPort, grpcPort } = await setUp(true);
+    await post(`/v1/${signal}?x-token=me`, bytesOf(signal), { "X-Tenant": "a" });
+    await call(signal, bytesOf(signal), {
+      headers: { "x-tenant": "a", "x-token": "me", "x-bytes-bin": Buffer.from("b") },
+    });
+    const seen = sink.taken.map(({ client }) => [
+      client?.address,
+      client?.metadata("x-TENANT"),
+      client?.metadata("Host"),
+      client?.metadata("x-bytes-bin"),
+      client?.metadata("te"),
+      client?.auth("username"),
+      client?.auth("raw"),
+    ]);
+    expect(seen).toEqual([
+      ["127.0.0.1", ["a"], [`127.0.0.1:${httpPort}`], [], [], "user of me", undefined],
+      ["127.0.0.1", ["a"], [`127.0.0.1:${grpcPort}`], ["b"], [], "user of me", undefined],
+    ]);
+  });
+
+  test("has no metadata unless include_metadata says so", async () => {
+    const { call, post, sink } = await setUp(false);
+    await post("/v1/logs", bytesOf("logs"), { "x-tenant": "a" });
+    await call("logs", bytesOf("logs"), { headers: { "x-tenant": "a" } });
+    const seen = sink.taken.map(({ client }) => [client?.address, client?.metadata("x-tenant")]);
+    expect(seen).toEqual([
+      ["127.0.0.1", []],
+      ["127.0.0.1", []],
+    ]);
+  });
+});
+
+describe("a part that is refused for good", () => {
+  const logs = buildLogs([{ body: "a" }, { body: "b" }, { body: "c" }]).requests[0]?.bytes ?? new Uint8Array();
+  const refusing = (rejectedItems: number, permanent = true) => ({
+    ...createSink(),
+    logs: async () => {
+      throw new ConsumeError("CONSUME_REJECTED", "two are \u00f6dd", { permanent, rejectedItems });
+    },
+  });
+
+  test("is a partial success, counted", async () => {
+    const { call, post, counted } = await setUpOtlp({ sink: refusing(2) });
+    const partial = { rejectedItems: 2n, errorMessage: "two are \u00f6dd" };
+    const inProto = await post("/v1/logs", logs);
+    expect([inProto.status, decodeExportResponse(inProto.body)]).toEqual([200, partial]);
+    const text = requestToJson({ signal: "logs", bytes: logs, items: 3 });
+    const inJson = await post("/v1/logs", text, { "content-type": "application/json" });
+    expect([inJson.status, JSON.parse(String(inJson.body))]).toEqual([
+      200,
+      { partialSuccess: { rejectedLogRecords: "2", errorMessage: "two are \u00f6dd" } },
+    ]);
+    const overGrpc = await call("logs", logs);
+    expect([overGrpc.code, decodeExportResponse(overGrpc.response ?? new Uint8Array())]).toEqual([0, partial]);
+    expect(counted()).toEqual({
+      "accepted_log_records http": 2,
+      "refused_log_records http": 4,
+      "accepted_log_records grpc": 1,
+      "refused_log_records grpc": 2,
+    });
+  });
+
+  test.each([
+    ["all of it", 3, true, 3],
+    ["a part for now", 2, false, 14],
+  ])("is none where it is %s", async (_title, rejected, permanent, code) => {
+    const { call } = await setUpOtlp({ sink: refusing(rejected, permanent) });
+    expect((await call("logs", logs)).code).toBe(code);
+  });
+});
+
+test("a full identity table is told as memory that is short, for now", async () => {
+  const sink = {
+    ...createSink(),
+    metrics: async () => {
+      throw new TableFullError("series", 1);
+    },
+  };
+  const { call, post } = await setUpOtlp({ sink });
+  expect(await call("metrics", metricsBytes)).toMatchObject({ code: 8, retryAfterMs: 1000 });
+  const answer = await post("/v1/metrics", metricsBytes);
+  expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "1"]);
+});
