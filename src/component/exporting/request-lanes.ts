@@ -13,7 +13,8 @@ export interface QueuedRequest {
 
 interface Lane {
   readonly index: number;
-  readonly queue: QueuedRequest[];
+  /** Undefined where it was taken: what was delivered is not kept in memory. */
+  readonly queue: (QueuedRequest | undefined)[];
   head: number;
   busy: boolean;
   /** In the list of lanes that wait. */
@@ -98,6 +99,7 @@ export class RequestLanes {
       lane.queue[lane.head] = rest;
       return;
     }
+    lane.queue[lane.head] = undefined;
     lane.head++;
     if (lane.head < lane.queue.length && lane.head < maxSpent) return;
     lane.queue.splice(0, lane.head);

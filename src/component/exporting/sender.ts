@@ -11,7 +11,7 @@ import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
 import { bytesOf, itemsOf, type QueuedRequest, RequestLanes } from "./request-lanes.ts";
 import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
-import { Ticket } from "./ticket.ts";
+import { releaseDelivered, Ticket } from "./ticket.ts";
 
 /** What is to be sent at once: requests of one signal that are one message when their bytes stand behind one another. */
 export interface OutgoingRequest {
@@ -25,6 +25,8 @@ export interface OutgoingRequest {
 export interface SendAnswer {
   /** Items of it that it did not take, for good. */
   readonly rejectedItems: number;
+  /** Why. */
+  readonly message?: string | undefined;
 }
 
 /** One attempt. Rejects with a ConsumeError; `signal` ends it. */
@@ -385,8 +387,8 @@ export class RequestSender implements QueueState {
       }
       this.#parts.delivered();
     } else this.#drop(outcome.reason, items, outcome.error);
-    const error = outcome.kind === "delivered" ? undefined : outcome.error;
-    for (const { ticket } of queued) ticket.release(error);
+    if (outcome.kind === "delivered") releaseDelivered(queued, outcome.answer);
+    else for (const { ticket, request } of queued) ticket.release(outcome.error, request.items);
   }
 
   #drop(reason: DropReason, items: number, error: ConsumeError): void {
