@@ -101,6 +101,10 @@ const entries: readonly RegistryEntry[] = [
     extensionStability: "beta",
     load: async () => (await import("./extensions/bearertokenauth/bearertokenauth.ts")).default,
   }),
+  entry("extension", "file_storage", {
+    extensionStability: "beta",
+    load: async () => (await import("./extensions/file_storage/file_storage.ts")).default,
+  }),
   entry("extension", "health_check", {
     extensionStability: "beta",
     load: async () => (await import("./extensions/health_check/health_check.ts")).default,
@@ -171,7 +175,6 @@ const laterTypes: Readonly<Record<ComponentKind, readonly string[]>> = {
   ],
   connector: ["count", "exceptions", "failover", "routing", "span_metrics", "spanmetrics", "sum"],
   extension: [
-    "file_storage",
     "headers_setter",
     "health_check_v2",
     "healthcheckv2",

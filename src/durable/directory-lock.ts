@@ -46,6 +46,24 @@ export const lockDirectory: LockDirectory = async (directory) => {
   return { release: () => held.close() };
 };
 
+/** How often a directory is tried that another process has. */
+const retryMs = 50;
+
+/** The lock, waited for as long as another process has it and no longer than `timeoutMs`. */
+export function lockWithin(timeoutMs: number, sleep: (ms: number) => Promise<void>): LockDirectory {
+  return async (directory) => {
+    for (let waitedMs = 0; ; waitedMs += retryMs) {
+      try {
+        return await lockDirectory(directory);
+      } catch (caught) {
+        const isHeld = caught instanceof StorageError && caught.code === "STORAGE_LOCKED";
+        if (!isHeld || waitedMs >= timeoutMs) throw caught;
+      }
+      await sleep(retryMs);
+    }
+  };
+}
+
 function owner(directory: string): string {
   try {
     const [pid = "", ...title] = readFileSync(join(directory, ownerName), "utf8").trim().slice(0, 200).split(" ");

@@ -185,9 +185,9 @@ export class DurableQueue<T> {
     return handed;
   }
 
-  /** Items of a lane that may be taken now. */
-  waitingItems(lane: number): number {
-    return this.#lanes.get(lane)?.waitingItems ?? 0;
+  /** What of a lane may be taken now: items, and their bytes in memory. */
+  waiting(lane: number): Pick<LaneState<T>, "waitingItems" | "memoryBytes"> | undefined {
+    return this.#lanes.get(lane);
   }
 
   /** Whether a lane has records that were not handed out, in memory or on disk. */
@@ -327,7 +327,7 @@ export class DurableQueue<T> {
 
   #mustWait(bytes: number): boolean {
     if (this.#waiting > 0 || this.#isTooOld(this.#oldestClosed()?.index.newestMs)) return true;
-    return this.#space.fullness(bytes, this.#diskBytes()) !== undefined;
+    return this.#fullness(bytes) !== undefined;
   }
 
   /** Appends keep their order: behind one that makes room, all others wait. */
@@ -352,12 +352,12 @@ export class DurableQueue<T> {
   async #makeRoom(bytes: number): Promise<void> {
     for (let tries = 0; tries < maxGiveUps; tries++) {
       await this.#giveUpOld();
-      const full = this.#space.fullness(bytes, this.#diskBytes());
+      // What is being written must be whole before it can be removed or given up.
+      if (this.#fullness(bytes) !== undefined && this.#oldestClosed() === undefined) await this.#writer.finish();
+      await this.#removals;
+      const full = this.#fullness(bytes);
       if (full === undefined) return;
-      const mayDrop = this.#options.whenFull === "drop_oldest";
-      // What is being written must be whole before it can be given up.
-      if (mayDrop && this.#oldestClosed() === undefined) await this.#writer.finish();
-      const oldest = mayDrop ? this.#oldestClosed() : undefined;
+      const oldest = this.#options.whenFull === "drop_oldest" ? this.#oldestClosed() : undefined;
       if (oldest === undefined) throw new StorageError("STORAGE_FULL", full);
       await this.#giveUp(oldest, "queue_full");
       await this.#space.refresh();
@@ -388,6 +388,8 @@ export class DurableQueue<T> {
     this.#removeIfDone(segment);
     await this.#removals;
   }
+
+  readonly #fullness = (bytes: number) => this.#space.fullness(bytes, this.#diskBytes());
 
   #diskBytes(): number {
     let bytes = this.#writer.pendingBytes;

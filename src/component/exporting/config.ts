@@ -1,7 +1,7 @@
 /** The keys that every exporter has: timeout, retry_on_failure, sending_queue, with the Collector's names and defaults. */
 
 import { z } from "zod";
-import { byteSize, duration } from "../../codec/yaml/field-types.ts";
+import { byteSize, componentIdString, duration } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../define.ts";
 import { isWritten, sectionIssue } from "../section-issues.ts";
 
@@ -58,23 +58,28 @@ const queueSchema = z
       .describe("Most that is accepted and not yet delivered, in the unit of sizer."),
     max_bytes: byteSize()
       .default(256 * 1024 * 1024)
-      .describe("Most bytes that are accepted and not yet delivered, whatever the sizer (Millrace's own key)."),
+      .describe(
+        "Most bytes in memory that are accepted and not yet delivered, whatever the sizer (Millrace's own key).",
+      ),
     sizer: z.enum(sizers).default("requests").describe("Unit of queue_size."),
     block_on_overflow: z
       .boolean()
       .default(false)
       .describe("Makes senders wait for room instead of refusing their data."),
     wait_for_result: z.boolean().default(false).describe("Answers senders when their data was delivered."),
-    storage: z
-      .string()
+    storage: componentIdString()
       .optional()
-      .describe("Id of an extension that keeps the queue on disk. Not built yet: an error."),
+      .describe(
+        "Id of an extension that keeps the queue on disk. Then queue_size holds only where it is written, and requests are repeated for ever unless max_elapsed_time is written.",
+      ),
     // Absent is off; given, also empty, is on: the preset is filled in by the exporter.
     batch: z.union([z.null(), batchSchema]).optional().describe("Joins requests in the queue; absent, it is off."),
   })
   .superRefine((queue, context) => {
     const fault = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (queue.storage !== undefined) fault(["storage"], "is not supported yet, it comes in a later version");
+    if (queue.storage !== undefined && queue.wait_for_result) {
+      fault(["wait_for_result"], "is not possible with storage: senders are answered when their data is on disk");
+    }
     const batch = queue.batch ?? undefined;
     if (batch === undefined || !batch.enabled) return;
     if (batch.max_size > 0 && batch.max_size < batch.min_size) {
@@ -95,7 +100,7 @@ export function exportingFields({ timeoutMs }: ExportingDefaults) {
   return {
     timeout: duration().default(timeoutMs).describe("Limit of one attempt. 0 means no limit."),
     retry_on_failure: retrySchema.prefault({}).describe("How requests are repeated."),
-    sending_queue: queueSchema.prefault({}).describe("The queue, in memory."),
+    sending_queue: queueSchema.prefault({}).describe("The queue, in memory unless storage is given."),
   };
 }
 
@@ -131,13 +136,33 @@ export function batchLimits({ batch, sizer, enabled }: QueueConfig): BatchLimits
   };
 }
 
-/** Notices keys that are accepted without effect. */
-export function noticeExporting(config: ExportingConfig, section: CompleteContext): void {
+/** Notices keys without effect, and gives a queue on disk its defaults. */
+export function completeExporting<C extends ExportingConfig>(config: C, section: CompleteContext): C {
   const path = ["sending_queue", "batch", "partition"];
   if (isWritten(section, path)) {
     section.notice(sectionIssue(section, path, "has no effect yet: clients' metadata is not handed on"));
   }
-  if (!config.sending_queue.enabled && isWritten(section, ["sending_queue", "batch"])) {
-    section.notice(sectionIssue(section, ["sending_queue", "batch"], "has no effect while the queue is not enabled"));
+  const { sending_queue: queue, retry_on_failure: retry } = config;
+  if (!queue.enabled) {
+    for (const key of ["batch", "storage"]) {
+      if (!isWritten(section, ["sending_queue", key])) continue;
+      section.notice(sectionIssue(section, ["sending_queue", key], "has no effect while the queue is not enabled"));
+    }
   }
+  if (!isOnDisk(queue)) return config;
+  const isGiven = (...key: string[]) => isWritten(section, key);
+  const queueSize = isGiven("sending_queue", "queue_size") ? queue.queue_size : Number.POSITIVE_INFINITY;
+  const elapsedMs = isGiven("retry_on_failure", "max_elapsed_time") ? retry.max_elapsed_time : 0;
+  return {
+    ...config,
+    sending_queue: { ...queue, queue_size: queueSize },
+    retry_on_failure: { ...retry, max_elapsed_time: elapsedMs },
+  };
+}
+
+/** Whether a queue is on disk. */
+export function isOnDisk<Q extends { readonly enabled: boolean; readonly storage?: string | undefined }>(
+  queue: Q,
+): queue is Q & { readonly storage: string } {
+  return queue.enabled && queue.storage !== undefined;
 }

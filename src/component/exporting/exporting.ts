@@ -2,6 +2,7 @@
 
 import { randomBytes } from "node:crypto";
 import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
+import { RequestCodec } from "../../durable/request-codec.ts";
 import { createHashKey, type HashKey } from "../../kernels/hash-bytes.ts";
 import { signals } from "../../model/any-batch.ts";
 import type { MetricsBatch, OpenSegment, PointsSegment, SamplesSegment } from "../../model/batch.ts";
@@ -9,8 +10,11 @@ import type { ConsumeError } from "../../model/errors.ts";
 import type { LogsBatch, OtlpRequest, Signal, TracesBatch } from "../../model/otlp-request.ts";
 import type { Consumers } from "../consumer.ts";
 import type { CreateContext, Lifecycle } from "../define.ts";
-import { type BatchLimits, batchLimits, type ExportingConfig } from "./config.ts";
-import { exportingMetrics } from "./exporting-metrics.ts";
+import { openExporterQueue } from "../queue-storage.ts";
+import { type BatchLimits, batchLimits, type ExportingConfig, isOnDisk } from "./config.ts";
+import type { OfferedRequest } from "./disk-lanes.ts";
+import { DiskSender } from "./disk-sender.ts";
+import { exportingMetrics, type QueueState } from "./exporting-metrics.ts";
 import type { DropReason } from "./retry.ts";
 import { RequestSender, type Send } from "./sender.ts";
 
@@ -30,8 +34,11 @@ export interface ExportingParts {
 
 type Encode = (segments: readonly OpenSegment[]) => OtlpRequest;
 
-/** The part of an exporter that takes batches and ends. */
-export type Exporting = Consumers & Required<Pick<Lifecycle, "shutdown">>;
+/** The part of an exporter that takes batches; `start` opens queues on disk, and rejects with ConfigError where it cannot. */
+export type Exporting = Consumers & Required<Lifecycle>;
+
+/** What delivers the requests of one signal. */
+type Sender = Pick<RequestSender, "shutdown"> & { offer(offered: readonly OfferedRequest[]): Promise<void> };
 
 /** The same event is logged again after this time. */
 const repeatLogMs = 10_000;
@@ -47,38 +54,59 @@ export function createExporting(
   const encode = parts.encode ?? ((segments) => encoder.encode(segments));
   const hashKey = parts.hashKey ?? createHashKey(randomBytes(12));
   const reporter = new Reporter(context);
-  const senders = new Map<Signal, RequestSender>();
-  const senderOf = (signal: Signal): RequestSender => {
-    const known = senders.get(signal);
-    if (known !== undefined) return known;
-    const sender = new RequestSender({
+  const { sending_queue: queue } = config;
+  const isDisk = isOnDisk(queue);
+  const senders = new Map<Signal, Sender | Promise<Sender>>();
+  const createSender = (signal: Signal): Sender | Promise<Sender> => {
+    const common = {
       signal,
-      queue: config.sending_queue,
+      queue,
       retry: config.retry_on_failure,
       batch,
       maxBytes: maxBytesOf(batch, parts.maxBytes),
       send: parts.send,
       clock: context.clock,
       random: parts.random ?? Math.random,
-      hashKey,
-      metrics: (state) => exportingMetrics(context.meter, context.id, signal, state),
-      retrying: (error, waitMs) => reporter.retrying(error, waitMs),
+      metrics: (state: QueueState) => exportingMetrics(context.meter, context.id, signal, state),
+      retrying: (error: ConsumeError, waitMs: number) => reporter.retrying(error, waitMs),
       delivered: () => reporter.delivered(),
-      dropped: (reason, items, error) => reporter.dropped(reason, items, error),
+      dropped: (reason: DropReason, items: number, error: ConsumeError) => reporter.dropped(reason, items, error),
       after: context.after,
-    });
+    };
+    if (!isDisk) return new RequestSender({ ...common, hashKey });
+    const opening = openExporterQueue(context, { storage: queue.storage, signal }, new RequestCodec());
+    const sender = opening.then((opened) => new DiskSender({ ...common, opened }));
+    // Tried again with the next batch: at a reload that adds a signal, nobody hears of the failure otherwise.
+    sender.catch(() => void senders.delete(signal));
+    return sender;
+  };
+  const senderOf = (signal: Signal): Sender | Promise<Sender> => {
+    const sender = senders.get(signal) ?? createSender(signal);
     senders.set(signal, sender);
     return sender;
   };
-  for (const signal of context.signals ?? signals) senderOf(signal);
-  const ofRequests = async (batchOfRequests: TracesBatch | LogsBatch) =>
-    await senderOf(batchOfRequests.signal).offer(batchOfRequests.requests.map((request) => ({ request })));
+  // Queues on disk are opened at the start.
+  if (!isDisk) for (const signal of context.signals ?? signals) senderOf(signal);
+  const offer = async (signal: Signal, offered: readonly OfferedRequest[]) => {
+    const sender = senderOf(signal);
+    await (sender instanceof Promise ? await sender : sender).offer(offered);
+  };
+  const ofRequests = async ({ signal, requests }: TracesBatch | LogsBatch) =>
+    await offer(
+      signal,
+      requests.map((request) => ({ request })),
+    );
   return {
-    metrics: async (metrics) => await senderOf("metrics").offer(divideMetrics(metrics, encode)),
+    metrics: async (metrics) => await offer("metrics", divideMetrics(metrics, encode)),
     traces: ofRequests,
     logs: ofRequests,
+    async start() {
+      if (!isDisk) return;
+      await Promise.all((context.signals ?? signals).map(async (one) => senders.set(one, await senderOf(one))));
+    },
     async shutdown(deadline) {
-      await Promise.all([...senders.values()].map((sender) => sender.shutdown(deadline)));
+      const started = await Promise.allSettled(senders.values());
+      await Promise.all(started.map((one) => (one.status === "fulfilled" ? one.value.shutdown(deadline) : undefined)));
     },
   };
 }
@@ -88,14 +116,9 @@ function maxBytesOf(batch: BatchLimits | undefined, maxBytes: number): number {
   return batch?.sizer === "bytes" && batch.maxSize !== Number.POSITIVE_INFINITY ? batch.maxSize : maxBytes;
 }
 
-interface Piece {
-  readonly request: OtlpRequest;
-  readonly lane?: number;
-}
-
 /** Unopened requests as they are, scraped samples by the lane of their target, points by their resources. */
-function divideMetrics({ segments }: MetricsBatch, encode: Encode): Piece[] {
-  const pieces: Piece[] = [];
+function divideMetrics({ segments }: MetricsBatch, encode: Encode): OfferedRequest[] {
+  const pieces: OfferedRequest[] = [];
   const points: PointsSegment[] = [];
   const samples = new Map<number, SamplesSegment[]>();
   for (const segment of segments) {

@@ -5,7 +5,7 @@ import { duration, headers, optionalSection } from "../../codec/yaml/field-types
 import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls } from "../../component/exporting/client-tls.ts";
-import { exportingFields, noticeExporting } from "../../component/exporting/config.ts";
+import { completeExporting, exportingFields } from "../../component/exporting/config.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 
 const size = () => z.number().int().min(0);
@@ -86,6 +86,5 @@ export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContex
     section.issue(sectionIssue(section, ["auth"], "credentials are not sent without TLS: tls::insecure must be false"));
   }
   completeClientTls(config.tls, section);
-  noticeExporting(config, section);
-  return config;
+  return completeExporting(config, section);
 }

@@ -56,6 +56,7 @@ export default defineExporter<OtlpGrpcConfig>({
         auth.attach(host, `exporters::${id}`);
         const issue = findFileIssue(client, `exporters::${id}`);
         if (issue !== undefined) throw new ConfigError([issue]);
+        await exporting.start();
       },
       async shutdown(deadline) {
         await exporting.shutdown(deadline);

@@ -5,7 +5,7 @@ import { duration, headers } from "../../codec/yaml/field-types.ts";
 import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls, toClientTls } from "../../component/exporting/client-tls.ts";
-import { exportingFields, noticeExporting } from "../../component/exporting/config.ts";
+import { completeExporting, exportingFields } from "../../component/exporting/config.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { HttpClientConfig } from "../../transport/http-client-config.ts";
@@ -93,8 +93,7 @@ export function completeOtlpHttp(config: OtlpHttpConfig, section: CompleteContex
     if (isWritten(section, [key])) section.notice(sectionIssue(section, [key], "accepted, but has no effect"));
   }
   completeClientTls(config.tls, section);
-  noticeExporting(config, section);
-  return config;
+  return completeExporting(config, section);
 }
 
 /** The URL of a signal; undefined where the configuration names none. */

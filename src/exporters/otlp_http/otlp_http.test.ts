@@ -185,7 +185,10 @@ describe("otlp_http", () => {
     [{ endpoint: "http://a", compression: "snappy", compression_params: { level: 3 } }, "has no meaning"],
     [{ endpoint: "http://a", compression_params: { level: 12 } }, "expected at most 9"],
     [{ endpoint: "http://a", tls: { cert_file: "x" } }, "both a certificate and a key"],
-    [{ endpoint: "http://a", sending_queue: { storage: "file_storage" } }, "later version"],
+    [
+      { endpoint: "http://a", sending_queue: { storage: "file_storage", wait_for_result: true } },
+      "is not possible with storage",
+    ],
     [{ endpoint: "http://a", sending_queue: { batch: { min_size: 9, max_size: 3 } } }, "expected at least min_size"],
     [{ endpoint: "http://a", retry_on_failure: { max_elapsed_time: "1s" } }, "at least initial_interval"],
   ])("refuses %j", (section, message) => {

@@ -58,7 +58,7 @@ export class DurableLanes implements SenderLanes {
 
   get waitingRows(): number {
     let rows = 0;
-    for (const lane of this.#waiting) rows += rowsOf(lane.head) + this.#queue.waitingItems(lane.index);
+    for (const lane of this.#waiting) rows += rowsOf(lane.head) + (this.#queue.waiting(lane.index)?.waitingItems ?? 0);
     return rows;
   }
 

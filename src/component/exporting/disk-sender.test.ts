@@ -1,0 +1,285 @@
+import { setImmediate as turn } from "node:timers/promises";
+import { expect, test } from "vitest";
+import { z } from "zod";
+import { nodeFromValue } from "../../codec/yaml/parse-yaml.ts";
+import { DurableQueue } from "../../durable/durable-queue.ts";
+import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
+import { ConsumeError } from "../../model/errors.ts";
+import { buildTraces } from "../../testing/build-otlp.ts";
+import { createFakeClock } from "../../testing/fake-clock.ts";
+import { createTestContext } from "../../testing/test-context.ts";
+import type { QueueRequest, QueueStorage } from "../queue-storage.ts";
+import { completeExporting, exportingFields } from "./config.ts";
+import { createExporting } from "./exporting.ts";
+
+const schema = z.strictObject(exportingFields({ timeoutMs: 5000 }));
+
+/** As `complete` of an exporter leaves it. */
+function parse(section: object) {
+  const issue = () => {};
+  const node = nodeFromValue(section);
+  return completeExporting(schema.parse(section), { node, path: [], env: {}, issue, notice: issue });
+}
+
+/** Queues in files that outlive a process, shared as the extension shares them. */
+function createStorage(files: ForgetfulFiles, maxBytes?: number): QueueStorage & { readonly users: () => number } {
+  let users = 0;
+  let opening: Promise<DurableQueue<unknown>> | undefined;
+  return {
+    users: () => users,
+    async openQueue<T>({ codec, damaged, gaveUp }: QueueRequest<T>) {
+      opening ??= DurableQueue.open<T>({
+        directory: "/queue",
+        codec,
+        maxBytes,
+        segmentBytes: 4096,
+        minFreeBytes: 0,
+        now: Date.now,
+        sleep: async () => await turn(),
+        files: files.process(),
+        lock: async () => ({ release: () => {} }),
+        damaged,
+        gaveUp,
+      }) as Promise<DurableQueue<unknown>>;
+      users++;
+      const queue = (await opening) as DurableQueue<T>;
+      return {
+        queue,
+        directory: "/queue",
+        isShared: () => users > 1,
+        async release() {
+          if (--users === 0) await queue.close();
+        },
+      };
+    },
+  };
+}
+
+type Answer = "take" | "fail" | "reject";
+
+/** An exporter with a server that answers as it is told. */
+async function startExporter(
+  storage: QueueStorage,
+  answer: (names: readonly string[]) => Answer,
+  section: { readonly sending_queue?: object; readonly retry_on_failure?: object } = {},
+  options: { readonly after?: Promise<void>; readonly maxBytes?: number } = {},
+) {
+  const clock = createFakeClock();
+  const kit = createTestContext({}, { id: "out", clock });
+  kit.host.extensions.set("file_storage", storage);
+  const config = parse({ ...section, sending_queue: { storage: "file_storage", ...section.sending_queue } });
+  const delivered: string[] = [];
+  let attempts = 0;
+  const exporting = createExporting({ ...kit.context, signals: ["traces"], after: options.after }, config, {
+    maxBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
+    random: () => 0.5,
+    async send({ requests }) {
+      attempts++;
+      await turn();
+      const names = requests.flatMap(
+        ({ bytes }) =>
+          Buffer.from(bytes)
+            .toString("latin1")
+            .match(/item-\d+\./g) ?? [],
+      );
+      const said = answer(names);
+      if (said !== "take") {
+        throw new ConsumeError("CONSUME_REFUSED", "the server refuses", { permanent: said === "reject" });
+      }
+      delivered.push(...names.map((name) => name.slice(5, -1)));
+      return { rejectedItems: 0 };
+    },
+  });
+  await exporting.start();
+  const offer = async (from: number, to = from + 1, service = "a") => {
+    const resource = { "service.name": service };
+    await exporting.traces(
+      buildTraces(Array.from({ length: to - from }, (_, i) => ({ name: `item-${from + i}.`, resource }))),
+    );
+  };
+  const until = async (isTrue: () => boolean) => {
+    for (let i = 0; !isTrue(); i++) {
+      if (i > 5000) throw new Error("it does not come");
+      await turn();
+      if (i % 10 === 9) await clock.advance(10);
+    }
+  };
+  const metric = (name: string) =>
+    kit.meter
+      .collect()
+      .filter((one) => one.name === name)
+      .flatMap(({ samples }) => samples)
+      .reduce((sum, { value }) => sum + value, 0);
+  const stop = () => exporting.shutdown(AbortSignal.timeout(1000));
+  return { exporting, offer, until, stop, metric, clock, delivered, attempts: () => attempts, log: kit.log };
+}
+
+const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
+
+test("what was accepted goes out in its order", async () => {
+  const out = await startExporter(createStorage(new ForgetfulFiles()), () => "take");
+  for (let i = 0; i < 20; i++) await out.offer(i);
+  await out.until(() => out.delivered.length === 20);
+  expect(out.delivered).toEqual(numbers(0, 20));
+  await out.until(() => out.metric("millrace_storage_records") === 0);
+  expect(out.metric("otelcol_exporter_sent_spans")).toBe(20);
+  await out.stop();
+});
+
+test("what was not delivered when the process ended comes after the next start, before what is new", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail");
+  for (let i = 0; i < 30; i++) await before.offer(i);
+  await before.until(() => before.attempts() > 1);
+  expect(before.metric("millrace_storage_items")).toBe(30);
+  await before.stop();
+  expect(before.metric("otelcol_exporter_dropped_items")).toBe(0);
+  const after = await startExporter(createStorage(files), () => "take");
+  await after.offer(30);
+  await after.until(() => after.delivered.length === 31);
+  expect(after.delivered).toEqual(numbers(0, 31));
+  await after.stop();
+});
+
+test("resources keep their lanes over a restart", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail");
+  for (let i = 0; i < 40; i++) await before.offer(i * 100, i * 100 + 1, `service-${i % 20}`);
+  await before.stop();
+  const after = await startExporter(createStorage(files), () => "take");
+  for (let i = 40; i < 80; i++) await after.offer(i * 100, i * 100 + 1, `service-${i % 20}`);
+  await after.until(() => after.delivered.length === 80);
+  const order = new Map<number, number>();
+  for (const name of after.delivered) {
+    const index = Number(name) / 100;
+    expect(index).toBeGreaterThan(order.get(index % 20) ?? -1);
+    order.set(index % 20, index);
+  }
+  await after.stop();
+});
+
+test("a successor waits for the end of the one before and takes over what it left", async () => {
+  const storage = createStorage(new ForgetfulFiles());
+  let answer: Answer = "fail";
+  const before = await startExporter(storage, () => answer);
+  for (let i = 0; i < 5; i++) await before.offer(i);
+  await before.until(() => before.attempts() > 0);
+  const ended = Promise.withResolvers<void>();
+  const after = await startExporter(storage, () => "take", {}, { after: ended.promise });
+  expect(storage.users()).toBe(2);
+  await after.offer(5);
+  await turn();
+  expect(after.delivered).toEqual([]);
+  answer = "take";
+  await before.stop();
+  ended.resolve();
+  await after.until(() => before.delivered.length + after.delivered.length >= 6);
+  expect([...before.delivered, ...after.delivered]).toEqual(numbers(0, 6));
+  await after.stop();
+  expect(storage.users()).toBe(0);
+});
+
+test("requests are repeated for ever, unless max_elapsed_time is written", async () => {
+  let isDown = true;
+  const out = await startExporter(createStorage(new ForgetfulFiles()), () => (isDown ? "fail" : "take"));
+  await out.offer(0);
+  await out.until(() => out.attempts() > 0);
+  for (let minute = 0; minute < 60; minute++) {
+    await out.clock.advance(60_000);
+    await turn();
+  }
+  isDown = false;
+  await out.clock.advance(60_000);
+  await out.until(() => out.delivered.length === 1);
+  await out.stop();
+
+  const section = { retry_on_failure: { max_elapsed_time: "60s" } };
+  const short = await startExporter(createStorage(new ForgetfulFiles()), () => "fail", section);
+  await short.offer(0);
+  await short.until(() => short.attempts() > 0);
+  for (let i = 0; i < 10; i++) {
+    await short.clock.advance(30_000);
+    await turn();
+  }
+  await short.until(() => short.metric("otelcol_exporter_dropped_items") === 1);
+  await short.until(() => short.metric("millrace_storage_records") === 0);
+  await short.stop();
+});
+
+test("what is refused for good is dropped alone, counted", async () => {
+  const out = await startExporter(createStorage(new ForgetfulFiles()), (names) =>
+    names.includes("item-1.") ? "reject" : "take",
+  );
+  for (let i = 0; i < 3; i++) await out.offer(i);
+  await out.until(() => out.metric("millrace_storage_records") === 0);
+  expect(out.delivered).toEqual(["0", "2"]);
+  expect(out.metric("otelcol_exporter_dropped_items")).toBe(1);
+  await out.stop();
+});
+
+test("at the limit of the disk senders are refused, and wait where block_on_overflow says so", async () => {
+  let isDown = true;
+  const answer = (): Answer => (isDown ? "fail" : "take");
+  const refusing = await startExporter(createStorage(new ForgetfulFiles(), 3000), answer);
+  let accepted = 0;
+  const fill = async () => {
+    for (; accepted < 200; accepted++) await refusing.offer(accepted, accepted + 1);
+  };
+  await expect(fill()).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL", permanent: false, retryAfterMs: 1000 });
+  expect(accepted).toBeGreaterThan(3);
+  expect(refusing.metric("otelcol_exporter_enqueue_failed_spans")).toBe(1);
+  isDown = false;
+  await refusing.clock.advance(60_000);
+  await refusing.until(() => refusing.delivered.length === accepted);
+  await refusing.offer(1000);
+  await refusing.until(() => refusing.delivered.length === accepted + 1);
+  await refusing.stop();
+
+  isDown = true;
+  const section = { sending_queue: { block_on_overflow: true } };
+  const blocking = await startExporter(createStorage(new ForgetfulFiles(), 3000), answer, section);
+  const offers = Array.from({ length: 60 }, (_, i) => blocking.offer(i));
+  await blocking.until(() => blocking.attempts() > 0);
+  isDown = false;
+  await blocking.clock.advance(60_000);
+  await blocking.until(() => blocking.delivered.length === 60);
+  await Promise.all(offers);
+  await blocking.stop();
+});
+
+test("queue_size holds where it is written", async () => {
+  const section = { sending_queue: { queue_size: 5, sizer: "items" } };
+  const out = await startExporter(createStorage(new ForgetfulFiles()), () => "fail", section);
+  await out.offer(0, 5);
+  await expect(out.offer(5)).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL" });
+  await out.stop();
+});
+
+test("a record above the largest request is cut, also one that was written before", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail");
+  await before.offer(0, 10);
+  await before.stop();
+  const section = { sending_queue: { batch: { min_size: 1, max_size: 3 } } };
+  const after = await startExporter(createStorage(files), () => "take", section);
+  await after.until(() => after.delivered.length === 10);
+  expect(after.delivered).toEqual(numbers(0, 10));
+  expect(after.attempts()).toBeGreaterThanOrEqual(4);
+  await after.stop();
+});
+
+test.each([
+  ["an extension that does not run", undefined, /sending_queue::storage: no extension "file_storage" is active/],
+  ["one that keeps no queues", {}, /sending_queue::storage: "file_storage" keeps no queues/],
+  [
+    "a directory that cannot be used",
+    {
+      openQueue: async () => {
+        throw new Error("/queue cannot be used");
+      },
+    },
+    /sending_queue::storage: \/queue cannot be used/,
+  ],
+])("does not start with %s", async (_name, storage, message) => {
+  await expect(startExporter(storage as QueueStorage, () => "take")).rejects.toThrow(message);
+});

@@ -1,0 +1,149 @@
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createTempFolder, type TempFolder } from "../../../test/kit/temp.ts";
+import { nodeFromValue } from "../../codec/yaml/parse-yaml.ts";
+import type { QueueStorage } from "../../component/queue-storage.ts";
+import { RequestCodec } from "../../durable/request-codec.ts";
+import { ConfigError } from "../../model/errors.ts";
+import type { OtlpRequest } from "../../model/otlp-request.ts";
+import { createFakeClock } from "../../testing/fake-clock.ts";
+import { createTestContext, parseConfig } from "../../testing/test-context.ts";
+import fileStorage from "./file_storage.ts";
+import { queueFolder } from "./queue-folder.ts";
+
+let folder: TempFolder;
+beforeEach(() => {
+  folder = createTempFolder("file-storage");
+});
+afterEach(() => folder[Symbol.dispose]());
+
+async function start(section: object) {
+  const clock = createFakeClock();
+  const config = parseConfig(fileStorage, section) as Parameters<typeof fileStorage.create>[0]["config"];
+  const { context } = createTestContext(config, { id: "file_storage", clock });
+  const extension = fileStorage.create(context) as ReturnType<typeof fileStorage.create> & QueueStorage;
+  await extension.start?.();
+  const open = (name: string) =>
+    extension.openQueue<OtlpRequest>({ name, codec: new RequestCodec(), damaged: () => {}, gaveUp: () => {} });
+  return { open, clock };
+}
+
+const request: OtlpRequest = { signal: "traces", bytes: new Uint8Array(100), items: 1 };
+
+describe("directories", () => {
+  test("one is made where create_directory says so, with the permissions", async () => {
+    const directory = folder.file("a/b");
+    await start({ directory, create_directory: true, directory_permissions: "0700" });
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+  });
+
+  test.each([
+    [
+      "is not there",
+      "absent",
+      /extensions::file_storage::directory: .*absent does not exist, and create_directory is false/,
+    ],
+    ["is a file", "file", /extensions::file_storage::directory: .*file is not a directory/],
+  ])("one that %s is an error", async (_name, name, message) => {
+    writeFileSync(folder.file("file"), "");
+    const failure = start({ directory: folder.file(name) });
+    await expect(failure).rejects.toThrow(message);
+    await expect(failure).rejects.toBeInstanceOf(ConfigError);
+  });
+
+  test("each queue has its own, whatever its name is", async () => {
+    const { open } = await start({ directory: folder.path });
+    for (const name of ["otlp_grpc/a.traces", "otlp_grpc.traces", `otlp_http/${"x".repeat(500)}.logs`]) {
+      await (await open(name)).release();
+    }
+    expect(readdirSync(folder.path).sort()).toEqual(
+      ["otlp_grpc%2Fa.traces", "otlp_grpc.traces", queueFolder(`otlp_http/${"x".repeat(500)}.logs`)].sort(),
+    );
+  });
+
+  test.skipIf(process.getuid?.() === 0)("one that may not be written is an error", async () => {
+    mkdirSync(folder.file("closed"));
+    chmodSync(folder.file("closed"), 0o500);
+    const { open } = await start({ directory: folder.file("closed") });
+    await expect(open("a.traces")).rejects.toMatchObject({ code: "STORAGE_UNUSABLE" });
+    chmodSync(folder.file("closed"), 0o700);
+  });
+});
+
+describe("queues", () => {
+  test("two users share one, and the last to leave closes it", async () => {
+    const { open } = await start({ directory: folder.path });
+    const first = await open("a.traces");
+    const second = await open("a.traces");
+    expect(second.queue).toBe(first.queue);
+    expect(first.isShared()).toBe(true);
+    await first.release();
+    await first.release();
+    expect(second.isShared()).toBe(false);
+    await second.queue.append([{ lane: 0, item: request }]);
+    await second.release();
+    const third = await open("a.traces");
+    expect(third.queue).not.toBe(first.queue);
+    expect(third.queue.stats().records).toBe(1);
+    await third.release();
+  });
+
+  test("one that is opened while it is closed is opened when that is over", async () => {
+    const { open } = await start({ directory: folder.path });
+    const first = await open("a.traces");
+    const closed = first.release();
+    const [second] = await Promise.all([open("a.traces"), closed]);
+    await second.queue.append([{ lane: 0, item: request }]);
+    await second.release();
+  });
+
+  test("the limit holds for each", async () => {
+    const { open } = await start({ directory: folder.path, max_size: "1KiB", min_free_space: 0 });
+    const { queue, release } = await open("a.traces");
+    queue.begin(() => {});
+    const fill = async () => {
+      for (let i = 0; i < 20; i++) await queue.append([{ lane: 0, item: request }]);
+    };
+    await expect(fill()).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    await release();
+  });
+
+  test("a queue that is locked is waited for as long as timeout says", async () => {
+    const { open, clock } = await start({ directory: folder.path, timeout: "1s" });
+    const held = await holdElsewhere(join(folder.path, "a.traces"));
+    const failed = open("a.traces");
+    const failure = expect(failed).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
+    for (let i = 0; i < 60; i++) await clock.advance(50);
+    await failure;
+    const opening = open("a.traces");
+    await clock.advance(100);
+    held.release();
+    for (let i = 0; i < 10; i++) await clock.advance(50);
+    await (await opening).release();
+  });
+});
+
+/** As another process has it. */
+async function holdElsewhere(directory: string) {
+  mkdirSync(directory, { recursive: true });
+  const { lockDirectory } = await import("../../durable/directory-lock.ts");
+  return await lockDirectory(directory);
+}
+
+test("keys of the Collector without effect are explained with their place", () => {
+  const notices: string[] = [];
+  const section = { recreate: true, compaction: { on_start: true, directory: "/tmp" } };
+  const parsed = parseConfig(fileStorage, section) as Parameters<NonNullable<typeof fileStorage.complete>>[0];
+  fileStorage.complete?.(parsed, {
+    node: nodeFromValue(section),
+    path: ["extensions", "file_storage"],
+    env: {},
+    issue: () => {},
+    notice: ({ path, message }) => void notices.push(`${path}: ${message}`),
+  });
+  expect(notices).toEqual([
+    expect.stringMatching(/^extensions::file_storage::compaction: has no effect: .* there is nothing to compact$/),
+    expect.stringMatching(/^extensions::file_storage::recreate: has no effect: damage costs/),
+  ]);
+});
