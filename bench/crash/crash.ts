@@ -78,6 +78,7 @@ async function killAgainAndAgain(way: Way, subject: Subject, extent: Extent, sto
     total = addTallies(total, await runRound(work, folder.path, { kills, lifeMs: extent.lifeMs }, stop));
     done += kills;
     console.log(`${way}, ${subject.name} ${subject.version}: ${describe(done, total)}`);
+    if (subject.name === "millrace") for (const example of total.examples) console.log(`  lost: ${example}`);
   }
   return total;
 }

@@ -23,6 +23,7 @@ export interface Work extends AsyncDisposable {
 const startMs = 60_000;
 /** Nothing more is expected when so long nothing that was missing has come. */
 const quietMs = 10_000;
+const settleMs = 100;
 const drainMs = 60_000;
 
 export interface Round {
@@ -39,6 +40,8 @@ export async function runRound(work: Work, folder: string, round: Round, stop: A
     const subject = await startAndWork(work, folder);
     await pause(Math.random() * lifeMs);
     await subject.stop("SIGKILL");
+    // What it had asked for is still answered.
+    await pause(settleMs);
     work.killed();
   }
   work.drain();

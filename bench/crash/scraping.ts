@@ -3,7 +3,7 @@
 import { join } from "node:path";
 import { CountingTargets } from "../../test/kit/counting-targets.ts";
 import { PageExporter } from "../../test/kit/page-exporter.ts";
-import { accept, RecordingSink } from "../../test/kit/recording-sink.ts";
+import { accept, numberOf, RecordingSink, type SinkPath } from "../../test/kit/recording-sink.ts";
 import type { TempFolder } from "../../test/kit/temp.ts";
 import { parseShape, rowOf } from "../scrape/rows.ts";
 import type { Subject } from "../scrape/subjects.ts";
@@ -24,6 +24,17 @@ const queueConfig = {
 /** A third of the requests fail, and a fifth of the time the server is away. */
 export function isDown(index: number): boolean {
   return Math.random() < 0.33 || index % 100 > 80;
+}
+
+/** Times of the scrapes that failed, as `up` says: a page that came too late was not taken. */
+function failedMs(path: SinkPath, name: string): number[] {
+  const samples = path.find({ __name__: "up", job: name }).flatMap((series) => series.samples);
+  return samples.filter(({ bits }) => numberOf(bits) === 0).map(({ timestampMs }) => timestampMs);
+}
+
+/** Whether the page that was served at a time belongs to the scrape; a page may be asked for late. */
+function isOf(scrapeMs: number, pageMs: number | undefined): boolean {
+  return pageMs !== undefined && pageMs >= scrapeMs - 10 && pageMs <= scrapeMs + 2 * intervalMs;
 }
 
 export async function scrapingWork(subject: Subject, folder: TempFolder): Promise<Work> {
@@ -48,6 +59,13 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
   let last: number[] | undefined;
   /** The page of each target that was under way at a kill: it had not been taken yet. */
   const excused = names.map(() => new Set<number>());
+  /** When each page of a target was served, and when the program was killed. */
+  const servedMs = new Map<string, number[]>(names.map((name) => [name, []]));
+  const killedMs: number[] = [];
+  const readLog = () => {
+    for (const { target, arrivedMs } of exporter.log) servedMs.get(target)?.push(arrivedMs);
+    exporter.log.length = 0;
+  };
   const served = () => names.map((name) => targets.served(name));
   return {
     command: { ...command, argv: [...command.argv, ...disk] },
@@ -57,7 +75,8 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
     },
     killed() {
       for (const [i, count] of served().entries()) excused[i]?.add(count);
-      exporter.log.length = 0;
+      readLog();
+      killedMs.push(Date.now());
     },
     drain() {
       isDraining = true;
@@ -67,8 +86,16 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
       names
         .map((name, i): Tally => {
           const taken = new Set<number>();
-          for (let n = 1; n <= (last?.[i] ?? 0); n++) if (excused[i]?.has(n) !== true) taken.add(n);
-          return tallySeries(taken, targets.arrived(path, name));
+          const times = servedMs.get(name) ?? [];
+          const failed = failedMs(path, name);
+          const hasFailed = (n: number) => failed.some((timeMs) => isOf(timeMs, times[n - 1]));
+          for (let n = 1; n <= (last?.[i] ?? 0); n++) if (excused[i]?.has(n) !== true && !hasFailed(n)) taken.add(n);
+          const describe = (n: number) => {
+            const atMs = times[n - 1] ?? 0;
+            const killMs = killedMs.find((timeMs) => timeMs >= atMs) ?? Number.NaN;
+            return `${name} ${n}: ${(times[n] ?? 0) - atMs} ms before the next page, ${killMs - atMs} ms before a kill`;
+          };
+          return tallySeries(taken, targets.arrived(path, name), undefined, describe);
         })
         .reduce(addTallies, emptyTally),
     async [Symbol.asyncDispose]() {

@@ -9,9 +9,12 @@ export interface Tally {
   readonly repeated: number;
   /** First arrivals behind a larger number of the same series. */
   readonly misplaced: number;
+  /** Some of the lost ones, in words. */
+  readonly examples: readonly string[];
 }
 
-export const emptyTally: Tally = { taken: 0, lost: 0, repeated: 0, misplaced: 0 };
+export const emptyTally: Tally = { taken: 0, lost: 0, repeated: 0, misplaced: 0, examples: [] };
+const maxExamples = 10;
 
 export function addTallies(a: Tally, b: Tally): Tally {
   return {
@@ -19,6 +22,7 @@ export function addTallies(a: Tally, b: Tally): Tally {
     lost: a.lost + b.lost,
     repeated: a.repeated + b.repeated,
     misplaced: a.misplaced + b.misplaced,
+    examples: [...a.examples, ...b.examples].slice(0, maxExamples),
   };
 }
 
@@ -27,6 +31,7 @@ export function tallySeries(
   taken: ReadonlySet<number>,
   arrived: readonly number[],
   sends: ReadonlyMap<number, number> = new Map(),
+  describe: (value: number) => string = String,
 ): Tally {
   const arrivals = new Map<number, number>();
   let largest = Number.NEGATIVE_INFINITY;
@@ -38,9 +43,9 @@ export function tallySeries(
     if (value < largest) misplaced++;
     else largest = value;
   }
-  let lost = 0;
-  for (const value of taken) if (!arrivals.has(value)) lost++;
+  const lost = [...taken].filter((value) => !arrivals.has(value));
   let repeated = 0;
   for (const [value, count] of arrivals) repeated += Math.max(0, count - (sends.get(value) ?? 1));
-  return { taken: taken.size, lost, repeated, misplaced };
+  const examples = lost.slice(0, maxExamples).map(describe);
+  return { taken: taken.size, lost: lost.length, repeated, misplaced, examples };
 }

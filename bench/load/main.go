@@ -37,12 +37,13 @@ func (l *ledger) state() state {
 type bench struct {
 	*ledger
 	exporter *exporter
+	sink     *sink
 	guarded  int // process group that must not outlive the runner
 }
 
 // answer runs one command of the runner: "state", "begin" or "end" a window, "verify" what was served before its
 // end, or with "forgive" only since then,
-// "churn SHARE" of the series once, "guard PID" of the subject's process group.
+// "churn SHARE" of the series once, "down" and "up" for an outage of the sink, "guard PID" of the subject's process group.
 func (b *bench) answer(line string) any {
 	command, argument, _ := strings.Cut(line, " ")
 	switch command {
@@ -51,6 +52,8 @@ func (b *bench) answer(line string) any {
 		for _, p := range b.exporter.pages {
 			p.churn(share)
 		}
+	case "down", "up":
+		b.sink.down.Store(command == "down")
 	case "guard":
 		b.guarded, _ = strconv.Atoi(argument)
 	}
@@ -58,7 +61,7 @@ func (b *bench) answer(line string) any {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch command {
-	case "state", "churn", "guard":
+	case "state", "churn", "down", "up", "guard":
 		return l.state()
 	case "forgive":
 		l.forgive()
@@ -112,7 +115,7 @@ func main() {
 	}
 	out := json.NewEncoder(os.Stdout)
 	out.Encode(map[string]any{"ports": e.ports, "sink": s.url})
-	b := &bench{ledger: book, exporter: e}
+	b := &bench{ledger: book, exporter: e, sink: s}
 	commands := bufio.NewScanner(os.Stdin)
 	for commands.Scan() {
 		out.Encode(b.answer(commands.Text()))

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,6 +19,7 @@ type sink struct {
 	byPort *[65536]int32
 	bodies sync.Pool
 	url    string
+	down   atomic.Bool // answers 503 and books nothing
 }
 
 const (
@@ -45,6 +47,11 @@ func newSink(book *ledger, byPort *[65536]int32) (*sink, error) {
 }
 
 func (s *sink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if s.down.Load() {
+		io.Copy(io.Discard, r.Body)
+		http.Error(w, "down", http.StatusServiceUnavailable)
+		return
+	}
 	b, _ := s.bodies.Get().(*bodies)
 	if b == nil {
 		b = new(bodies)

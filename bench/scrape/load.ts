@@ -90,6 +90,11 @@ export class Load {
     return this.#process.ask(`churn ${share}`);
   }
 
+  /** Begins or ends an outage: the sink refuses everything with 503. */
+  setOutage(isDown: boolean): Promise<LoadState> {
+    return this.#process.ask(isDown ? "down" : "up");
+  }
+
   /** See `LoadProcess.guard`. */
   guard(group: number): Promise<void> {
     return this.#process.guard(group);
