@@ -128,6 +128,11 @@ export class RequestEncoder {
     };
   }
 
+  /** Takes back the memory of a request's body once nobody reads it any more. */
+  release(body: Uint8Array): void {
+    this.#body.release(body);
+  }
+
   /** Bytes of the request so far, before compression. */
   get #plainBytes(): number {
     return this.#body.plainBytes + this.#length;

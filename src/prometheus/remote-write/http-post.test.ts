@@ -36,7 +36,7 @@ describe("createPost", () => {
     });
     const headers = { "X-Scope-OrgID": "team", "X-Prometheus-Remote-Write-Version": "9" };
     const answer = await post(`${server.url}/api/v1/write?x=1`, headers);
-    expect(answer).toEqual({ status: 204, retryAfter: undefined, reason: "No Content" });
+    expect(answer).toEqual({ status: 204, retryAfter: undefined, reason: "No Content", isSent: true });
     expect(seen?.line).toBe("POST /api/v1/write?x=1");
     expect(seen?.body).toBe("body");
     expect(seen?.headers).toMatchObject({
@@ -168,6 +168,6 @@ describe("createPost", () => {
     const answer = await answered((_, response) => {
       response.writeHead(429, { "Retry-After": "30" }).end();
     });
-    expect(answer).toEqual({ status: 429, retryAfter: "30", reason: "Too Many Requests" });
+    expect(answer).toEqual({ status: 429, retryAfter: "30", reason: "Too Many Requests", isSent: true });
   });
 });

@@ -22,9 +22,9 @@ export function createPost(client: () => PostClient, url: URL, headers: Readonly
     if (last?.client !== current) last = { client: current, target: current.target(request) };
     const limits = { maxBytes: maxReasonBytes, timeoutMs };
     const answer = await last.target.post({ body, headers: Object.entries(extra).flat() }, limits, signal);
-    const { status, statusText, retryAfter } = answer;
+    const { status, statusText, retryAfter, isSent } = answer;
     const reason = status >= 200 && status < 300 ? "" : firstLine(answer.body);
-    return { status, retryAfter, reason: `${statusText}${reason === "" ? "" : `: ${reason}`}`.trim() };
+    return { status, retryAfter, reason: `${statusText}${reason === "" ? "" : `: ${reason}`}`.trim(), isSent };
   };
 }
 

@@ -9,6 +9,8 @@ export interface PostAnswer {
   readonly retryAfter: string | undefined;
   /** Up to 1,024 bytes of the body, for messages. */
   readonly reason: string;
+  /** Whether nobody reads the memory of the body that was posted any more. */
+  readonly isSent?: boolean | undefined;
 }
 
 /** Makes one HTTP attempt. Rejects when no answer came, by the time limit or otherwise. */
@@ -32,7 +34,12 @@ export interface RetryPolicy {
 }
 
 export type PostOutcome =
-  | { readonly kind: "delivered"; readonly status: number }
+  | {
+      readonly kind: "delivered";
+      readonly status: number;
+      /** Whether the memory of the body may be used again. */
+      readonly isSent?: boolean;
+    }
   | { readonly kind: "rejected"; readonly status: number; readonly reason: string }
   | { readonly kind: "expired"; readonly reason: string }
   | { readonly kind: "aborted" };
@@ -60,8 +67,9 @@ export async function postUntilDone(parts: PostParts, body: Uint8Array, signal: 
     const result = await attemptOnce(parts, body, headers, signal);
     if (signal.aborted && result.reason !== undefined) return { kind: "aborted" };
     if (result.answer !== undefined) {
-      const { status, reason } = result.answer;
-      if (status >= 200 && status < 300) return { kind: "delivered", status };
+      const { status, reason, isSent = false } = result.answer;
+      // An attempt that failed may have left the body with a connection that is being closed.
+      if (status >= 200 && status < 300) return { kind: "delivered", status, isSent: isSent && attempt === 0 };
       const retryable = status >= 500 || (status === 429 && policy.retryOn429);
       if (!retryable) return { kind: "rejected", status, reason: `server returned HTTP status ${status}: ${reason}` };
     }

@@ -7,12 +7,17 @@ import type { SamplesSegment } from "../../model/batch.ts";
 
 /** The length in front of a block takes at most five bytes (snappy format description, section 1). */
 const headerBytes = 5;
+const initialBytes = 64 * 1024;
+/** Buffers that wait for the next bodies, and how large they may be: most requests of a process are under way one after another. */
+const maxFreeBuffers = 8;
+const maxFreeBytes = 4 * 1024 * 1024;
 
-/** Builds one body after another in a buffer that is used again. */
+/** Builds one body after another in buffers that are used again. */
 export class RequestBody {
-  #bytes: Buffer = Buffer.allocUnsafeSlow(64 * 1024);
+  #bytes: Buffer = Buffer.allocUnsafeSlow(initialBytes);
   #view = new DataView(this.#bytes.buffer);
   #length = headerBytes;
+  readonly #free: Buffer[] = [];
   /** Bytes of the body before compression. */
   plainBytes = 0;
 
@@ -41,7 +46,7 @@ export class RequestBody {
     this.plainBytes += template.plainBytes;
   }
 
-  /** The body so far, in memory of its own. */
+  /** The body so far, in memory of its own until it is given back by `release`, if it ever is. */
   finish(): Uint8Array {
     let rest = this.plainBytes;
     const header: number[] = [];
@@ -52,7 +57,24 @@ export class RequestBody {
     header.push(rest);
     const from = headerBytes - header.length;
     this.#bytes.set(header, from);
-    return Uint8Array.prototype.slice.call(this.#bytes, from, this.#length);
+    const bytes = this.#bytes;
+    // A small body must not hold a large buffer while it waits.
+    if (this.#length * 4 < bytes.length) return Uint8Array.prototype.slice.call(bytes, from, this.#length);
+    this.#use(this.#free.pop() ?? Buffer.allocUnsafeSlow(bytes.length));
+    return bytes.subarray(from, this.#length);
+  }
+
+  /** Takes back the memory of a finished body that nobody reads any more. */
+  release(body: Uint8Array): void {
+    const { buffer } = body;
+    if (!(buffer instanceof ArrayBuffer) || buffer.byteLength < initialBytes || buffer.byteLength > maxFreeBytes)
+      return;
+    if (this.#free.length < maxFreeBuffers) this.#free.push(Buffer.from(buffer));
+  }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer);
   }
 
   #reserve(bytes: number): void {
@@ -60,7 +82,6 @@ export class RequestBody {
     if (needed <= this.#bytes.length) return;
     const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#bytes.length * 2));
     this.#bytes.copy(grown, 0, 0, this.#length);
-    this.#bytes = grown;
-    this.#view = new DataView(grown.buffer);
+    this.#use(grown);
   }
 }

@@ -1,7 +1,7 @@
 import { setImmediate } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { perSeries, startDiskSender } from "../../../test/support/disk-sender.ts";
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
-import { perSeries, startDiskSender } from "./test-disk-sender.ts";
 
 const times = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i);
 

@@ -3,8 +3,8 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { perSeries, startDiskSender } from "../../../test/support/disk-sender.ts";
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
-import { perSeries, startDiskSender } from "./test-disk-sender.ts";
 
 const ends = ["kill", "power", "restart"] as const;
 

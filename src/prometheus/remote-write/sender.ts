@@ -285,6 +285,7 @@ export class RemoteWriteSender {
     const started = this.#parts.now();
     const over = (outcome: PostOutcome) => {
       observer.finished((this.#parts.now() - started) / 1000, request.body.length);
+      if (outcome.kind === "delivered" && outcome.isSent === true) encoder.release(request.body);
       const dropped = this.#account(outcome, request.samples, request.exemplars, request.highestTimestampMs);
       const settled = outcome.kind === "aborted" ? undefined : this.#lanes.settle(lanes);
       const release = () => {

@@ -1,15 +1,15 @@
 /** A sender with a queue on forgetful files and a sink that answers as it is told, for tests of what crashes leave. */
 
 import { setImmediate } from "node:timers/promises";
-import { numberOf } from "../../../test/kit/recording-sink.ts";
-import { readWriteRequest, staleBits } from "../../../test/kit/remote-write-message.ts";
-import { DurableQueue } from "../../durable/durable-queue.ts";
-import { SamplesCodec } from "../../durable/samples-codec.ts";
-import type { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
-import type { SamplesSegment } from "../../model/batch.ts";
-import { Identities } from "../../model/identities.ts";
-import { type Origin, SamplesLayout } from "../../model/layout.ts";
-import { RemoteWriteSender } from "./sender.ts";
+import { DurableQueue } from "../../src/durable/durable-queue.ts";
+import { SamplesCodec } from "../../src/durable/samples-codec.ts";
+import type { ForgetfulFiles } from "../../src/durable/test-forgetful-files.ts";
+import type { SamplesSegment } from "../../src/model/batch.ts";
+import { Identities } from "../../src/model/identities.ts";
+import { type Origin, SamplesLayout } from "../../src/model/layout.ts";
+import { RemoteWriteSender } from "../../src/prometheus/remote-write/sender.ts";
+import { numberOf } from "../kit/recording-sink.ts";
+import { readWriteRequest, staleBits } from "../kit/remote-write-message.ts";
 
 const origin = (lane: number) => ({ lane }) as Origin;
 
