@@ -22,10 +22,13 @@ export interface MeantDifference {
   readonly covers: (difference: RunDifference) => boolean;
 }
 
-/** What a scrape leads to depends on this many before it: series that it adds again, markers. */
+/** What a scrape leads to depends on this many pages before it: series that it adds again, markers. */
 const remembered = 2;
 /** Pages carry explicit timestamps that are this many slots old at most. */
 const latest = 4;
+
+/** The sample of a scrape that succeeded. */
+const upBits = "3ff0000000000000";
 
 /** Slots of a case that both scraped exactly once, as they did the ones that what they wrote there depends on. */
 export function cleanSlots(
@@ -34,21 +37,34 @@ export function cleanSlots(
   subjects: readonly { finder: SlotFinder; sink: SinkPath }[],
 ): ReadonlySet<string> {
   const scrapes = subjects.map(({ finder, sink }) => {
-    const counts = new Map<number, number>();
+    const found = new Map<number, string[]>();
     for (const { samples } of sink.find({ __name__: "up", case: name })) {
-      for (const { timestampMs } of samples) {
+      for (const { timestampMs, bits } of samples) {
         const slot = finder.slotOfScrape(name, timestampMs);
-        counts.set(slot, (counts.get(slot) ?? 0) + 1);
+        found.set(slot, [...(found.get(slot) ?? []), bits]);
       }
     }
-    return counts;
+    return found;
   });
-  const once = (slot: number) => scrapes.every((counts) => counts.get(slot) === 1);
+  const once = (slot: number) => scrapes.every((found) => found.get(slot)?.length === 1);
+  const isUp = (slot: number) => scrapes.every((found) => found.get(slot)?.[0] === upBits);
+  const isDown = (slot: number) => scrapes.every((found) => found.get(slot)?.[0] !== upBits);
+  // What failed leaves no page behind: what comes after it depends on the pages before. Where only one failed lately, that shows.
+  const dependsOnClean = (slot: number) => {
+    let pages = 0;
+    for (let at = slot - 1; pages < remembered && at >= 0; at--) {
+      const isRecent = at >= slot - remembered;
+      if (!once(at) || !(isRecent || isUp(at) || isDown(at))) return false;
+      if (!isDown(at)) pages++;
+    }
+    return slot >= remembered && once(slot);
+  };
   const all = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i).every(once);
   const clean = new Set<string>();
   for (let slot = 0; slot < slots; slot++) {
-    if (all(slot - remembered, slot)) clean.add(String(slot));
-    if (slot + latest < slots && all(slot - remembered, slot + latest)) clean.add(`@${slot}`);
+    if (!dependsOnClean(slot)) continue;
+    clean.add(String(slot));
+    if (slot + latest < slots && all(slot, slot + latest)) clean.add(`@${slot}`);
   }
   return clean;
 }
