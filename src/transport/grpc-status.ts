@@ -74,7 +74,7 @@ export function encodeStatus(code: number, message: string, retryAfterMs?: numbe
   if (message !== "") writer.stringField(0x12, message);
   if (retryAfterMs !== undefined) {
     const info = new ByteWriter(32);
-    info.bytesField(0x0a, durationBytes(retryAfterMs));
+    info.bytesField(0x0a, durationBytes(Math.max(0, retryAfterMs)));
     const detail = new ByteWriter(96);
     detail.stringField(0x0a, retryInfoType);
     detail.bytesField(0x12, info.view());

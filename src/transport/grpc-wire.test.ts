@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { otlpType } from "../../test/kit/otlp-proto.ts";
 import { decodeStatus, encodeStatus, grpcCodeName, percentDecode, percentEncode } from "./grpc-status.ts";
 import { addressText, parseTarget } from "./grpc-target.ts";
 import {
@@ -63,6 +64,23 @@ describe("statuses", () => {
     [8, "x", 1500.25],
   ])("carry code %i, message %j and a wait of %d ms", (code, message, retryAfterMs) => {
     expect(decodeStatus(encodeStatus(code, message, retryAfterMs))).toMatchObject({ code, message, retryAfterMs });
+  });
+
+  test("are what protobufjs reads", () => {
+    const status = otlpType("RpcStatus").decode(encodeStatus(14, "x", 3250)) as unknown as {
+      code: number;
+      message: string;
+      details: { typeUrl: string; value: Uint8Array }[];
+    };
+    const [detail] = status.details;
+    expect([status.code, status.message, detail?.typeUrl]).toEqual([
+      14,
+      "x",
+      "type.googleapis.com/google.rpc.RetryInfo",
+    ]);
+    const info = otlpType("RetryInfo");
+    const value = info.toObject(info.decode(detail?.value ?? new Uint8Array()), { longs: Number });
+    expect(value).toEqual({ retryDelay: { seconds: 3, nanos: 250_000_000 } });
   });
 
   test("ask for a day at most", () => {

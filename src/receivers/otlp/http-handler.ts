@@ -2,7 +2,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { encodeExportResponse, exportResponseJson, type PartialSuccess } from "../../codec/otlp/export-response.ts";
-import { encodeRpcStatus, rpcStatusJson } from "../../codec/otlp/rpc-status.ts";
+import { rpcStatusJson } from "../../codec/otlp/rpc-status.ts";
 import { type CorsCheck, createCors } from "../../component/http-cors.ts";
 import {
   checkCaller,
@@ -14,7 +14,7 @@ import { DecodeError } from "../../model/errors.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { ByteBudget } from "../../transport/byte-budget.ts";
 import { type ContentCoding, unpack } from "../../transport/content-coding.ts";
-import { GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
+import { encodeStatus, GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
 import { pathOf } from "../../transport/http-router.ts";
 import type { HttpHandler } from "../../transport/http-server.ts";
 import type { OtlpHttpConfig } from "./config.ts";
@@ -214,8 +214,10 @@ function answerFailure(
   encoding: Encoding,
   { code, message, retryAfterMs }: GrpcError,
 ): void {
-  const status = { code, message, retryAfterMs };
-  const body = encoding === "application/json" ? Buffer.from(rpcStatusJson(status)) : encodeRpcStatus(status);
+  const body =
+    encoding === "application/json"
+      ? Buffer.from(rpcStatusJson({ code, message, retryAfterMs }))
+      : encodeStatus(code, message, retryAfterMs);
   const headers: Record<string, string | number> = { "content-type": encoding, "content-length": body.length };
   if (retryAfterMs !== undefined) headers["retry-after"] = Math.max(1, Math.ceil(retryAfterMs / 1000));
   response.writeHead(httpStatus(code, retryAfterMs !== undefined), headers).end(body);
