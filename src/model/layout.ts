@@ -15,6 +15,8 @@ export const rowPart = {
   quantile: 5,
   /** The `_created` series: the start time of the point, in seconds. */
   created: 6,
+  /** Of a point that another row of its family has taken the place of: it is counted, and goes nowhere. */
+  replaced: 7,
 } as const;
 
 /** The OTLP reading of the rows of a samples layout; all arrays have one element per row. */

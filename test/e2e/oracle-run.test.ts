@@ -10,7 +10,7 @@ import { PageExporter } from "../kit/page-exporter.ts";
 import { missingPeers } from "../kit/peers.ts";
 import { RecordingSink } from "../kit/recording-sink.ts";
 import { brokenHistograms, gaugeHistograms, runCases } from "../kit/run-cases.ts";
-import { besideGauge } from "../kit/run-cases-labels.ts";
+import { foldCases } from "../kit/run-cases-folds.ts";
 import {
   cleanSlots,
   compareObservations,
@@ -155,7 +155,7 @@ function receiversOf(): RunReceiver[] {
     ...faultCases(),
     ...labelCases(),
     ...runCases(),
-    besideGauge,
+    ...foldCases(),
     brokenHistograms,
     gaugeHistograms,
   ];

@@ -158,16 +158,6 @@ const suffixes = text("suffixes", (slot) => [
   `lonely_created ${slot}`,
 ]);
 
-/** Rows with endings of a histogram that stand beside a gauge's family. */
-export const besideGauge: OracleCase = text("beside_gauge", (slot) => [
-  "# TYPE level gauge",
-  `level ${slot}`,
-  `level_sum ${slot}`,
-  `level_count ${slot}`,
-  'level_bucket{le="1"} 1',
-  `level_total ${slot}`,
-]);
-
 /** `instance` as a URL. */
 const instanceUrl: OracleCase = {
   ...text("instance_url", (slot) => [`u ${slot}`], {

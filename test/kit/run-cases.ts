@@ -102,7 +102,7 @@ const oddHistograms = text("odd_histograms", (slot) => {
   ];
 });
 
-/** Histograms that otelcol-contrib sends although their buckets contradict one another. */
+/** Histograms and summaries whose counts contradict one another or are none; otelcol-contrib sends them all the same. */
 export const brokenHistograms: OracleCase = text("broken_histograms", (slot) => {
   const family = (name: string, counts: readonly (readonly [string, number | string])[], count: number | string) => [
     `# TYPE ${name} histogram`,
@@ -155,6 +155,49 @@ export const brokenHistograms: OracleCase = text("broken_histograms", (slot) => 
       ],
       6,
     ),
+    ...family("no_numbers", [["1", "NaN"]], "NaN"),
+    ...family(
+      "infinite",
+      [
+        ["1", "+Inf"],
+        ["2", "+Inf"],
+      ],
+      "+Inf",
+    ),
+    ...family(
+      "too_large",
+      [
+        ["1", "1e18"],
+        ["2", "1.2e19"],
+        ["4", "1e30"],
+      ],
+      "1e30",
+    ),
+    ...family("below_zero", [["1", -3]], "-1e30"),
+    ...family(
+      "parts",
+      [
+        ["1", 2.75],
+        ["2", 1.5],
+        ["4", "9007199254740993"],
+        ["8", 0.5],
+      ],
+      -0.5,
+    ),
+    ...family(
+      "bounds",
+      ["-1e+05", "0", "5e-324", "1e-07", "0.50", ".75", "+1", "2.50", "NaN", "1e21", "0.25", "text", "Inf"].map(
+        (le, i) => [le, (i * 7) % 5] as const,
+      ),
+      3,
+    ),
+    "# TYPE summary summary",
+    'summary{quantile="0.5"} -1',
+    'summary{quantile="nan"} 2',
+    'summary{quantile="0.25"} 3',
+    "summary_sum NaN",
+    "summary_count NaN",
+    'summary_count{a="1"} -2.5',
     "# TYPE whole histogram",
     ...histogram("whole", [
       ["1", slot],

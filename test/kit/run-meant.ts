@@ -16,10 +16,6 @@ const names = {
   emptyTexts: "Empty separator and replacement of relabel rules",
   // The one improvement that was asked for.
   rename: "Type and metadata follow a rename",
-  // Following it would send counts that nobody measured; repaired upstream after 0.155.
-  brokenHistograms: "Broken histograms and summaries",
-  // Following it would lose samples.
-  besideGauge: "Undeclared rows beside a family",
 } as const;
 
 type CaseRule = (difference: RunDifference) => boolean;
@@ -50,7 +46,7 @@ export const meantDifferences: readonly MeantDifference[] = [
     ),
   },
   { name: names.first, covers: inCases(["target_info_of_others"], metric(/^hits_total\{/)) },
-  { name: names.first, covers: inCases(["spellings"], metric(/^s\{/)) },
+  { name: names.first, covers: inCases(["spellings"], metric(/^(h(_[a-z]+)?|s)\{/)) },
   {
     name: names.externalExemplars,
     covers: ({ name, key, form, peer, own }) =>
@@ -73,21 +69,11 @@ export const meantDifferences: readonly MeantDifference[] = [
   },
   { name: names.first, covers: inCases(["explicit_families"], metric(/^(m|old)(_[a-z]+)?\{/)) },
   { name: names.rename, covers: inCases(["renamed_families"], metric(/^new_/)) },
-  {
-    name: names.brokenHistograms,
-    covers: inCases(["broken_histograms"], ({ own, key }) => own === undefined && !/whole/.test(key)),
-  },
-  { name: names.brokenHistograms, covers: inCases(["spellings"], metric(/^h(_[a-z]+)?\{/)) },
   { name: names.stale, covers: inCases(["coming_histograms"], metric(/^h(_bucket)?\{/)) },
-  { name: names.besideGauge, covers: inCases(["beside_gauge"], metric(/^level/)) },
-  { name: names.besideGauge, covers: inCases(["types_and_units"], metric(/^flip/)) },
 ];
 
 /** Families whose metadata differs, by the difference that is the reason. */
-const meantMetadata: readonly (readonly [string, RegExp])[] = [
-  [names.rename, /^new_/],
-  [names.besideGauge, /^(level_|flip)/],
-];
+const meantMetadata: readonly (readonly [string, RegExp])[] = [[names.rename, /^new_/]];
 
 /** The lines about metadata that no meant difference explains; the names of those that do are added to `seen`. */
 export function unexplainedMetadata(lines: readonly string[], seen: Set<string>): string[] {

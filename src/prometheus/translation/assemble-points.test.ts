@@ -51,16 +51,27 @@ describe("histograms", () => {
     expect(histogram(rows)).toEqual({ bounds, buckets, count: 5, sum: expectedSum, flags: 0 });
   });
 
+  it("leaves out a point without a count", () => {
+    expect(histogram([bucket("1", 1), bucket("+Inf", 1), sum(1)])).toEqual({ dropped: { incomplete: 1 } });
+  });
+
   it.each([
-    ["a missing count", [bucket("1", 1), bucket("+Inf", 1), sum(1)], "incomplete"],
-    ["falling buckets", [bucket("1", 2), bucket("2", 1), count(3)], "invalid_histogram"],
-    ["a bucket that is not a number", [bucket("1", Number.NaN), count(3)], "invalid_histogram"],
-    ["a negative bucket", [bucket("1", -1), count(3)], "invalid_histogram"],
-    ["a count below the buckets", [bucket("1", 4), count(3)], "invalid_histogram"],
-    ["a count that is not a number", [count(Number.NaN)], "invalid_histogram"],
-    ["a count beyond 64 bits", [count(2 ** 64)], "invalid_histogram"],
-  ])("leaves out a point with %s", (_, rows, reason) => {
-    expect(histogram(rows)).toEqual({ dropped: { [reason]: 1 } });
+    ["falling buckets", [bucket("1", 2), bucket("2", 1), count(3)], [2n, 2n ** 64n - 1n, 2n], 3n],
+    ["a bucket that is not a number", [bucket("1", Number.NaN), count(3)], [2n ** 63n, 2n ** 63n], 3n],
+    ["a negative bucket", [bucket("1", -1), count(3)], [2n ** 64n - 1n, 4n], 3n],
+    ["a count below the buckets", [bucket("1", 4), count(3)], [4n, 2n ** 64n - 1n], 3n],
+    ["a count that is not a number", [count(Number.NaN)], [2n ** 63n], 2n ** 63n],
+    ["a count beyond 64 bits", [count(2 ** 64)], [2n ** 63n], 2n ** 63n],
+  ])("makes of %s the point that otelcol-contrib makes", (_, rows, buckets, expected) => {
+    const [points] = assemble(rows).segments as [HistogramPoints];
+    expect([[...points.bucketCounts], points.counts[0]]).toEqual([buckets, expected]);
+  });
+
+  it("keeps a bound that is not a number where Go's sort leaves it", () => {
+    const [points] = assemble(["2", "1", "NaN", "3", "0.5"].map((le) => bucket(le, 1)).concat(count(5))).segments as [
+      HistogramPoints,
+    ];
+    expect([...points.bounds]).toEqual([1, 2, Number.NaN, 0.5, 3]);
   });
 
   it("flags a stale point and keeps its bounds", () => {
@@ -97,9 +108,12 @@ describe("histograms", () => {
     const segment = testSegment(rows, origin);
     const [first] = origin.points(segment);
     expect(origin.points(segment)[0]?.layout).toBe(first?.layout);
-    const values = Float64Array.from([1, Number.NaN, 3]);
-    const [partial] = origin.points({ ...segment, values }) as [HistogramPoints];
-    expect([...partial.counts]).toEqual([1n, 3n]);
+    const lacking = testSegment(
+      rows.map((row, i) => (i === 1 ? bucket("1", 1, row.labels) : row)),
+      origin,
+    );
+    const [partial] = origin.points(lacking) as [HistogramPoints];
+    expect([...partial.counts]).toEqual([1n, 1n]);
     expect([...partial.layout.series]).toEqual([first?.layout.series[0], first?.layout.series[2]]);
   });
 

@@ -12,10 +12,11 @@ import {
   type SummaryPoints,
 } from "../../model/batch.ts";
 import { PointsLayout } from "../../model/layout.ts";
-import { type DropReason, isUint64 } from "./drop-reason.ts";
+import type { DropReason } from "./drop-reason.ts";
 import { toPointExemplar } from "./exemplars.ts";
 import { type GroupPlan, noRow, type PointPlan, pointPlan } from "./point-plan.ts";
 import { nanosOfMs, nanosOfSeconds } from "./times.ts";
+import { wholeCount } from "./whole-count.ts";
 
 /** Hears how many points were left out, and why. */
 export type Dropped = (reason: DropReason, points: number) => void;
@@ -52,6 +53,7 @@ export function assemblePoints(segment: SamplesSegment, dropped: Dropped): Point
   const rows = new Rows(segment);
   countRows(plan.duplicates, rows, "duplicate", dropped);
   countRows(plan.malformed, rows, "malformed", dropped);
+  countRows(plan.replaced, rows, "replaced", dropped);
   const exemplars = groupExemplars(segment);
   const segments: PointsSegment[] = [
     assembleNumbers(plan, rows, exemplars),
@@ -160,13 +162,13 @@ interface Assembled {
 }
 
 /** The groups that have a row in the segment and make a point. */
-function validGroups(plan: GroupPlan, rows: Rows, dropped: Dropped, isHistogram: boolean): Assembled[] {
+function validGroups(plan: GroupPlan, rows: Rows, dropped: Dropped): Assembled[] {
   const result: Assembled[] = [];
   const drops = new Map<DropReason, number>();
   const { from, to } = rows.segment;
   for (let group = 0; group < plan.counts.length; group++) {
     if ((plan.last[group] as number) < from || (plan.first[group] as number) >= to) continue;
-    const assembled = assembleGroup(plan, group, rows, isHistogram);
+    const assembled = assembleGroup(plan, group, rows);
     if (typeof assembled === "string") drops.set(assembled, (drops.get(assembled) ?? 0) + 1);
     else result.push(assembled);
   }
@@ -191,7 +193,7 @@ export function groupRows(plan: GroupPlan, group: number): number[] {
   return [...single.filter((row) => row !== noRow), ...members];
 }
 
-function assembleGroup(plan: GroupPlan, group: number, rows: Rows, isHistogram: boolean): Assembled | DropReason {
+function assembleGroup(plan: GroupPlan, group: number, rows: Rows): Assembled | DropReason {
   const timeMs = groupTime(plan, group, rows);
   const usable = (row: number) => row !== noRow && rows.has(row) && rows.timeMs(row) === timeMs;
   const count = plan.counts[group] as number;
@@ -203,16 +205,6 @@ function assembleGroup(plan: GroupPlan, group: number, rows: Rows, isHistogram: 
   for (let i = plan.memberOffsets[group] as number; i < (plan.memberOffsets[group + 1] as number); i++) {
     const row = plan.memberRows[i] as number;
     if (usable(row) && (stale || !rows.stale(row))) members.push(i);
-  }
-  if (!stale) {
-    let previous = 0;
-    for (const i of isHistogram ? members : []) {
-      const value = rows.value(plan.memberRows[i] as number);
-      if (!(value >= previous)) return "invalid_histogram";
-      previous = value;
-    }
-    const value = rows.value(count);
-    if (!(value >= previous) || !isUint64(value)) return isHistogram ? "invalid_histogram" : "invalid_summary";
   }
   return { group, stale, timeMs, hasSum, members };
 }
@@ -253,7 +245,7 @@ function assembleHistograms(
   exemplars: Map<number, PointExemplar[]>,
   dropped: Dropped,
 ): HistogramPoints {
-  const groups = validGroups(plan, rows, dropped, true);
+  const groups = validGroups(plan, rows, dropped);
   const columns = groupColumns(plan, groups, rows);
   const boundOffsets = memberOffsets(groups, 0);
   const bucketOffsets = memberOffsets(groups, 1);
@@ -272,11 +264,11 @@ function assembleHistograms(
       let previous = 0;
       for (const [j, member] of members.entries()) {
         const value = rows.value(plan.memberRows[member] as number);
-        bucketCounts[bucketAt + j] = BigInt(Math.trunc(value - previous));
+        bucketCounts[bucketAt + j] = wholeCount(value - previous);
         previous = value;
       }
-      bucketCounts[bucketAt + members.length] = BigInt(Math.trunc(count - previous));
-      counts[i] = BigInt(Math.trunc(count));
+      bucketCounts[bucketAt + members.length] = wholeCount(count - previous);
+      counts[i] = wholeCount(count);
       if (withSum) {
         sums[i] = rows.value(plan.sums[group] as number);
         hasSum[i] = 1;
@@ -307,7 +299,7 @@ function assembleHistograms(
 }
 
 function assembleSummaries(plan: GroupPlan, rows: Rows, dropped: Dropped): SummaryPoints {
-  const groups = validGroups(plan, rows, dropped, false);
+  const groups = validGroups(plan, rows, dropped);
   const columns = groupColumns(plan, groups, rows);
   const quantileOffsets = memberOffsets(groups, 0);
   const quantiles = new Float64Array(quantileOffsets[groups.length] as number);
@@ -321,7 +313,7 @@ function assembleSummaries(plan: GroupPlan, rows: Rows, dropped: Dropped): Summa
       if (!stale) quantileValues[at + j] = rows.value(plan.memberRows[member] as number);
     }
     if (stale) continue;
-    counts[i] = BigInt(Math.trunc(rows.value(plan.counts[group] as number)));
+    counts[i] = wholeCount(rows.value(plan.counts[group] as number));
     if (hasSum) sums[i] = rows.value(plan.sums[group] as number);
   }
   return { ...columns, kind: "summary", counts, sums, quantileOffsets, quantiles, quantileValues };

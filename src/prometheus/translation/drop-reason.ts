@@ -7,9 +7,8 @@ export type DropReason =
   | "malformed"
   /** A histogram or summary without a `_count` row of the same time. */
   | "incomplete"
-  /** Bucket counts that fall, exceed the count, or are NaN, negative or too large. */
-  | "invalid_histogram"
-  | "invalid_summary"
+  /** A row that another row of the same family took the place of, as in otelcol-contrib. */
+  | "replaced"
   /** A row whose time differs from that of the first row of its point. */
   | "timestamp"
   /** Delta or unspecified temporality: remote write knows cumulative values only. */
@@ -20,10 +19,3 @@ export type DropReason =
   | "label"
   /** A kind of point that this way of sending does not carry. */
   | "unsupported";
-
-const limit = 2 ** 64;
-
-/** True for what truncates to an unsigned 64-bit integer. */
-export function isUint64(value: number): boolean {
-  return value >= 0 && value < limit;
-}

@@ -68,9 +68,23 @@ describe("rows as they are exposed", () => {
       ["g gauge value", "g_gcount gauge value", "g_gsum gauge value"],
     ],
     [
-      "rows that only look like parts of a gauge",
-      [row("g", "g", "gauge"), row("g_count", "g", "gauge"), row("g_total", "g", "gauge")],
-      ["g gauge value", "g_count gauge value", "g_total gauge value"],
+      "rows that only look like parts of a histogram as parts of it",
+      [
+        row("h_total", "h", "histogram"),
+        row("h_info", "h", "histogram", "h_info", le),
+        row("h_count", "h", "histogram"),
+      ],
+      ["h histogram none", "h histogram bucket", "h histogram count"],
+    ],
+    [
+      "rows of a histogram whose name looks like one of its parts",
+      [row("a_sum", "a_sum", "histogram"), row("a_sum_count", "a_sum", "histogram")],
+      ["a_sum histogram sum", "a_sum histogram count"],
+    ],
+    [
+      "other rows of a gauge histogram, of which the last stays",
+      [row("g_sum", "g", "gaugehistogram"), row("g_total", "g", "gaugehistogram")],
+      ["g gauge replaced", "g gauge value"],
     ],
     ["a bucket without a bound", [row("h_bucket", "h", "histogram")], ["h histogram none"]],
     [

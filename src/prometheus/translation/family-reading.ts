@@ -15,6 +15,19 @@ export interface NameReading {
   /** One of `rowPart`. */
   readonly part: number;
   readonly boundLabel: BoundLabel;
+  /** Where the row stands among the families of its page; undefined when a rename put it where it is. */
+  readonly place: FamilyPlace | undefined;
+}
+
+/** A row's place among the families of its page. */
+export interface FamilyPlace {
+  /** The family's name in OTLP, with no suffix trimmed. */
+  readonly name: string;
+  /** The declared name; that of the row when nothing was declared. */
+  readonly declared: string;
+  readonly type: FamilyType;
+  /** What follows the declared name in the row's; one of `suffixes` or empty. */
+  readonly suffix: string;
 }
 
 /** What the rows of a layout tell about one another, gathered before any is read. */
@@ -50,7 +63,8 @@ export interface CurrentFamily {
   readonly renamed: boolean;
 }
 
-function cutSuffix(name: string): string {
+/** The name without the first of the known endings that it has. */
+export function cutSuffix(name: string): string {
   const suffix = suffixes.find((end) => name.endsWith(end) && name.length > end.length);
   return suffix === undefined ? name : name.slice(0, -suffix.length);
 }
@@ -109,53 +123,63 @@ export function readName(
   trimSuffixes: boolean,
 ): NameReading {
   const scraped = scrapeMetrics.get(name);
-  if (scraped !== undefined) {
-    const { help, unit } = scraped;
-    return reading({ name, type: "gauge", help, unit }, rowPart.value, undefined, trimSuffixes);
-  }
+  if (scraped !== undefined) return lone({ name, type: "gauge", ...scraped }, trimSuffixes);
   let current = currentFamily(name, declared, facts.families);
   // Half a renamed histogram (its _count kept the old name) makes no point: its rows are what their names say.
   if (current?.renamed && isComposite(current.family.type) && !facts.countedRenames.has(current.base)) {
     current = declaredFamily(name, facts.families);
   }
-  const part = current && partOf(current);
-  if (current === undefined || part === undefined) {
-    return reading({ name, type: "unknown", help: "", unit: "" }, rowPart.value, undefined, trimSuffixes);
-  }
-  const { family, base } = current;
-  const unit = current.renamed && !base.endsWith(`_${family.unit}`) ? "" : family.unit;
+  if (current === undefined) return lone({ name, type: "unknown", help: "", unit: "" }, trimSuffixes);
+  const { family, base, suffix, renamed } = current;
+  const part = partOf(name, current);
+  if (part === undefined) return lone({ name, type: "unknown", help: "", unit: "" }, trimSuffixes);
+  const unit = renamed && !base.endsWith(`_${family.unit}`) ? "" : family.unit;
   const emitted = emittedName(name, current, part);
-  return reading(
-    { name: emitted, type: family.type, help: family.help, unit },
+  return {
+    metric: metricOf({ name: emitted, type: family.type, help: family.help, unit }, trimSuffixes),
     part,
-    family.type === "histogram" ? "le" : family.type === "summary" ? "quantile" : undefined,
-    trimSuffixes,
-  );
+    boundLabel: family.type === "histogram" ? "le" : family.type === "summary" ? "quantile" : undefined,
+    place: renamed ? undefined : { name: emitted, declared: base, type: family.type, suffix },
+  };
 }
 
-const compositeParts: Readonly<Record<string, number>> = {
-  _sum: rowPart.sum,
-  _count: rowPart.count,
-  _created: rowPart.created,
+type Description = Pick<Family, "name" | "type" | "help" | "unit">;
+
+/** A row that is a metric by itself. */
+function lone(family: Description, trimSuffixes: boolean): NameReading {
+  const { name, type } = family;
+  return {
+    metric: metricOf(family, trimSuffixes),
+    part: rowPart.value,
+    boundLabel: undefined,
+    place: { name, declared: name, type, suffix: "" },
+  };
+}
+
+/** The endings of rows that a family of the type has by right: only such rows take it with them through a rename. */
+const ownSuffixes: Readonly<Record<FamilyType, readonly string[]>> = {
+  counter: ["", ...suffixes],
+  gauge: [""],
+  unknown: [""],
+  stateset: [""],
+  info: ["", "_info"],
+  gaugehistogram: ["", "_bucket"],
+  histogram: ["", "_bucket", "_sum", "_count", "_created"],
+  summary: ["", "_sum", "_count", "_created"],
 };
 
-/** The part of a row in its family, or undefined when the name does not belong to a family of this type. */
-function partOf({ family, suffix }: CurrentFamily): number | undefined {
-  switch (family.type) {
-    case "counter":
-      return suffix === "_created" ? rowPart.created : rowPart.value;
-    case "info":
-      return suffix === "" || suffix === "_info" ? rowPart.value : undefined;
-    // otelcol-contrib makes a gauge of every bucket and of nothing else of a gauge histogram.
-    case "gaugehistogram":
-      return suffix === "" || suffix === "_bucket" ? rowPart.value : undefined;
-    case "histogram":
-      return suffix === "" || suffix === "_bucket" ? rowPart.bucket : compositeParts[suffix];
-    case "summary":
-      return suffix === "" ? rowPart.quantile : compositeParts[suffix];
-    default:
-      return suffix === "" ? rowPart.value : undefined;
+/** The part of a row in its family; undefined when a rename makes it none of it. */
+function partOf(name: string, { family: { type }, base, suffix, renamed }: CurrentFamily): number | undefined {
+  if (renamed && !ownSuffixes[type].includes(suffix)) return undefined;
+  if (isComposite(type)) {
+    // otelcol-contrib looks at the end of the name only, whatever the family is called.
+    if (name.endsWith("_sum")) return rowPart.sum;
+    if (name.endsWith("_count")) return rowPart.count;
+    if (name === `${base}_created`) return rowPart.created;
+    return type === "histogram" ? rowPart.bucket : rowPart.quantile;
   }
+  const hasStart = type === "counter" || type === "info" || type === "stateset";
+  return hasStart && suffix === "_created" ? rowPart.created : rowPart.value;
 }
 
 function emittedName(name: string, current: CurrentFamily, part: number): string {
@@ -163,15 +187,10 @@ function emittedName(name: string, current: CurrentFamily, part: number): string
   return part === rowPart.created ? `${current.base}_total` : name;
 }
 
-function reading(
-  family: { name: string; type: FamilyType; help: string; unit: string },
-  part: number,
-  boundLabel: BoundLabel,
-  trimSuffixes: boolean,
-): NameReading {
+function metricOf(family: Description, trimSuffixes: boolean): Metric {
   const type = metricType(family.type);
   const metadata: Attributes = new Map([["prometheus.type", family.type]]);
-  const metric: Metric = {
+  return {
     name: trimSuffixes ? trimMetricSuffixes(family.name, type, family.unit) : family.name,
     description: family.help,
     unit: ucumUnit(family.unit),
@@ -180,7 +199,6 @@ function reading(
     isMonotonic: family.type === "counter",
     metadata,
   };
-  return { metric, part, boundLabel };
 }
 
 function metricType(type: FamilyType): Metric["type"] {

@@ -35,6 +35,13 @@ export interface PointPlan {
   readonly duplicates: Uint32Array;
   /** Rows that can be no part of a point: a bucket or quantile without a usable bound. */
   readonly malformed: Uint32Array;
+  /** Rows that other rows of their family took the place of. */
+  readonly replaced: Uint32Array;
+}
+
+interface Member {
+  readonly row: number;
+  readonly bound: number;
 }
 
 interface Group {
@@ -45,7 +52,7 @@ interface Group {
   infinite: number;
   first: number;
   last: number;
-  readonly members: { row: number; bound: number }[];
+  readonly members: Member[];
   /** The bounds of `members`. */
   readonly bounds: Set<number>;
 }
@@ -72,6 +79,7 @@ class Planner {
   readonly #numberRows: number[] = [];
   readonly #duplicates: number[] = [];
   readonly #malformed: number[] = [];
+  readonly #replaced: number[] = [];
 
   constructor(layout: SamplesLayout) {
     this.#layout = layout;
@@ -96,6 +104,7 @@ class Planner {
       numberCreated,
       duplicates: Uint32Array.from(this.#duplicates).sort(),
       malformed: Uint32Array.from(this.#malformed),
+      replaced: Uint32Array.from(this.#replaced),
     };
   }
 
@@ -107,6 +116,7 @@ class Planner {
   #take(row: number, series: number, part: number): void {
     if (part === rowPart.value) this.#numberRows.push(row);
     else if (part === rowPart.none) this.#malformed.push(row);
+    else if (part === rowPart.replaced) this.#replaced.push(row);
     else if (part === rowPart.created && this.#groupType(series) === undefined) this.#created.set(series, row);
     else this.#takeGroupRow(row, series, part);
   }
@@ -185,7 +195,7 @@ class Planner {
     const memberRows = new Uint32Array(memberOffsets[groups.length] as number);
     const memberBounds = new Float64Array(memberRows.length);
     for (const [i, { members }] of groups.entries()) {
-      members.sort((a, b) => a.bound - b.bound);
+      sortByBound(members);
       for (const [j, { row, bound }] of members.entries()) {
         memberRows[(memberOffsets[i] as number) + j] = row;
         memberBounds[(memberOffsets[i] as number) + j] = bound;
@@ -203,6 +213,25 @@ class Planner {
       first: Uint32Array.from(groups, (group) => group.first),
       last: Uint32Array.from(groups, (group) => group.last),
     };
+  }
+}
+
+/** Lists up to this length are sorted by insertion in Go, which puts nothing across a bound that is NaN. */
+const insertionLength = 12;
+
+/** Sorts as otelcol-contrib does; longer lists than above have NaN at their end. */
+function sortByBound(members: Member[]): void {
+  const hasNaN = members.some(({ bound }) => Number.isNaN(bound));
+  if (!hasNaN || members.length > insertionLength) {
+    members.sort((a, b) => a.bound - b.bound || Number(Number.isNaN(a.bound)) - Number(Number.isNaN(b.bound)));
+    return;
+  }
+  for (let i = 1; i < members.length; i++) {
+    const moved = members[i] as Member;
+    let at = i;
+    while (at > 0 && moved.bound < (members[at - 1] as Member).bound) at--;
+    members.splice(i, 1);
+    members.splice(at, 0, moved);
   }
 }
 

@@ -7,6 +7,7 @@ import { none } from "../../model/intern-table.ts";
 import { type OtlpReading, rowPart, type SamplesLayout } from "../../model/layout.ts";
 import type { Family } from "../../model/series.ts";
 import { currentFamily, isComposite, type LayoutFacts, type NameReading, readName } from "./family-reading.ts";
+import { FamilyFolder, mayFold, type PlacedName, withoutSharedMarkers } from "./fold-families.ts";
 import { parseBound } from "./parse-bound.ts";
 import { resourceAttributes } from "./resource-attributes.ts";
 
@@ -93,7 +94,7 @@ export class LayoutReader {
   readonly #pairs = new Map<number, Pair>();
   /** Number of the `__name__` pair of every row. */
   readonly #names: Uint32Array;
-  readonly #readings = new Map<number, NameReading & { id: number }>();
+  readonly #readings = new Map<number, PlacedName>();
   readonly #resources = new Map<number, number>();
   readonly #scopes = new Map<string, number>();
   readonly #bounds = new Map<number, number>();
@@ -137,17 +138,29 @@ export class LayoutReader {
     return targets.size + scopes.size === 0 ? undefined : { targets, scopes };
   }
 
-  /** Reads all rows. `knownNames` holds what names without a family meant before, and learns the names of this layout. */
-  read(info: PageInfo, knownNames: NameMemory): OtlpReading {
+  /**
+   * Reads all rows. `knownNames` holds what names without a family meant before, and learns the names of this layout;
+   * `page` is the page that markers are beside.
+   */
+  read(info: PageInfo, knownNames: NameMemory, page: SamplesLayout | undefined): OtlpReading {
     const labels = this.#labelColumn();
     const result = {
       series: new Uint32Array(labels.length),
       part: new Uint8Array(labels.length),
       bound: new Uint32Array(labels.length),
     };
-    this.#readNames(knownNames);
+    const declares = this.#readNames(knownNames);
     for (let row = 0; row < labels.length; row++) this.#readRow(row, labels[row] as number, info, result);
+    if (!declares) withoutSharedMarkers(labels, result, (row) => this.#nameOf(row), page);
+    else if (mayFold(this.#readings.values())) {
+      const folder = new FamilyFolder(this.#identities, result);
+      for (let row = 0; row < labels.length; row++) folder.take(row, this.#nameOf(row));
+    }
     return result;
+  }
+
+  #nameOf(row: number): PlacedName {
+    return this.#readings.get(this.#readingKey(row)) as PlacedName;
   }
 
   #labelColumn(): Uint32Array {
@@ -187,8 +200,8 @@ export class LayoutReader {
     return (this.#names[row] as number) * shift + (this.#layout.families[row] as number);
   }
 
-  /** Reads every distinct name with its family once. */
-  #readNames(knownNames: NameMemory): void {
+  /** Reads every distinct name with its family once. Returns whether anything is declared: markers come without. */
+  #readNames(knownNames: NameMemory): boolean {
     const distinct = new Map<number, { name: string; family: Family | undefined }>();
     for (let row = 0; row < this.#names.length; row++) {
       const key = this.#readingKey(row);
@@ -202,8 +215,9 @@ export class LayoutReader {
       const remembered = family === undefined && !declares ? knownNames.get(name) : undefined;
       const reading = remembered ?? readName(name, family, facts, this.#source.trimMetricSuffixes);
       if (declares) knownNames.set(name, reading);
-      this.#readings.set(key, { ...reading, id: this.#identities.internMetric(reading.metric) });
+      this.#readings.set(key, { ...reading, name, id: this.#identities.internMetric(reading.metric) });
     }
+    return declares;
   }
 
   #readRow(
@@ -212,8 +226,8 @@ export class LayoutReader {
     info: PageInfo,
     result: { series: Uint32Array; part: Uint8Array; bound: Uint32Array },
   ): void {
-    const reading = this.#readings.get(this.#readingKey(row)) as NameReading & { id: number };
-    const { value: name } = this.#pair(this.#names[row] as number);
+    const reading = this.#nameOf(row);
+    const { name } = reading;
     if (name === targetInfoName || name === scopeInfoName) return;
     const { labelSets } = this.#identities;
     const start = labelSets.offsets[set] as number;

@@ -138,8 +138,13 @@ describe("names and labels", () => {
     expect(page([{ name: "m", labels: { ____: "x" } }])).toEqual({ rows: [], dropped: { label: 1 } });
   });
 
+  it("counts rows that another row of their family took the place of", () => {
+    const rows = ["", "_sum", "_total"].map((suffix, i) => member("g", "gauge", suffix, {}, i));
+    expect(page(rows)).toEqual({ rows: [`g{${target}} 2`], dropped: { replaced: 2 } });
+  });
+
   it("sends the first of two series with the same labels", () => {
-    const rows = [member("a", "counter", "", {}, 1), { name: "a_total", value: 2 }];
+    const rows = [member("a", "counter", "", {}, 1), member("a_total", "gauge", "", {}, 2)];
     expect(page(rows)).toEqual({ rows: [`a_total{${target}} 1`], dropped: { duplicate: 1 } });
   });
 });
@@ -171,14 +176,32 @@ describe("histograms and summaries of scraped rows", () => {
 
   it.each<[string, PageRow[], Record<string, number>]>([
     ["without a count", [bucket("1", 1), bucket("+Inf", 1), sum(1)], { incomplete: 1 }],
-    ["with falling buckets", [bucket("1", 2), bucket("2", 1), count(3)], { invalid_histogram: 1 }],
-    ["with a count below its buckets", [bucket("1", 2), count(1)], { invalid_histogram: 1 }],
-    ["with a count that is not a number", [count(Number.NaN)], { invalid_histogram: 1 }],
   ])("drops a histogram %s and keeps its neighbours", (_, rows, dropped) => {
     expect(page([{ name: "a" }, ...rows, { name: "z" }])).toEqual({
       rows: [`a{${target}} 0`, `z{${target}} 0`],
       dropped,
     });
+  });
+
+  it.each<[string, PageRow[], string[]]>([
+    [
+      "falling buckets",
+      [bucket("1", 2), bucket("2", 1), count(3)],
+      [`${le("1")} 2`, `${le("2")} 1`, `h_count{${target}} 3`, `${le("+Inf")} 3`],
+    ],
+    [
+      "a negative bucket",
+      [bucket("1", -2), count(3)],
+      [`${le("1")} ${2 ** 64}`, `h_count{${target}} 3`, `${le("+Inf")} 3`],
+    ],
+    [
+      "a count that is not a number",
+      [count(Number.NaN)],
+      [`h_count{${target}} ${2 ** 63}`, `${le("+Inf")} ${2 ** 63}`],
+    ],
+    ["a negative count", [count(-0.5)], [`h_count{${target}} 0`, `${le("+Inf")} 0`]],
+  ])("sends of a histogram with %s what its whole counts add up to", (_, rows, expected) => {
+    expect(page(rows)).toEqual({ rows: expected, dropped: {} });
   });
 
   it("marks every part stale, the sum among them", () => {

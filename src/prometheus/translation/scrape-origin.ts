@@ -60,6 +60,7 @@ export function createScrapeOrigin(options: ScrapeOriginOptions): ScrapeOrigin {
   const dropped: Dropped = options.dropped ?? (() => {});
   let info = noInfo;
   let isTaught = false;
+  let page: SamplesLayout | undefined;
 
   // Until somebody teaches, what was read last is the best guess for layouts without such rows.
   const merged = (own: PageInfo | undefined): PageInfo => {
@@ -79,7 +80,7 @@ export function createScrapeOrigin(options: ScrapeOriginOptions): ScrapeOrigin {
     lane: options.lane,
     read(layout: SamplesLayout): OtlpReading {
       const reader = new LayoutReader(source, layout);
-      return reader.read(merged(reader.pageInfo()), names);
+      return reader.read(merged(reader.pageInfo()), names, page);
     },
     points(segment: SamplesSegment): PointsSegment[] {
       return assemblePoints(segment, dropped);
@@ -87,6 +88,7 @@ export function createScrapeOrigin(options: ScrapeOriginOptions): ScrapeOrigin {
     learn(layout: SamplesLayout): boolean {
       const before = infoKey(info);
       isTaught = true;
+      page = layout;
       info = new LayoutReader(source, layout).pageInfo() ?? noInfo;
       return infoKey(info) !== before;
     },

@@ -1,13 +1,14 @@
-/** Gathers the rows of a samples segment as remote write sends them, and checks histograms and summaries on the way. */
+/** Gathers the rows of a samples segment as remote write sends them; counts of histograms and summaries become whole on the way. */
 
 import type { SampleExemplar, SamplesSegment } from "../../model/batch.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import { selectSamples } from "../../model/select-rows.ts";
 import type { Dropped } from "./assemble-points.ts";
-import { type DropReason, isUint64 } from "./drop-reason.ts";
+import type { DropReason } from "./drop-reason.ts";
 import { toPointExemplar, toSampleExemplar } from "./exemplars.ts";
 import { noRow } from "./point-plan.ts";
 import { type TranslatedGroups, type TranslatedLayout, translatedOrigin } from "./translated-layout.ts";
+import { wholeCount } from "./whole-count.ts";
 
 /** Columns on their way out; index 0 is row `first` of the translated layout. */
 interface Columns {
@@ -94,7 +95,7 @@ function withoutRows(segment: SamplesSegment, gone: Uint8Array): SamplesSegment 
   return selectSamples(segment, smaller, rows);
 }
 
-/** Goes over the points of several rows: what otelcol-contrib would drop is dropped, counts are cut to whole numbers. */
+/** Goes over the points of several rows: what otelcol-contrib would drop is dropped, counts become the whole numbers of OTLP. */
 class GroupCheck {
   readonly #source: SamplesSegment;
   readonly #outRows: Int32Array;
@@ -195,8 +196,8 @@ class GroupCheck {
   }
 
   /**
-   * Checks the values of a group (of all its rows that the segment has, or of `live` only) and cuts counts to whole
-   * numbers. A group that the ends of the segment cut through is checked as far as it is there.
+   * Makes the counts of a group whole (of all its rows that the segment has, or of `live` only). A group that the ends of
+   * the segment cut through is looked at as far as it is there.
    */
   #fault(groups: TranslatedGroups, group: number, live?: ReadonlySet<number>): DropReason | undefined {
     const { plan, isHistogram } = groups;
@@ -211,19 +212,18 @@ class GroupCheck {
       const row = plan.memberRows[i] as number;
       if (!isHere(row)) continue;
       const value = values[row - from] as number;
-      if (!(value >= previous) || !isUint64(value)) return "invalid_histogram";
       // A bucket of OTLP is a whole number, so what is left of broken counts is the sum of whole differences.
-      if (running !== undefined || !Number.isSafeInteger(value)) {
-        running = (running ?? BigInt(previous)) + BigInt(Math.trunc(value - previous));
+      if (running !== undefined || !(value >= previous) || !Number.isSafeInteger(value)) {
+        running = BigInt.asUintN(64, (running ?? BigInt(previous)) + wholeCount(value - previous));
         this.#set(this.#outRows[row] as number, Number(running));
       } else if (value === 0) this.#set(this.#outRows[row] as number, 0);
       previous = value;
     }
     if (!isHere(count)) return undefined;
     const total = values[count - from] as number;
-    if (!(total >= previous) || !isUint64(total)) return isHistogram ? "invalid_histogram" : "invalid_summary";
-    if (!Number.isInteger(total) || total === 0) this.#set(this.#outRows[count] as number, Math.trunc(total) + 0);
-    this.#set(groups.extraRows[group] as number, isHistogram ? Math.trunc(total) + 0 : 0);
+    const whole = total > 0 && Number.isSafeInteger(total) ? total : Number(wholeCount(total));
+    if (!Object.is(whole, total)) this.#set(this.#outRows[count] as number, whole);
+    this.#set(groups.extraRows[group] as number, isHistogram ? whole : 0);
     return undefined;
   }
 

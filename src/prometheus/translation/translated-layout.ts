@@ -107,6 +107,7 @@ class LayoutTranslator {
     for (const [reason, rows] of [
       ["duplicate", this.#plan.duplicates],
       ["malformed", this.#plan.malformed],
+      ["replaced", this.#plan.replaced],
     ] as const) {
       for (const row of rows) this.#drop(reason, row);
     }
