@@ -31,6 +31,8 @@ export interface ExporterQueue {
   /** Id of the extension. */
   readonly storage: string;
   readonly signal: Signal;
+  /** The key that names the extension; `sending_queue` unless given. */
+  readonly section?: string | undefined;
 }
 
 /**
@@ -39,11 +41,11 @@ export interface ExporterQueue {
  */
 export async function openExporterQueue<T>(
   { id, log, meter, clock, host }: Pick<CreateContext<unknown>, "id" | "log" | "meter" | "clock" | "host">,
-  { storage, signal }: ExporterQueue,
+  { storage, signal, section = "sending_queue" }: ExporterQueue,
   codec: ItemCodec<T>,
 ): Promise<OpenedQueue<T>> {
   const fault = (message: string, cause?: unknown) =>
-    new ConfigError([{ path: `exporters::${id}::sending_queue::storage`, message }], { cause });
+    new ConfigError([{ path: `exporters::${id}::${section}::storage`, message }], { cause });
   const extension = host.extension(storage);
   if (!isQueueStorage(extension)) {
     const name = JSON.stringify(storage);

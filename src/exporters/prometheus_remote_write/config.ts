@@ -2,7 +2,7 @@
 
 import { z } from "zod";
 import { formatPath, nodeAt } from "../../codec/yaml/config-node.ts";
-import { duration, headers, secret } from "../../codec/yaml/field-types.ts";
+import { componentIdString, duration, headers, secret } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 import type { HttpClientConfig, TlsVersion } from "../../transport/http-client-config.ts";
@@ -45,6 +45,13 @@ const retrySchema = z.strictObject({
     .describe("Time after which a request is dropped, counted. 0 means never."),
 });
 
+const storage = () =>
+  componentIdString()
+    .optional()
+    .describe(
+      "Id of an extension that keeps the queue on disk (Millrace's own key). Then queue_size and max_bytes do not count, and requests are repeated for ever unless max_elapsed_time is written.",
+    );
+
 const queueSchema = z.strictObject({
   enabled: z.boolean().default(true).describe("Without a queue a batch is answered when it was delivered."),
   queue_size: z.number().int().min(0).default(10_000).describe("Most batches that are accepted and not yet delivered."),
@@ -62,6 +69,7 @@ const queueSchema = z.strictObject({
     .describe(
       "Most bytes of batches that are accepted and not yet delivered; an empty queue takes a larger batch too (Millrace's own key).",
     ),
+  storage: storage(),
 });
 
 const resourceSchema = z.strictObject({
@@ -87,7 +95,11 @@ export const remoteWriteSchema = z.strictObject({
     .default(5000)
     .describe("Limit of one request. 0 means 30s. The Collector's limit covers all repeats and loses data."),
   retry_on_failure: retrySchema.prefault({}).describe("How requests are repeated."),
-  remote_write_queue: queueSchema.prefault({}).describe("The queue, in memory."),
+  remote_write_queue: queueSchema.prefault({}).describe("The queue, in memory unless storage is given."),
+  sending_queue: z
+    .strictObject({ storage: storage() })
+    .prefault({})
+    .describe("For storage, as other exporters have it; the rest of the queue is remote_write_queue."),
   max_batch_size_bytes: z
     .number()
     .int()
@@ -198,7 +210,38 @@ export function completeRemoteWrite(
   if (/UTF8|NoTranslation/.test(config.translation_strategy)) {
     report("translation_strategy", `${config.translation_strategy} needs remote write 2.0, which comes later`);
   }
-  return config;
+  return completeStorage(config, section, report);
+}
+
+/** A queue on disk is named in either section, and has defaults of its own. */
+function completeStorage(
+  config: RemoteWriteExporterConfig,
+  section: CompleteContext,
+  report: (key: string, message: string, as?: "issue" | "notice") => void,
+): RemoteWriteExporterConfig {
+  const { retry_on_failure: retry, remote_write_queue: queue } = config;
+  const named = config.sending_queue.storage;
+  if (named !== undefined && queue.storage !== undefined && named !== queue.storage) {
+    report("sending_queue::storage", "names another extension than remote_write_queue::storage");
+  }
+  const found = queue.storage ?? named;
+  if (found === undefined) return config;
+  const key = queue.storage === undefined ? "sending_queue::storage" : "remote_write_queue::storage";
+  if (!queue.enabled) {
+    report(key, "has no effect while the queue is not enabled", "notice");
+    return { ...config, remote_write_queue: { ...queue, storage: undefined } };
+  }
+  for (const bound of ["queue_size", "max_bytes"]) {
+    if (isWritten(section, ["remote_write_queue", bound])) {
+      report(`remote_write_queue::${bound}`, `has no effect with storage: the limits are those of ${found}`, "notice");
+    }
+  }
+  const isGiven = isWritten(section, ["retry_on_failure", "max_elapsed_time"]);
+  return {
+    ...config,
+    remote_write_queue: { ...queue, storage: found },
+    retry_on_failure: { ...retry, max_elapsed_time: isGiven ? retry.max_elapsed_time : 0 },
+  };
 }
 
 const versions: Readonly<Record<string, TlsVersion>> = {

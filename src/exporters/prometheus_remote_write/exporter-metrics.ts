@@ -11,8 +11,8 @@ export interface ExporterMetrics {
   readonly observer: SenderObserver;
   /** Counts points that no series could be made of. */
   untranslated(dropped: ReadonlyMap<DropReason, number>): void;
-  /** Shows the queue; the returned function takes the gauges away. */
-  observeQueue(sender: RemoteWriteSender, capacity: number): () => void;
+  /** Shows the queue; the returned function takes the gauges away. `batches` is how many are in it. */
+  observeQueue(sender: RemoteWriteSender, capacity: number, batches: () => number): () => void;
 }
 
 export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, id: string): ExporterMetrics {
@@ -93,11 +93,11 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         log.warn(`points cannot be sent by remote write${hint}`, { reason, count });
       }
     },
-    observeQueue: (sender, capacity) => {
+    observeQueue: (sender, capacity, batches) => {
       const gauge = (name: string, help: string, read: () => number) =>
         meter.observe(name, { help, type: "gauge" }, () => [{ labels, value: read() }]);
       const removers = [
-        gauge("otelcol_exporter_queue_size", "Current size of the queue, in batches.", () => sender.queuedBatches),
+        gauge("otelcol_exporter_queue_size", "Current size of the queue, in batches; on disk, in records.", batches),
         gauge("otelcol_exporter_queue_capacity", "Fixed capacity of the queue, in batches.", () => capacity),
         gauge(
           "exporter_prometheus_remote_write_queue_bytes",

@@ -5,21 +5,16 @@ import { ConfigError } from "../../model/errors.ts";
 import { encodeMetadataRequest } from "../../prometheus/remote-write/encode-request.ts";
 import { createPost } from "../../prometheus/remote-write/http-post.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
-import { RemoteWriteSender } from "../../prometheus/remote-write/sender.ts";
-import { observeSenderMemory } from "../../prometheus/remote-write/sender-memory.ts";
 import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
 import { findFileIssue } from "../../transport/check-files.ts";
 import { createPostClient } from "../../transport/post-client.ts";
 import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, remoteWriteSchema } from "./config.ts";
+import { Delivery } from "./delivery.ts";
 import { createExporterMetrics } from "./exporter-metrics.ts";
 
-/** A request is bounded in bytes; this many samples are far beyond what the default bytes hold. */
 /** Requests of metadata that wait for one another. */
 const maxPendingMetadata = 64;
-const maxSamplesPerSend = 100_000;
-const defaultMaxBytes = 3_000_000;
 const defaultTimeoutMs = 30_000;
-const unbounded = Number.MAX_SAFE_INTEGER;
 
 export default defineExporter<RemoteWriteExporterConfig>({
   type: "prometheus_remote_write",
@@ -29,7 +24,8 @@ export default defineExporter<RemoteWriteExporterConfig>({
   config: remoteWriteSchema,
   complete: completeRemoteWrite,
 
-  create({ id, config, identities, log, meter, clock, host, after }) {
+  create(context) {
+    const { id, config, identities, log, meter, clock, host } = context;
     const metrics = createExporterMetrics(meter, log, clock, id);
     const translator = createRemoteWriteTranslator(translation(config), identities);
     const client = createPostClient(httpClientConfig(config), {
@@ -42,34 +38,11 @@ export default defineExporter<RemoteWriteExporterConfig>({
     const queue = config.remote_write_queue;
     const retry = retryPolicy(config);
     const timeoutMs = config.timeout === 0 ? defaultTimeoutMs : config.timeout;
-    const sender = new RemoteWriteSender({
-      identities,
-      post,
-      observer: metrics.observer,
-      now: clock.now,
-      sleep: clock.sleep,
-      random: Math.random,
-      startAfter: after,
-      options: {
-        maxInFlight: config.max_batch_request_parallelism ?? queue.num_consumers,
-        maxSamplesPerSend,
-        maxBytesPerSend: config.max_batch_size_bytes || defaultMaxBytes,
-        lingerMs: 0,
-        maxQueuedBatches: queue.enabled ? queue.queue_size : unbounded,
-        maxQueuedBytes: queue.enabled ? queue.max_bytes : unbounded,
-        timeoutMs,
-        retry,
-        sampleAgeLimitMs: 0,
-        sendExemplars: true,
-        skipRepeatedExemplars: false,
-      },
-    });
+    const delivery = new Delivery(context, metrics, post, { retry, timeoutMs });
     const removeListener = identities.onSweep(() => {
       translator.forget();
-      sender.forget();
+      delivery.forget();
     });
-    const removeGauges = metrics.observeQueue(sender, queue.queue_size);
-    const removeMemory = observeSenderMemory(identities, sender);
     const stopping = new AbortController();
     let metadata: Promise<unknown> = Promise.resolve();
     let pendingMetadata = 0;
@@ -77,13 +50,14 @@ export default defineExporter<RemoteWriteExporterConfig>({
       async start() {
         const issue = findFileIssue(client, `exporters::${id}`);
         if (issue !== undefined) throw new ConfigError([issue]);
+        await delivery.start();
       },
       async metrics(batch) {
         const translated = translator.translate(batch);
         metrics.untranslated(translated.dropped);
         const { segments } = translated.batch;
         if (segments.length === 0) return;
-        const delivery = sender.offer(segments);
+        const taken = delivery.offer(segments);
         // What does not fit is sent with the next batch of the same metrics.
         if (config.send_metadata && pendingMetadata < maxPendingMetadata) {
           pendingMetadata++;
@@ -94,19 +68,17 @@ export default defineExporter<RemoteWriteExporterConfig>({
             pendingMetadata--;
           });
         }
-        // With a queue the batch is answered when it is queued; what becomes of it is counted by the observer.
-        if (queue.enabled) delivery.catch(() => {});
-        else await delivery;
+        // With a queue in memory the batch is answered when it is queued; what becomes of it is counted by the observer.
+        if (queue.enabled && queue.storage === undefined) taken.catch(() => {});
+        else await taken;
       },
       async shutdown(deadline) {
         if (deadline.aborted) stopping.abort();
         deadline.addEventListener("abort", () => stopping.abort(), { once: true });
-        await sender.shutdown(deadline);
+        await delivery.shutdown(deadline);
         await metadata;
         stopping.abort();
         removeListener();
-        removeGauges();
-        removeMemory();
         await client.close();
       },
     };
