@@ -4,6 +4,7 @@ import {
   type MetricsBatch,
   type MetricsSegment,
   metricsBatch,
+  type OpenSegment,
   openSegments,
   type PointsSegment,
 } from "../model/batch.ts";
@@ -14,6 +15,7 @@ import { type Layout, type OtlpReading, PointsLayout, rowPart, SamplesLayout } f
 import { selectPoints, selectSamples } from "../model/select-rows.ts";
 import type { Series } from "../model/series.ts";
 import type { MetricsConsumer } from "./consumer.ts";
+import { MappedShapes } from "./map-shapes.ts";
 
 /**
  * Edits a series, or drops its rows by returning undefined. Must be pure: the result is remembered. Of the client it may
@@ -47,43 +49,72 @@ export function mapSeries(
   edit: SeriesFunction,
   options: MapSeriesOptions = {},
 ): (batch: MetricsBatch, next: MetricsConsumer) => Promise<void> {
-  const layoutsOf = rememberLayouts(options.contextKeys ?? []);
+  const rememberedFor = rememberLayouts(options.contextKeys ?? []);
   return async (batch, next) => {
     const { client } = batch;
-    const layouts = layoutsOf(client);
+    const { layouts, shapes } = rememberedFor(client);
+    const mapPoints = (segment: PointsSegment) => {
+      const { layout, rows, dropped } = mapLayout(layouts, segment.layout, edit, client);
+      return { segment: selectPoints(segment, layout as PointsLayout, rows), dropped: countInside(dropped, segment) };
+    };
     const segments: MetricsSegment[] = [];
     let dropped = 0;
-    for (const segment of openSegments(batch)) {
-      const { layout, rows, dropped: rowsDropped } = mapLayout(layouts, segment.layout, edit, client);
-      const result =
-        segment.form === "samples"
-          ? selectSamples(segment, layout as SamplesLayout, rows)
-          : selectPoints(segment as PointsSegment, layout as PointsLayout, rows);
-      for (const row of rowsDropped) if (row >= segment.from && row < segment.to) dropped++;
-      if (result.to > result.from) segments.push(result);
+    const add = (segment: MetricsSegment | undefined, rowsDropped: number) => {
+      dropped += rowsDropped;
+      if (segment !== undefined && segment.to > segment.from) segments.push(segment);
+    };
+    for (const unopened of batch.segments) {
+      const edited = unopened.form === "otlp" ? shapes.map(unopened, mapPoints) : undefined;
+      if (edited !== undefined) {
+        add(edited.segment, edited.dropped);
+        continue;
+      }
+      for (const segment of openSegments(metricsBatch([unopened]))) {
+        if (segment.form === "points") {
+          const mapped = mapPoints(segment);
+          add(mapped.segment, mapped.dropped);
+        } else {
+          const mapped = mapLayout(layouts, segment.layout, edit, client);
+          const result = selectSamples(segment, mapped.layout as SamplesLayout, mapped.rows);
+          add(result, countInside(mapped.dropped, segment));
+        }
+      }
     }
     if (dropped > 0) options.dropped?.(dropped);
     if (segments.length > 0) await next.metrics(metricsBatch(segments, client));
   };
 }
 
+/** How many of the rows of a layout are in the segment. */
+function countInside(rows: readonly number[], { from, to }: OpenSegment): number {
+  let count = 0;
+  for (const row of rows) if (row >= from && row < to) count++;
+  return count;
+}
+
 type MappedLayouts = WeakMap<Layout, Mapped>;
 
-/** The layouts mapped for a client: the same for all whose values of these keys are equal. */
-function rememberLayouts(contextKeys: readonly string[]): (client: ClientInfo | undefined) => MappedLayouts {
-  const shared: MappedLayouts = new WeakMap();
+interface Remembered {
+  readonly layouts: MappedLayouts;
+  /** Of requests that need not be opened. */
+  readonly shapes: MappedShapes;
+}
+
+/** What was mapped for a client: the same for all whose values of these keys are equal. */
+function rememberLayouts(contextKeys: readonly string[]): (client: ClientInfo | undefined) => Remembered {
+  const shared: Remembered = { layouts: new WeakMap(), shapes: new MappedShapes() };
   if (contextKeys.length === 0) return () => shared;
-  const byValues = new Map<string, MappedLayouts>();
+  const byValues = new Map<string, Remembered>();
   return (client) => {
     const values = JSON.stringify(contextKeys.map((key) => contextValue(client, key)));
-    let layouts = byValues.get(values);
-    if (layouts === undefined) {
+    let remembered = byValues.get(values);
+    if (remembered === undefined) {
       const [oldest] = byValues.keys();
       if (byValues.size >= maxContexts && oldest !== undefined) byValues.delete(oldest);
-      layouts = new WeakMap();
-      byValues.set(values, layouts);
+      remembered = { layouts: new WeakMap(), shapes: new MappedShapes() };
+      byValues.set(values, remembered);
     }
-    return layouts;
+    return remembered;
   };
 }
 

@@ -15,12 +15,24 @@ export interface OtlpRequest {
   readonly items: number;
 }
 
+/** What metrics requests have in common whose bytes differ in times and values only. Compared by identity. */
+export interface RequestShape {
+  /** Such a request, with zeros in its words. */
+  readonly bytes: Uint8Array;
+  /** The places of the 8 bytes that differ. */
+  readonly words: Uint32Array;
+  /** Data points. */
+  readonly items: number;
+}
+
 /** A metrics segment that nobody has opened. Rows are its data points: `from` is 0, `to` is `request.items`. */
 export interface OtlpSegment {
   readonly form: "otlp";
   readonly request: OtlpRequest;
   readonly from: 0;
   readonly to: number;
+  /** The shape of the request, where it is known: what is worked out for it holds for all requests of the shape. */
+  readonly shape?: RequestShape | undefined;
   /** Decodes the points, at the first call; throws DecodeError where the bytes are no valid metrics. */
   open(): readonly PointsSegment[];
   /** A segment of another request that is opened in the same way: of a part of this one, or of several joined. */

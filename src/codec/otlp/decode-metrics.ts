@@ -6,12 +6,17 @@ import type { PointsSegment } from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import type { PointsLayout } from "../../model/layout.ts";
+import type { OtlpRequest, RequestShape } from "../../model/otlp-request.ts";
 import type { MetricType } from "../../model/series.ts";
 import { KnownLayouts } from "./known-layouts.ts";
 import { KnownParts } from "./known-parts.ts";
+import { markedRequest } from "./marked-words.ts";
 import type { PointRows } from "./point-rows.ts";
 import { skipField } from "./read-parts.ts";
 import { PointsReader } from "./read-points.ts";
+import { RequestShapes } from "./request-shapes.ts";
+import { shapedPoints } from "./shaped-points.ts";
+import { openRequest } from "./walk-request.ts";
 import { WireReader } from "./wire-reader.ts";
 
 /** By kind of data; number points belong to gauges and sums. */
@@ -43,6 +48,8 @@ export class MetricsDecoder {
   readonly #reader: PointsReader;
   readonly #rows: readonly PointRows[];
   readonly #shapes = new Map<number, Shape>();
+  readonly #requestShapes: RequestShapes;
+  readonly #shaped = new WeakMap<RequestShape, ReturnType<typeof shapedPoints>>();
   #shapeRows = 0;
   #epoch = 0;
   #bytes: Uint8Array = new Uint8Array();
@@ -54,6 +61,7 @@ export class MetricsDecoder {
 
   constructor(identities: Identities) {
     this.#identities = identities;
+    this.#requestShapes = new RequestShapes(identities.hashKey);
     this.#parts = new KnownParts(identities);
     this.#layouts = new KnownLayouts(identities);
     this.#reader = new PointsReader(this.#parts.regions);
@@ -65,11 +73,30 @@ export class MetricsDecoder {
 
   /** Bytes that the decoder remembers encoded identities with. */
   get byteLength(): number {
-    return this.#parts.regions.byteLength + this.#shapeRows * 4;
+    return this.#parts.regions.byteLength + this.#shapeRows * 4 + this.#requestShapes.byteLength;
+  }
+
+  /** The request that these bytes are, with its shape where that is known. Throws DecodeError as `openRequest` does. */
+  open(bytes: Uint8Array): { readonly request: OtlpRequest; readonly shape: RequestShape | undefined } {
+    const shape = this.#requestShapes.match(bytes);
+    if (shape !== undefined) return { request: { signal: "metrics", bytes, items: shape.items }, shape };
+    const request = openRequest("metrics", bytes);
+    return { request, shape: this.#requestShapes.learn(bytes, request.items) };
   }
 
   /** The points of a request: for each resource at most one segment of each kind. Throws TableFullError when an identity table is full. */
-  decode(bytes: Uint8Array): PointsSegment[] {
+  decode(bytes: Uint8Array, shape?: RequestShape): PointsSegment[] {
+    this.#requestShapes.isWanted = true;
+    return (shape === undefined ? undefined : this.#shapedPoints(shape)?.(bytes)) ?? this.#decode(bytes);
+  }
+
+  /** What reads requests of a shape without looking at anything but times and values. */
+  #shapedPoints(shape: RequestShape): ReturnType<typeof shapedPoints> {
+    if (!this.#shaped.has(shape)) this.#shaped.set(shape, shapedPoints(this.#decode(markedRequest(shape)), shape));
+    return this.#shaped.get(shape);
+  }
+
+  #decode(bytes: Uint8Array): PointsSegment[] {
     if (this.#parts.regions.isFull || this.#shapeRows > maxShapeRows) this.#forget();
     this.#bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -89,6 +116,7 @@ export class MetricsDecoder {
 
   /** Lets go of the shapes and layouts of clients that sent nothing since the last sweep. */
   #forgetUnused(): void {
+    this.#requestShapes.forgetUnused();
     for (const [key, { epoch, regions }] of this.#shapes) {
       if (epoch === this.#epoch) continue;
       for (const { length } of regions) this.#shapeRows -= length;

@@ -11,7 +11,7 @@ import { logsBatch, signals, tracesBatch } from "../../model/any-batch.ts";
 import { metricsBatch } from "../../model/batch.ts";
 import type { ClientInfo } from "../../model/client-info.ts";
 import type { Identities } from "../../model/identities.ts";
-import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
+import type { OtlpRequest, RequestShape, Signal } from "../../model/otlp-request.ts";
 import { partialRefusal, toRefusal } from "./refusal.ts";
 
 export type Transport = "grpc" | "http";
@@ -72,10 +72,10 @@ export class Intake {
     const cells = this.#cells.get(`${transport} ${signal}`);
     let items = 0;
     try {
-      const request = isJson ? requestFromJson(signal, bytes) : openRequest(signal, bytes);
+      const { request, shape } = this.#open(signal, bytes, isJson);
       items = request.items;
       // An empty request is a success of its own (OTLP 1.11): pipelines would carry nothing.
-      if (items > 0) await this.#handOn(request, client);
+      if (items > 0) await this.#handOn(request, shape, client);
     } catch (caught) {
       const partial = partialRefusal(caught, items);
       if (partial !== undefined) {
@@ -91,11 +91,24 @@ export class Intake {
     return undefined;
   }
 
-  #handOn(request: OtlpRequest, client: ClientInfo): Promise<void> {
+  #open(
+    signal: Signal,
+    bytes: Uint8Array,
+    isJson: boolean,
+  ): { request: OtlpRequest; shape?: RequestShape | undefined } {
+    if (isJson) return { request: requestFromJson(signal, bytes) };
+    return signal === "metrics" ? this.#metrics.open(bytes) : { request: openRequest(signal, bytes) };
+  }
+
+  get #metrics(): MetricsDecoder {
+    this.#decoder ??= new MetricsDecoder(this.#identities);
+    return this.#decoder;
+  }
+
+  #handOn(request: OtlpRequest, shape: RequestShape | undefined, client: ClientInfo): Promise<void> {
     switch (request.signal) {
       case "metrics":
-        this.#decoder ??= new MetricsDecoder(this.#identities);
-        return this.#next.metrics(metricsBatch([metricsSegment(request, this.#decoder)], client));
+        return this.#next.metrics(metricsBatch([metricsSegment(request, this.#metrics, shape)], client));
       case "traces":
         return this.#next.traces(tracesBatch([request], client));
       case "logs":

@@ -1,0 +1,77 @@
+/** Follows the words of a shape through decoding and encoding: each gets a number that is found again behind it. */
+
+import { randomBytes } from "node:crypto";
+import { copyWords } from "../../kernels/otlp-words.ts";
+import type { RequestShape } from "../../model/otlp-request.ts";
+
+/**
+ * The upper half of a marked word; the lower is the number of the word, from 1. A secret, so that no text looks like one, and
+ * the upper half of an ordinary double, so that it survives as a number.
+ */
+const mark = 0x41000000 | (randomBytes(4).readUInt32LE() & 0xffffff);
+
+/** The bytes of a shape, with a mark in each word. */
+export function markedRequest({ bytes, words }: RequestShape): Uint8Array {
+  const marked = Buffer.allocUnsafeSlow(bytes.length);
+  marked.set(bytes);
+  for (let i = 0; i < words.length; i++) {
+    marked.writeUInt32LE(i + 1, words[i] as number);
+    marked.writeUInt32LE(mark, (words[i] as number) + 4);
+  }
+  return marked;
+}
+
+/** For each element of a column of 8 bytes the place in the request that it comes from; 0 where it is always the same. */
+export function placesInRequest(column: Int32Array, { words }: RequestShape): Uint32Array {
+  const places = new Uint32Array(column.length / 2);
+  for (let i = 0; i < places.length; i++) {
+    const number = column[i * 2] as number;
+    if (column[i * 2 + 1] === mark && number > 0 && number <= words.length) places[i] = words[number - 1] as number;
+  }
+  return places;
+}
+
+/** How requests of a shape become other requests: always the same bytes, and the words of the first in other places. */
+export interface ShapeEdit {
+  /** Of the requests that come out. */
+  readonly shape: RequestShape;
+  /** For each word of `shape` its place in the request that goes in. */
+  readonly sources: Uint32Array;
+}
+
+/**
+ * What `encoded`, made of the marked request of `source`, says about all requests of that shape. Undefined where a word is
+ * found twice: then what made it did more than move words.
+ */
+export function findMarks(encoded: Uint8Array, items: number, source: RequestShape): ShapeEdit | undefined {
+  const targets: number[] = [];
+  const sources: number[] = [];
+  const found = new Uint8Array(source.words.length + 1);
+  const view = new DataView(encoded.buffer, encoded.byteOffset, encoded.length);
+  for (let at = 0; at + 8 <= encoded.length; ) {
+    const number = view.getUint32(at + 4, true) === mark ? view.getUint32(at, true) : 0;
+    if (number === 0 || number > source.words.length) {
+      at++;
+      continue;
+    }
+    if (found[number] === 1) return undefined;
+    found[number] = 1;
+    targets.push(at);
+    sources.push(source.words[number - 1] as number);
+    at += 8;
+  }
+  const bytes = Buffer.allocUnsafeSlow(encoded.length);
+  bytes.set(encoded);
+  for (const at of targets) bytes.fill(0, at, at + 8);
+  return { shape: { bytes, words: Uint32Array.from(targets), items }, sources: Uint32Array.from(sources) };
+}
+
+/** The edited bytes of a request of the shape that the edit was made for. */
+export function applyShapeEdit({ shape, sources }: ShapeEdit, bytes: Uint8Array): Uint8Array {
+  const result = Buffer.allocUnsafeSlow(shape.bytes.length);
+  result.set(shape.bytes);
+  const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+  const target = new DataView(result.buffer, result.byteOffset, result.length);
+  copyWords(source, sources, target, shape.words);
+  return result;
+}

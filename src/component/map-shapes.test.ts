@@ -1,0 +1,119 @@
+/** Requests of a known shape pass a processor unopened, and come out as if they had been opened. */
+
+import { describe, expect, test } from "vitest";
+import { normalPoints } from "../../test/kit/otlp-normal.ts";
+import { decodeOtlp, encodeOtlp } from "../../test/kit/otlp-proto.ts";
+import { MetricsDecoder } from "../codec/otlp/decode-metrics.ts";
+import { MetricsEncoder } from "../codec/otlp/encode-metrics.ts";
+import { metricsSegment } from "../codec/otlp/metrics-segment.ts";
+import { type MetricsBatch, metricsBatch, type OpenSegment, openSegments } from "../model/batch.ts";
+import { Identities } from "../model/identities.ts";
+import type { Series } from "../model/series.ts";
+import { mapSeries, type SeriesFunction } from "./map-series.ts";
+
+const addYes: SeriesFunction = (series) => ({
+  ...series,
+  attributes: new Map([...series.attributes, ["added", "yes"]]),
+});
+const dropFirst: SeriesFunction = (series) => (series.attributes.get("p") === "0" ? undefined : series);
+const dropAll: SeriesFunction = () => undefined;
+const rename: SeriesFunction = (series: Series) => ({ ...series, metric: { ...series.metric, name: "other.name" } });
+
+const attributes = (p: number) => [{ key: "p", value: { stringValue: String(p) } }];
+
+function request(round: number): Uint8Array {
+  const time = { startTimeUnixNano: "3", timeUnixNano: String(1_000_000 + round) };
+  const numbers = [0, 1, 2].map((p) => ({ ...time, asDouble: round + p / 4, attributes: attributes(p) }));
+  const integers = [0, 1].map((p) => ({ ...time, asInt: String(round + p), attributes: attributes(p) }));
+  const histograms = [0, 1].map((p) => ({
+    ...time,
+    count: String(round + 3),
+    sum: round * 1.5,
+    bucketCounts: [String(round + 1), "2"],
+    explicitBounds: [round + 0.5],
+    attributes: attributes(p),
+    exemplars: [
+      { timeUnixNano: String(round + 7), asDouble: round + 0.25, traceId: Buffer.alloc(16, round).toString("base64") },
+    ],
+  }));
+  const metrics = [
+    { name: "g", gauge: { dataPoints: numbers } },
+    { name: "h", histogram: { aggregationTemporality: 2, dataPoints: histograms } },
+    { name: "s", sum: { aggregationTemporality: 2, isMonotonic: true, dataPoints: integers } },
+  ];
+  return encodeOtlp("metrics", {
+    resourceMetrics: [{ resource: { attributes: attributes(9) }, scopeMetrics: [{ metrics }] }],
+  });
+}
+
+function createKit(edits: readonly SeriesFunction[]) {
+  const decoder = new MetricsDecoder(new Identities());
+  let dropped = 0;
+  const addDropped = (rows: number) => {
+    dropped += rows;
+  };
+  const steps = edits.map((edit) => mapSeries(edit, { dropped: addDropped }));
+  const run = async (batch: MetricsBatch): Promise<MetricsBatch> => {
+    let current = batch;
+    for (const step of steps) {
+      let handedOn = metricsBatch([]) as MetricsBatch;
+      await step(current, {
+        metrics: (result) => {
+          handedOn = result;
+          return Promise.resolve();
+        },
+      });
+      current = handedOn;
+    }
+    return current;
+  };
+  return {
+    /** With its shape where that is known by now. */
+    send: (bytes: Uint8Array) => {
+      const { request: opened, shape } = decoder.open(bytes);
+      return run(metricsBatch([metricsSegment(opened, decoder, shape)]));
+    },
+    sendOpened: (bytes: Uint8Array) => run(metricsBatch(decoder.decode(bytes))),
+    takeDropped: () => {
+      const rows = dropped;
+      dropped = 0;
+      return rows;
+    },
+  };
+}
+
+const encoder = new MetricsEncoder();
+const points = (batch: MetricsBatch) => normalPoints(decodeOtlp("metrics", encoder.encode(batch.segments).bytes));
+const forms = (batch: MetricsBatch) => batch.segments.map(({ form }) => form);
+
+describe("a mapping of requests whose shape is known", () => {
+  test.each<[string, SeriesFunction[]]>([
+    ["adds an attribute", [addYes]],
+    ["drops points", [dropFirst]],
+    ["renames a metric", [rename]],
+    ["follows another mapping", [addYes, dropFirst, rename]],
+  ])("%s", async (_title, edits) => {
+    const kit = createKit(edits);
+    for (let round = 1; round < 6; round++) {
+      const expected = points(await kit.sendOpened(request(round)));
+      const droppedOpened = kit.takeDropped();
+      const result = await kit.send(request(round));
+      expect(kit.takeDropped()).toBe(droppedOpened);
+      expect(points(result)).toEqual(expected);
+      if (round > 2) expect(forms(result)).toEqual(["otlp"]);
+      const [segment] = result.segments;
+      if (segment?.form === "otlp")
+        expect([segment.to, segment.request.items]).toEqual([expected.length, expected.length]);
+      const opened: readonly OpenSegment[] = openSegments(result);
+      expect(points(metricsBatch(opened))).toEqual(expected);
+    }
+  });
+
+  test("hands nothing on when it drops everything", async () => {
+    const kit = createKit([dropAll]);
+    for (let round = 1; round < 5; round++) {
+      expect((await kit.send(request(round))).segments).toEqual([]);
+      expect(kit.takeDropped()).toBe(7);
+    }
+  });
+});
