@@ -7,7 +7,7 @@ import { pack } from "./content-coding.ts";
 import { failedResult, type GrpcResult, type RunningCall, startCall } from "./grpc-client-call.ts";
 import { type ClientKeepalive, type ConnectionSettings, GrpcConnection } from "./grpc-connection.ts";
 import { grpcCodes } from "./grpc-status.ts";
-import { addressText, type GrpcTarget, parseTarget, resolveTarget } from "./grpc-target.ts";
+import { addressText, type GrpcAddress, type GrpcTarget, parseTarget, resolveTarget } from "./grpc-target.ts";
 import {
   acceptedEncodings,
   encodeBinaryHeader,
@@ -16,8 +16,9 @@ import {
   frameMessage,
   grpcCodings,
 } from "./grpc-wire.ts";
-import type { TlsConfig } from "./http-client-config.ts";
+import type { ProxyConfig, TlsConfig } from "./http-client-config.ts";
 import { HttpError } from "./http-error.ts";
+import { createProxyChoice, type Environment, type HttpProxy } from "./proxy-choice.ts";
 import { createTlsSource, type TlsSource } from "./tls-files.ts";
 
 export type GrpcCompression = "gzip" | "zstd" | "snappy";
@@ -33,6 +34,11 @@ export interface GrpcClientOptions {
   /** pick_first unless given. */
   readonly balancer?: "round_robin" | "pick_first" | undefined;
   readonly keepalive?: ClientKeepalive | undefined;
+  /**
+   * Proxies, all by CONNECT; none unless given. Those of the environment are as Go's gRPC takes them: HTTPS_PROXY and NO_PROXY,
+   * with TLS and without. The proxy looks names up.
+   */
+  readonly proxy?: (ProxyConfig & { readonly env?: Environment | undefined }) | undefined;
   /** Of a response, as it comes and unpacked: 4 MiB unless given. */
   readonly maxResponseBytes?: number | undefined;
   /** 20 s unless given. */
@@ -110,12 +116,17 @@ class Client implements GrpcClient {
   #isClosed = false;
 
   constructor(options: GrpcClientOptions, target: GrpcTarget) {
-    this.#target = target;
+    const proxyFor = createProxyFor(options.proxy);
+    this.#target = isProxied(target, proxyFor)
+      ? { ...target, addresses: target.lookUp && [target.lookUp], lookUp: undefined }
+      : target;
     this.#tls = options.tls === undefined ? undefined : createTlsSource(options.tls, "tls", () => performance.now());
     const authority = options.authority || target.authority;
     this.#settings = {
       authority,
       tls: this.#tls,
+      userAgent: options.userAgent,
+      proxyFor,
       keepalive: options.keepalive ?? never,
       connectTimeoutMs: options.connectTimeoutMs ?? 20_000,
       backoffMs: options.backoffMs ?? 1000,
@@ -285,6 +296,23 @@ class Client implements GrpcClient {
       // A moment later it is asked again, not with every call.
       this.#resolvedMs = performance.now() - resolveIntervalMs + this.#settings.backoffMs;
     }
+  }
+}
+
+type ProxyFor = (address: GrpcAddress) => HttpProxy | undefined;
+
+function createProxyFor(config: GrpcClientOptions["proxy"]): ProxyFor {
+  if (config === undefined) return () => undefined;
+  const choose = createProxyChoice(config, config.env ?? {});
+  return (address) => ("socketPath" in address ? undefined : choose(new URL(`https://${addressText(address)}`)));
+}
+
+/** Whether the name of a target is left to a proxy to be looked up. One that cannot be used fails at every attempt to connect. */
+function isProxied({ lookUp }: GrpcTarget, proxyFor: ProxyFor): boolean {
+  try {
+    return lookUp !== undefined && proxyFor(lookUp) !== undefined;
+  } catch {
+    return true;
   }
 }
 

@@ -4,10 +4,11 @@ import { type ClientHttp2Session, connect as connectHttp2, constants } from "nod
 import { connect as connectTcp, isIP, type Socket } from "node:net";
 import { connect as connectTls } from "node:tls";
 import { toError } from "../model/errors.ts";
-import { tryPing } from "./grpc-server-session.ts";
+import { openTunnel } from "./connect-tunnel.ts";
 import { addressText, type GrpcAddress } from "./grpc-target.ts";
 import { codeOf } from "./http-error.ts";
-import type { TlsSource } from "./tls-files.ts";
+import type { HttpProxy } from "./proxy-choice.ts";
+import type { TlsMaterial, TlsSource } from "./tls-files.ts";
 
 /** Pings of a client; Infinity is never. */
 export interface ClientKeepalive {
@@ -22,6 +23,9 @@ export interface ClientKeepalive {
 export interface ConnectionSettings {
   readonly authority: string;
   readonly tls: TlsSource | undefined;
+  readonly userAgent: string;
+  /** The proxy to an address; throws HttpError PROXY_INVALID. */
+  readonly proxyFor: (address: GrpcAddress) => HttpProxy | undefined;
   readonly keepalive: ClientKeepalive;
   /** For the connection, TLS and HTTP/2 to be ready. */
   readonly connectTimeoutMs: number;
@@ -35,6 +39,9 @@ const backoffJitter = 0.2;
 const sessionMemoryMebibytes = 256;
 const maxHeaderBytes = 16 * 1024;
 const tooManyPings = "too_many_pings";
+
+/** What a connection goes over: a new socket, or one that leads through a tunnel. */
+type Where = { readonly path: string } | { readonly host: string; readonly port: number } | { readonly socket: Socket };
 
 export class GrpcConnection {
   readonly address: GrpcAddress;
@@ -149,14 +156,40 @@ export class GrpcConnection {
     return new Error(`connect to ${addressText(this.address)}: ${message}${suffix}`, { cause: caught });
   }
 
-  #openSocket(signal: AbortSignal): Promise<Socket> {
+  async #openSocket(signal: AbortSignal): Promise<Socket> {
     const material = this.#settings.tls?.();
-    const where = "socketPath" in this.address ? { path: this.address.socketPath } : this.address;
+    const proxy = this.#settings.proxyFor(this.address);
+    if (proxy === undefined) {
+      const where = "socketPath" in this.address ? { path: this.address.socketPath } : this.address;
+      return await this.#openOver(where, material, signal);
+    }
+    const tunnel = await this.#openTunnel(proxy, material, signal);
+    return material === undefined ? tunnel : await this.#openOver({ socket: tunnel }, material, signal);
+  }
+
+  #openTunnel(proxy: HttpProxy, tls: TlsMaterial | undefined, signal: AbortSignal): Promise<Socket> {
+    const { userAgent, connectTimeoutMs } = this.#settings;
+    const authority = addressText(this.address);
+    return new Promise((resolve, reject) => {
+      const track = (socket: Socket) => {
+        const abort = () => void socket.destroy(toError(signal.reason));
+        signal.addEventListener("abort", abort, { once: true });
+        if (signal.aborted) abort();
+      };
+      const options = { proxy, tls, authority, userAgent, headers: {}, timeoutMs: connectTimeoutMs, track };
+      openTunnel(options, (error, socket) => {
+        if (socket === null) reject(error ?? new Error("no tunnel"));
+        else resolve(socket.setNoDelay(true));
+      });
+    });
+  }
+
+  #openOver(where: Where, material: TlsMaterial | undefined, signal: AbortSignal): Promise<Socket> {
     const name = hostOf(this.#settings.authority);
     const serverName = material?.serverName ?? (isIP(name) === 0 ? name : "");
     const socket =
       material === undefined
-        ? connectTcp({ ...where, noDelay: true })
+        ? connectTcp({ ...(where as Exclude<Where, { socket: Socket }>), noDelay: true })
         : connectTls({
             ...where,
             secureContext: material.secureContext,
@@ -261,4 +294,16 @@ export class GrpcConnection {
 function hostOf(authority: string): string {
   const match = /^(?:\[([^\]]+)\]|([^:]*))(?::[0-9]+)?$/.exec(authority);
   return match?.[1] ?? match?.[2] ?? authority;
+}
+
+/** False where the session is ending, or has too many pings under way. */
+function tryPing(session: ClientHttp2Session, answered: () => void): boolean {
+  if (session.destroyed || session.closed) return false;
+  try {
+    return session.ping((error) => {
+      if (error === null) answered();
+    });
+  } catch {
+    return false;
+  }
 }

@@ -41,7 +41,10 @@ export const otlpGrpcSchema = z.strictObject({
     .default(false)
     .describe("Waits for a connection, up to timeout, instead of failing at once."),
   user_agent: z.string().optional().describe("Stands before that of Millrace."),
-  proxy_url: z.string().optional().describe("Proxies of the environment and of this key come later: an error."),
+  proxy_url: z
+    .string()
+    .optional()
+    .describe("HTTP proxy to tunnel through (Millrace's own key here). Default: HTTPS_PROXY and NO_PROXY."),
   read_buffer_size: size().optional().describe("Accepted, without effect."),
   write_buffer_size: size().optional().describe("Accepted, without effect."),
   middlewares: z.unknown().optional().describe("Comes later: an error."),
@@ -68,10 +71,8 @@ export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContex
   } else if (!/:[0-9]{1,5}\/?$/.test(endpoint) && !endpoint.startsWith("unix:")) {
     section.issue(sectionIssue(section, ["endpoint"], "expected a port, as in localhost:4317"));
   }
-  for (const key of ["middlewares", "proxy_url"] as const) {
-    if (config[key] != null) {
-      section.issue(sectionIssue(section, [key], "is not supported yet, it comes in a later version"));
-    }
+  if (config.middlewares != null) {
+    section.issue(sectionIssue(section, ["middlewares"], "is not supported yet, it comes in a later version"));
   }
   const { level } = config.compression_params;
   const most = { gzip: 9, zstd: 22 }[compression as string] ?? 0;

@@ -1,7 +1,7 @@
 /** Sends metrics, traces and logs to an OTLP server over gRPC. */
 
 import { ClientAuth } from "../../component/client-auth.ts";
-import { defineExporter } from "../../component/define.ts";
+import { defineExporter, type Host } from "../../component/define.ts";
 import { toClientTls } from "../../component/exporting/client-tls.ts";
 import { createExporting } from "../../component/exporting/exporting.ts";
 import { LimitedWarning } from "../../component/exporting/limited-warning.ts";
@@ -24,7 +24,7 @@ export default defineExporter<OtlpGrpcConfig>({
 
   create(context) {
     const { id, config, log, clock, host } = context;
-    const client = createClient(config, host.version);
+    const client = createClient(config, host);
     const headers = metadataOf(config);
     const { compression } = config;
     const isPacked = compression === "gzip" || compression === "zstd" || compression === "snappy";
@@ -66,13 +66,14 @@ export default defineExporter<OtlpGrpcConfig>({
   },
 });
 
-function createClient(config: OtlpGrpcConfig, version: string): GrpcClient {
+function createClient(config: OtlpGrpcConfig, { version, env }: Pick<Host, "version" | "env">): GrpcClient {
   const own = `Millrace/${version}`;
   return createGrpcClient({
     target: config.endpoint.replace(/^https?:\/\//, "").replace(/(:[0-9]+)\/$/, "$1"),
     tls: isPlainText(config) ? undefined : toClientTls(config.tls),
     authority: config.authority || undefined,
     userAgent: config.user_agent === undefined ? own : `${config.user_agent} ${own}`,
+    proxy: { proxyUrl: config.proxy_url, proxyFromEnvironment: config.proxy_url === undefined, env },
     balancer: config.balancer_name || "pick_first",
     keepalive:
       config.keepalive === undefined

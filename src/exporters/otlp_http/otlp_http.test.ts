@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, ServerResponse } from "node:http";
 import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import { serveHttp } from "../../../test/support/http-servers.ts";
+import { serveHttp, serveProxy } from "../../../test/support/http-servers.ts";
 import { ByteWriter } from "../../kernels/byte-writer.ts";
 import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
@@ -128,11 +128,11 @@ describe("otlp_http", () => {
   test.each([
     ["protobuf", "application/x-protobuf", () => partialSuccess(1, "too old")],
     ["JSON", "application/json", () => '{"partialSuccess":{"rejectedSpans":"1","errorMessage":"too old"}}'],
-  ])("a partial success in %s is logged and counted", async (_title, type, body) => {
+  ])("a partial success in %s is logged, counted and told to the sender that waits", async (_title, type, body) => {
     const { exporter, log, meter, end } = await setUp({}, (response) =>
       response.writeHead(200, { "content-type": type }).end(body()),
     );
-    await exporter.traces?.(traces);
+    await expect(exporter.traces?.(traces)).rejects.toMatchObject({ rejectedItems: 1, message: "too old" });
     const value = (name: string) => meter.collect().find((one) => one.name === name)?.samples[0]?.value;
     expect([value("otelcol_exporter_sent_spans"), value("otelcol_exporter_send_failed_spans")]).toEqual([1, 1]);
     expect(log.entries).toContainEqual({
@@ -140,6 +140,17 @@ describe("otlp_http", () => {
       message: "Partial success response",
       fields: { message: "too old", dropped_traces: 1 },
     });
+    await end();
+  });
+
+  test("goes through the proxy of proxy_url", async () => {
+    const proxy = await serveProxy();
+    const { exporter, end } = await setUp({
+      endpoint: "http://nowhere.invalid:4318",
+      proxy_url: `http://127.0.0.1:${proxy.port}`,
+    });
+    await exporter.traces?.(traces);
+    expect(proxy.asked.map(({ line }) => line)).toEqual(["POST http://nowhere.invalid:4318/v1/traces"]);
     await end();
   });
 

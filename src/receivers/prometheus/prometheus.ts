@@ -3,6 +3,7 @@
 import type { MetricsConsumer } from "../../component/consumer.ts";
 import { type CreateContext, defineReceiver } from "../../component/define.ts";
 import { countRows } from "../../model/batch.ts";
+import { ConsumeError } from "../../model/errors.ts";
 import { defaultOwnLimits } from "../../prometheus/scrape/scrape-environment.ts";
 import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
 import { createScrapeManager } from "../../prometheus/scrape/scrape-service.ts";
@@ -74,9 +75,17 @@ function createManager(
         await next.metrics(batch);
         metrics.accepted(rows);
       } catch (error) {
-        metrics.refused(rows);
-        throw error;
+        const rejected = rejectedPart(error);
+        metrics.refused(rejected ?? rows);
+        if (rejected === undefined) throw error;
+        // The rest of the page was taken: its series are known to whoever took it.
+        metrics.accepted(Math.max(0, rows - rejected));
       }
     },
   });
+}
+
+/** How much was refused for good where the rest was taken; undefined for any other error. */
+function rejectedPart(error: unknown): number | undefined {
+  return error instanceof ConsumeError && error.permanent ? error.rejectedItems : undefined;
 }
