@@ -73,6 +73,17 @@ describe("a connection", () => {
     expect(server.connections()).toBe(1);
   });
 
+  test("brings large pages one after the other, whole and in order", async () => {
+    const pages = [3_000_001, 10, 200_000, 65_536].map((size, n) => Buffer.alloc(size, `${n} page of ${size};`));
+    const server = await serveHttp((request, response) => response.end(pages[Number(request.url?.slice(1))]));
+    const by = client();
+    for (const [n, expected] of [...pages, ...pages].entries()) {
+      const got = await text(by, `${server.url}/${n % pages.length}`, { maxBytes: 4_000_000 });
+      expect(got === expected.toString("latin1")).toBe(true);
+    }
+    expect(server.connections()).toBe(1);
+  });
+
   test("is used by one request at a time", async () => {
     const server = await serveHttp((request, response) => setImmediate(() => response.end(request.url)));
     const by = client();

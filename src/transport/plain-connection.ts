@@ -65,10 +65,13 @@ export class PlainConnection {
   #served = 0;
   #fault: Error | undefined;
   #connectTimer: NodeJS.Timeout | undefined;
+  /** Where the next bytes go: the buffer that all share, or directly to where the body is kept. */
+  #reads: Buffer;
 
   constructor(options: PlainConnectionOptions) {
     this.#options = options;
     this.material = options.material;
+    this.#reads = options.readBuffer;
     this.#socket = this.#open();
     const socket = this.#socket;
     socket.setNoDelay(true).setKeepAlive(true, keepAliveProbeMs);
@@ -98,6 +101,11 @@ export class PlainConnection {
     return !this.#isClosed;
   }
 
+  /** Whether the system has taken all bytes that were sent: nobody reads their memory any more. */
+  get isWritten(): boolean {
+    return this.#socket.writableLength === 0;
+  }
+
   /** Only on a connection that is idle. */
   send({ method, text, body, into, maxBytes }: PlainMessage, exchange: PlainExchange): void {
     this.#exchange = exchange;
@@ -121,13 +129,12 @@ export class PlainConnection {
 
   #open(): Socket {
     const { endpoint, material, session, readBuffer, onSession } = this.#options;
-    const onread = {
-      buffer: readBuffer,
-      callback: (length: number): boolean => this.#onRead(length),
-    };
+    const callback = (length: number): boolean => this.#onRead(length);
     const { host, port, socketPath } = endpoint;
     const place = socketPath === undefined ? { host, port } : { path: socketPath };
-    if (!endpoint.secure) return netConnect({ ...place, onread });
+    // The function is asked after each call of the callback.
+    if (!endpoint.secure) return netConnect({ ...place, onread: { buffer: () => this.#nextReads(), callback } });
+    const onread = { buffer: readBuffer, callback };
     const servername = material?.serverName ?? (isIP(host) === 0 ? host : "");
     const socket = tlsConnect({
       ...place,
@@ -147,6 +154,11 @@ export class PlainConnection {
     return socket;
   }
 
+  #nextReads(): Buffer {
+    this.#reads = this.#reader.room() ?? this.#options.readBuffer;
+    return this.#reads;
+  }
+
   #onRead(length: number): boolean {
     const exchange = this.#exchange;
     if (exchange === undefined) {
@@ -155,7 +167,8 @@ export class PlainConnection {
       return false;
     }
     try {
-      const state = this.#reader.read(this.#options.readBuffer, length);
+      const { readBuffer } = this.#options;
+      const state = this.#reads === readBuffer ? this.#reader.read(readBuffer, length) : this.#reader.advance(length);
       if (state === "more" && !this.#isUnwanted()) return true;
       this.#answered(exchange, state === "too-large" ? "too-large" : "complete");
     } catch (caught) {

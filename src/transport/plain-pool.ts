@@ -36,6 +36,8 @@ export interface PlainAnswer {
   readonly head: ResponseHead;
   /** Whether the body is whole in the buffer; of a GET only that of status 200 is kept. */
   readonly outcome: "complete" | "too-large";
+  /** Whether nobody reads the memory of the request's body any more. */
+  readonly isSent: boolean;
 }
 
 interface Origin {
@@ -264,8 +266,10 @@ export class Exchange implements PlainExchange {
 
   answered(head: ResponseHead, outcome: "complete" | "too-large"): void {
     const connection = this.#connection;
+    // Before the connection may take another request.
+    const isSent = connection?.isWritten === true;
     if (connection?.isUsable === true) this.#pool.release(connection, this.request);
-    if (this.#finish()) this.#done.answered({ head, outcome });
+    if (this.#finish()) this.#done.answered({ head, outcome, isSent });
   }
 
   failed(error: Error, isStale: boolean): void {
@@ -298,7 +302,7 @@ export class Exchange implements PlainExchange {
     if (!this.#finish()) return;
     // What was posted has been answered, though the answer's body is not whole.
     if (head === undefined) this.#done.failed(error);
-    else this.#done.answered({ head, outcome: "too-large" });
+    else this.#done.answered({ head, outcome: "too-large", isSent: false });
   }
 
   #fail(error: unknown, phase: RequestPhase): void {

@@ -18,6 +18,8 @@ export interface PostedAnswer {
   /** The body, or the first bytes of one that is longer than the limit or that broke off. */
   readonly body: Uint8Array;
   readonly isWhole: boolean;
+  /** Whether nobody reads the memory of what was posted any more; undefined where that is not known. */
+  readonly isSent?: boolean | undefined;
 }
 
 /** One URL. Several posts may be under way at once. */
@@ -67,7 +69,7 @@ class PlainPost implements PostTarget {
     if (this.#elsewhere !== undefined) return this.#elsewhere.post(content, limits, signal);
     const startMs = performance.now();
     const into = this.#free.pop() ?? new GrowableBuffer(answerBytes);
-    const { head, outcome } = await this.#target.ask(into, limits, signal, content);
+    const { head, outcome, isSent } = await this.#target.ask(into, limits, signal, content);
     if (
       this.#client.config.followRedirects !== false &&
       isRedirect(head.status, head.location) &&
@@ -80,7 +82,16 @@ class PlainPost implements PostTarget {
     const { status, statusText, contentType, contentEncoding, retryAfter } = head;
     const body = Uint8Array.prototype.slice.call(into.bytes);
     if (into.capacity <= answerBytes && this.#free.length < maxFreeBuffers) this.#free.push(into);
-    return { status, statusText, contentType, contentEncoding, retryAfter, body, isWhole: outcome === "complete" };
+    return {
+      status,
+      statusText,
+      contentType,
+      contentEncoding,
+      retryAfter,
+      body,
+      isWhole: outcome === "complete",
+      isSent,
+    };
   }
 }
 

@@ -38,6 +38,26 @@ function readPieces(pieces: readonly Buffer[], { maxBytes = 1000, eof = false } 
   return { outcome, status: reader.head?.status, body: into.bytes.toString("latin1"), reusable: reader.isReusable };
 }
 
+/** The same with bytes that go straight to where the body is kept, wherever the reader has room for them. */
+function readIntoRoom(bytes: Buffer, sizes: readonly number[]): Read & { direct: number } {
+  const reader = new ResponseReader();
+  const into = new GrowableBuffer(4);
+  const shared = Buffer.alloc(70_000);
+  reader.begin(into, 1_000_000);
+  let outcome: string = "more";
+  let direct = 0;
+  for (let at = 0, n = 0; at < bytes.length && outcome === "more"; n++) {
+    const room = reader.room();
+    const size = Math.min(sizes[n % sizes.length] ?? 1, (room ?? shared).length);
+    const length = bytes.copy(room ?? shared, 0, at, at + size);
+    outcome = room === undefined ? reader.read(shared, length) : reader.advance(length);
+    if (room !== undefined) direct += length;
+    at += length;
+  }
+  const body = into.bytes.toString("latin1");
+  return { outcome, status: reader.head?.status, body, reusable: reader.isReusable, direct };
+}
+
 function read(text: string, options?: { maxBytes?: number; eof?: boolean }): Read {
   return readPieces([Buffer.from(text, "latin1")], options);
 }
@@ -201,6 +221,23 @@ describe("however the bytes are cut", () => {
         const got = readPieces(cut(texts[framing], sizes), { eof: true });
         expect(got).toEqual({ outcome: "done", status: 200, body, reusable: framing !== "close" });
       }),
+    );
+  });
+
+  test("a large body is the same when it is read straight into its place", () => {
+    const size = fc.oneof(fc.integer({ min: 60_000, max: 300_000 }), fc.constantFrom(65_536, 65_537, 131_072));
+    const sizes = fc.array(fc.oneof(fc.integer({ min: 1000, max: 300_000 }), fc.constant(65_536)), { minLength: 1 });
+    const after = fc.constantFrom("", "HTTP/1.1 200 OK");
+    fc.assert(
+      fc.property(size, sizes, after, fc.constantFrom(200, 404), (length, cutAt, rest, status) => {
+        const body = Buffer.alloc(length, "some bytes, ").toString("latin1");
+        const text = `HTTP/1.1 ${status} X\r\nContent-Length: ${length}\r\n\r\n${body}${rest}`;
+        const { direct, ...got } = readIntoRoom(Buffer.from(text, "latin1"), cutAt);
+        const kept = status === 200 ? body : "";
+        expect({ ...got, body: got.body === kept }).toMatchObject({ outcome: "done", status, body: true });
+        if (status !== 200 || length < 65_536) expect(direct).toBe(0);
+      }),
+      { numRuns: 200 },
     );
   });
 

@@ -13,6 +13,8 @@ const maxChunkExcessBytes = 16 * 1024;
 const maxSizeDigits = 12;
 /** A header of a few bytes must not allocate gigabytes; what is really sent may grow the buffer further. */
 const maxTrustedBytes = 4 * 1024 * 1024;
+/** Of a body with less to come a copy costs no more than another view. */
+const minRoomBytes = 64 * 1024;
 
 const cr = 0x0d;
 const lf = 0x0a;
@@ -97,6 +99,28 @@ export class ResponseReader {
     }
     if (this.#state !== finished) return "more";
     this.#leftover = at < length;
+    this.#into = undefined;
+    return "done";
+  }
+
+  /**
+   * Where what comes next may be read to without a copy: room in the buffer for nothing but bytes of the body. Undefined where
+   * bytes have to be looked at, or where it would not pay. Valid until any other method is called.
+   */
+  room(): Buffer | undefined {
+    const into = this.#into;
+    if (this.#state !== inLengthBody || this.#left < minRoomBytes || into === undefined) return undefined;
+    if (this.#keepsAll || this.#head?.status !== 200) return undefined;
+    into.reserve(minRoomBytes);
+    return into.memory.subarray(into.length, into.length + this.#left);
+  }
+
+  /** Takes so many bytes that were read to `room`. */
+  advance(bytes: number): ReadState {
+    this.#into?.advance(bytes);
+    this.#left -= bytes;
+    if (this.#left > 0) return "more";
+    this.#state = finished;
     this.#into = undefined;
     return "done";
   }
