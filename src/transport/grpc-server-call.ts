@@ -1,7 +1,6 @@
 /** One unary call at the server: from its headers to its trailers. */
 
-import type { IncomingHttpHeaders, OutgoingHttpHeaders, ServerHttp2Stream } from "node:http2";
-import { constants } from "node:http2";
+import type { IncomingHttpHeaders } from "node:http";
 import { DecodeError, toError } from "../model/errors.ts";
 import type { ByteBudget } from "./byte-budget.ts";
 import { type ContentCoding, unpack } from "./content-coding.ts";
@@ -14,12 +13,15 @@ import {
   MessageReader,
   parseTimeout,
 } from "./grpc-wire.ts";
+import type { RequestHeaders } from "./http2-request-headers.ts";
+import type { ServerStream, StreamListener } from "./http2-server-stream.ts";
+import { encodeHeaderBlock, type HeaderTexts, http2Codes } from "./http2-wire.ts";
 
 /** What a method is called with. */
 export interface GrpcRequest {
   /** `/package.Service/Method`. */
   readonly path: string;
-  /** Lower-case names; those that end with `-bin` are base64, see `decodeBinaryHeader`. */
+  /** Lower-case names; those that end with `-bin` are base64, see `decodeBinaryHeader`. Not to be changed: calls share it. */
   readonly headers: IncomingHttpHeaders;
   /** Names and values in turn, as they came: here nothing is joined. */
   readonly rawHeaders: readonly string[];
@@ -55,28 +57,25 @@ export interface CallOwner {
   readonly remoteAddress: string;
 }
 
-/** The headers of a call as node:http2 has them, and names and values in turn as they came. */
-export interface CallHeaders {
-  readonly headers: IncomingHttpHeaders;
-  readonly rawHeaders: readonly string[];
-}
-
-const okHeaders: OutgoingHttpHeaders = { ":status": 200, "content-type": "application/grpc" };
-const okTrailers: OutgoingHttpHeaders = { "grpc-status": "0" };
-const withTrailers = { waitForTrailers: true, sendDate: false };
-const withoutBody = { endStream: true, sendDate: false };
+const headersOfAll: HeaderTexts = { ":status": 200, "content-type": "application/grpc" };
+const okHeaders = encodeHeaderBlock(headersOfAll);
+const okTrailers = encodeHeaderBlock({ "grpc-status": "0" });
 const emptyFrame = frameMessage(new Uint8Array(0));
 const budgetRetryMs = 1000;
 
 /** Owns the stream. All ends lead through `#finish`. */
-export class ServerCall {
+export class ServerCall implements StreamListener {
   readonly #settings: CallSettings;
   readonly #owner: CallOwner;
-  readonly #stream: ServerHttp2Stream;
+  readonly #stream: ServerStream;
   readonly #headers: IncomingHttpHeaders;
   readonly #rawHeaders: readonly string[];
   readonly #path: string;
+  readonly #reader: MessageReader;
+  #method: GrpcMethod | undefined;
   #coding: ContentCoding | undefined;
+  /** The caller may call. */
+  #isAdmitted = false;
   #heldBytes = 0;
   /** The client's time limit, by performance.now(). */
   #deadlineMs = Number.POSITIVE_INFINITY;
@@ -84,20 +83,15 @@ export class ServerCall {
   #phaseEndMs = Number.POSITIVE_INFINITY;
   #isAnswered = false;
 
-  constructor(
-    settings: CallSettings,
-    owner: CallOwner,
-    stream: ServerHttp2Stream,
-    { headers, rawHeaders }: CallHeaders,
-  ) {
+  constructor(settings: CallSettings, owner: CallOwner, stream: ServerStream, { headers, rawHeaders }: RequestHeaders) {
     this.#settings = settings;
     this.#owner = owner;
     this.#stream = stream;
     this.#headers = headers;
     this.#rawHeaders = rawHeaders;
     this.#path = String(headers[":path"] ?? "");
-    stream.on("error", ignore);
-    stream.once("close", () => this.#closed());
+    this.#reader = new MessageReader(settings.maxMessageBytes);
+    stream.listener = this;
   }
 
   /** Checks the headers and begins to read. */
@@ -132,20 +126,25 @@ export class ServerCall {
       }
     }
     this.#phaseEndMs = nowMs + this.#settings.receiveTimeoutMs;
+    this.#method = method;
     const pending = this.#authenticate();
-    if (pending === undefined) this.#read(method);
-    else
-      pending.then(
-        () => this.#read(method),
-        (caught: unknown) => this.#failWith(caught),
-      );
+    if (pending === undefined) {
+      this.#isAdmitted = true;
+      return;
+    }
+    // Until then no more is taken than the window of the stream holds.
+    this.#stream.pause();
+    pending.then(
+      () => this.#admit(),
+      (caught: unknown) => this.#failWith(caught),
+    );
   }
 
   /** Ends the call when one of its time limits has passed. */
   checkTime(nowMs: number): void {
     if (nowMs < this.#phaseEndMs && nowMs < this.#deadlineMs) return;
     if (this.#isAnswered) {
-      if (nowMs >= this.#phaseEndMs) this.#stream.close(constants.NGHTTP2_CANCEL);
+      if (nowMs >= this.#phaseEndMs) this.#stream.reset(http2Codes.CANCEL);
     } else if (nowMs >= this.#deadlineMs) {
       this.#fail(grpcCodes.DEADLINE_EXCEEDED, "the time limit of the call has passed");
     } else {
@@ -162,19 +161,20 @@ export class ServerCall {
     }
   }
 
-  #read(method: GrpcMethod): void {
-    if (this.#isAnswered || this.#stream.destroyed) return;
-    const reader = new MessageReader(this.#settings.maxMessageBytes);
-    this.#stream.on("data", (chunk: Buffer) => this.#receive(reader, chunk));
-    this.#stream.once("end", () => this.#received(reader, method));
+  #admit(): void {
+    if (this.#isAnswered || this.#stream.isClosed) return;
+    this.#isAdmitted = true;
+    this.#stream.resume();
+    if (this.#stream.isRequestComplete) this.#received();
   }
 
-  #receive(reader: MessageReader, chunk: Buffer): void {
+  data(chunk: Buffer): void {
     if (this.#isAnswered) return;
     if (!this.#hold(chunk.length)) {
       this.#refuseForMemory();
       return;
     }
+    const reader = this.#reader;
     if (reader.push(chunk)) return;
     const { maxMessageBytes } = this.#settings;
     if (reader.fault === "too-large") {
@@ -187,9 +187,14 @@ export class ServerCall {
     }
   }
 
-  #received(reader: MessageReader, method: GrpcMethod): void {
-    // A client that gives up ends its stream as well.
-    if (this.#isAnswered || this.#stream.closed || this.#stream.destroyed) return;
+  ended(): void {
+    if (this.#isAdmitted) this.#received();
+  }
+
+  #received(): void {
+    const method = this.#method;
+    if (this.#isAnswered || this.#stream.isClosed || method === undefined) return;
+    const reader = this.#reader;
     if (!reader.isComplete) {
       const what = reader.isEmpty ? "no message in the call" : "the message is cut off";
       this.#fail(grpcCodes.INTERNAL, what);
@@ -236,13 +241,10 @@ export class ServerCall {
   }
 
   #succeed(response: Uint8Array): void {
-    if (this.#isAnswered || this.#stream.destroyed) return;
+    if (this.#isAnswered) return;
     this.#finish();
-    this.#stream.respond(okHeaders, withTrailers);
-    this.#stream.once("wantTrailers", () => {
-      if (!this.#stream.destroyed) this.#stream.sendTrailers(okTrailers);
-    });
-    this.#stream.end(response.length === 0 ? emptyFrame : frameMessage(response));
+    const body = response.length === 0 ? emptyFrame : frameMessage(response);
+    this.#stream.respond({ headers: okHeaders, body, trailers: okTrailers });
   }
 
   #failWith(caught: unknown): void {
@@ -257,29 +259,26 @@ export class ServerCall {
   /** Answers with headers alone, which are the trailers as well. */
   #fail(code: number, message: string, retryAfterMs?: number): void {
     if (this.#isAnswered) return;
-    const headers: OutgoingHttpHeaders = {
-      ...okHeaders,
+    const details =
+      retryAfterMs === undefined
+        ? undefined
+        : { "grpc-status-details-bin": encodeBinaryHeader(encodeStatus(code, message, retryAfterMs)) };
+    this.#endWith({
+      ...headersOfAll,
       "grpc-accept-encoding": acceptedEncodings,
-      "grpc-status": String(code),
+      "grpc-status": code,
       "grpc-message": percentEncode(message),
-    };
-    if (retryAfterMs !== undefined) {
-      headers["grpc-status-details-bin"] = encodeBinaryHeader(encodeStatus(code, message, retryAfterMs));
-    }
-    this.#endWith(headers);
+      ...details,
+    });
   }
 
   #refuseHttp(status: number, message: string): void {
     this.#endWith({ ":status": status, "content-type": "text/plain; charset=utf-8", "grpc-message": message });
   }
 
-  #endWith(headers: OutgoingHttpHeaders): void {
+  #endWith(headers: HeaderTexts): void {
     this.#finish();
-    if (this.#stream.destroyed || this.#stream.headersSent) return;
-    const wasComplete = this.#stream.readableEnded;
-    this.#stream.respond(headers, withoutBody);
-    // RFC 9113 section 8.1: the rest of the request is not wanted, and not an error.
-    if (!wasComplete) this.#stream.close(constants.NGHTTP2_NO_ERROR);
+    this.#stream.respond({ headers: encodeHeaderBlock(headers) });
   }
 
   #finish(): void {
@@ -299,15 +298,12 @@ export class ServerCall {
     this.#heldBytes = 0;
   }
 
-  #closed(): void {
-    const wasReset = !this.#isAnswered || this.#stream.rstCode === constants.NGHTTP2_CANCEL;
+  closed(_code: number, wasGivenUp: boolean): void {
     this.#isAnswered = true;
     this.#release();
-    this.#owner.callEnded(this, wasReset);
+    this.#owner.callEnded(this, wasGivenUp);
   }
 }
-
-function ignore(): void {}
 
 /** `application/grpc` and `application/grpc+proto`, with parameters. */
 function isGrpc(contentType: string | undefined): boolean {

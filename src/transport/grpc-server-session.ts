@@ -1,8 +1,11 @@
 /** One connection at a gRPC server: keepalive, age, and what a hostile client may not do. */
 
-import type { Http2Session, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
-import { constants } from "node:http2";
-import { type CallHeaders, type CallOwner, type CallSettings, ServerCall } from "./grpc-server-call.ts";
+import type { Socket } from "node:net";
+import { type CallOwner, type CallSettings, ServerCall } from "./grpc-server-call.ts";
+import type { RequestHeaders } from "./http2-request-headers.ts";
+import { type ConnectionOwner, type ConnectionSettings, ServerConnection } from "./http2-server-connection.ts";
+import type { ServerStream } from "./http2-server-stream.ts";
+import { http2Codes } from "./http2-wire.ts";
 
 /** As gRPC's own keepalive parameters; Infinity is never. */
 export interface ServerKeepalive {
@@ -27,6 +30,7 @@ export interface SessionSettings {
   /** For a client to say anything in HTTP/2. */
   readonly handshakeTimeoutMs: number;
   readonly calls: CallSettings;
+  readonly http2: ConnectionSettings;
   readonly onClose: (session: ServerSession) => void;
 }
 
@@ -36,18 +40,17 @@ const maxPingStrikes = 2;
 /** Calls that a client gave up: so many at once, and so many a second after that. */
 const resetBurst = 500;
 const resetsPerSecond = 33;
-const lastStreamId = 2 ** 31 - 1;
 /** For a client's answer to the ping that ends the first half of a graceful end. */
 const drainPingMs = 5000;
 
-export class ServerSession implements CallOwner {
+export class ServerSession implements CallOwner, ConnectionOwner {
   readonly #settings: SessionSettings;
-  readonly #session: ServerHttp2Session;
+  readonly #socket: Socket;
+  readonly #connection: ServerConnection;
   readonly #calls = new Set<ServerCall>();
   readonly #startedMs: number;
   readonly #drainAtMs: number;
-  #isGreeted = false;
-  #lastHeardMs: number;
+  #lastPongMs: number;
   #idleSinceMs: number;
   #pingSentMs: number | undefined;
   #lastPingMs = Number.NEGATIVE_INFINITY;
@@ -58,61 +61,60 @@ export class ServerSession implements CallOwner {
   #graceMs = Number.POSITIVE_INFINITY;
   #remoteAddress: string | undefined;
 
-  constructor(settings: SessionSettings, session: ServerHttp2Session, windowBytes: number) {
+  constructor(settings: SessionSettings, socket: Socket) {
     this.#settings = settings;
-    this.#session = session;
+    this.#socket = socket;
     const nowMs = performance.now();
     this.#startedMs = nowMs;
-    this.#lastHeardMs = nowMs;
+    this.#lastPongMs = nowMs;
     this.#idleSinceMs = nowMs;
     const jitter = 0.9 + Math.random() * 0.2;
     this.#drainAtMs = nowMs + settings.keepalive.maxConnectionAgeMs * jitter;
-    // Errors end the session and are the client's.
-    session.on("error", () => {});
-    session.once("remoteSettings", () => {
-      this.#isGreeted = true;
-    });
-    session.on("ping", () => this.#pinged());
-    session.once("close", () => settings.onClose(this));
-    session.setLocalWindowSize(windowBytes);
+    this.#connection = new ServerConnection(socket, settings.http2, this);
   }
 
   get remoteAddress(): string {
     // Node asks the system: once for a connection.
-    if (this.#remoteAddress === undefined && !this.#session.destroyed) {
-      this.#remoteAddress = this.#session.socket.remoteAddress ?? "";
-    }
-    return this.#remoteAddress ?? "";
+    this.#remoteAddress ??= this.#socket.remoteAddress ?? "";
+    return this.#remoteAddress;
   }
 
-  open(stream: ServerHttp2Stream, headers: CallHeaders): void {
-    const nowMs = performance.now();
-    this.#isGreeted = true;
-    this.#lastHeardMs = nowMs;
+  opened(stream: ServerStream, headers: RequestHeaders): void {
     this.#pingStrikes = 0;
     const call = new ServerCall(this.#settings.calls, this, stream, headers);
     this.#calls.add(call);
-    call.begin(nowMs);
+    call.begin(performance.now());
+  }
+
+  refused(): void {
+    this.#countReset(performance.now());
+  }
+
+  idle(): void {
+    this.#idleSinceMs = performance.now();
+  }
+
+  closed(): void {
+    this.#settings.onClose(this);
   }
 
   callEnded(call: ServerCall, wasReset: boolean): void {
-    const nowMs = performance.now();
     this.#calls.delete(call);
-    this.#idleSinceMs = nowMs;
-    if (wasReset) this.#countReset(nowMs);
-    if (this.#drainingSinceMs !== undefined && this.#calls.size === 0) this.#session.close();
+    if (wasReset) this.#countReset(performance.now());
+    if (this.#drainingSinceMs !== undefined && this.#calls.size === 0) this.#connection.close();
   }
 
   /** Looks at every time limit; called a few times a second. */
   check(nowMs: number): void {
     const { keepalive, handshakeTimeoutMs } = this.#settings;
     for (const call of this.#calls) call.checkTime(nowMs);
-    if (!this.#isGreeted && nowMs - this.#startedMs >= handshakeTimeoutMs) {
-      this.#session.destroy();
+    this.#connection.check(nowMs);
+    if (!this.#connection.isGreeted && nowMs - this.#startedMs >= handshakeTimeoutMs) {
+      this.destroy();
       return;
     }
     if (this.#drainingSinceMs !== undefined) {
-      if (nowMs - this.#drainingSinceMs >= this.#graceMs) this.#session.destroy();
+      if (nowMs - this.#drainingSinceMs >= this.#graceMs) this.destroy();
     } else if (nowMs >= this.#drainAtMs) {
       this.drain(keepalive.maxConnectionAgeGraceMs);
     } else if (this.#calls.size === 0 && nowMs - this.#idleSinceMs >= keepalive.maxConnectionIdleMs) {
@@ -123,49 +125,47 @@ export class ServerSession implements CallOwner {
 
   /** Lets calls under way end, for so long, and takes no more of them. */
   drain(graceMs: number): void {
-    if (this.#session.destroyed) return;
     this.#graceMs = Math.min(this.#graceMs, graceMs);
     if (this.#drainingSinceMs !== undefined) return;
     this.#drainingSinceMs = performance.now();
-    // Without calls nghttp2 reads nothing more behind a GOAWAY, so that there is nothing to wait for. The frame names the
-    // last call that was taken: a client sends later ones elsewhere.
+    // The frame names the last call that was taken: a client sends later ones elsewhere.
     if (this.#calls.size === 0) {
-      this.#session.close();
+      this.#connection.close();
       return;
     }
     // RFC 9113 section 6.8: calls that were sent before the client knew are taken; the answer to a ping says that it knows.
-    this.#session.goaway(constants.NGHTTP2_NO_ERROR, lastStreamId);
+    this.#connection.announceEnd();
     const close = () => {
       clearTimeout(timer);
-      if (!this.#session.destroyed) this.#session.close();
+      this.#connection.close();
     };
     const timer = setTimeout(close, Math.min(drainPingMs, graceMs));
     timer.unref();
-    if (!tryPing(this.#session, close)) close();
+    if (!this.#connection.ping(close)) close();
   }
 
   destroy(): void {
-    this.#session.destroy();
+    this.#connection.destroy();
   }
 
   #keepAlive(nowMs: number): void {
     const { timeMs, timeoutMs } = this.#settings.keepalive;
+    const lastHeardMs = Math.max(this.#lastPongMs, this.#connection.lastHeardMs);
     if (this.#pingSentMs !== undefined) {
-      if (nowMs - this.#pingSentMs >= timeoutMs) this.#session.destroy();
-    } else if (nowMs - this.#lastHeardMs >= timeMs && this.#isGreeted) {
-      const isSent = tryPing(this.#session, () => {
+      if (nowMs - this.#pingSentMs >= timeoutMs) this.destroy();
+    } else if (nowMs - lastHeardMs >= timeMs && this.#connection.isGreeted) {
+      const isSent = this.#connection.ping(() => {
         this.#pingSentMs = undefined;
-        this.#lastHeardMs = performance.now();
+        this.#lastPongMs = performance.now();
       });
       if (isSent) this.#pingSentMs = nowMs;
     }
   }
 
   /** As grpc-go enforces it: two pings too many are forgiven. */
-  #pinged(): void {
+  pinged(): void {
     const { minPingIntervalMs, permitWithoutStream } = this.#settings.keepalive;
     const nowMs = performance.now();
-    this.#lastHeardMs = nowMs;
     const mayPing = this.#calls.size > 0 || permitWithoutStream;
     const allowedMs = this.#lastPingMs + (mayPing ? minPingIntervalMs : idlePingIntervalMs);
     this.#lastPingMs = nowMs;
@@ -182,21 +182,6 @@ export class ServerSession implements CallOwner {
   }
 
   #calm(reason: string): void {
-    if (this.#session.destroyed) return;
-    this.#session.goaway(constants.NGHTTP2_ENHANCE_YOUR_CALM, 0, Buffer.from(reason));
-    // The frame leaves before the socket does.
-    setImmediate(() => this.#session.destroy());
-  }
-}
-
-/** False where the session is ending, or has too many pings under way. */
-export function tryPing(session: Http2Session, answered: () => void): boolean {
-  if (session.destroyed || session.closed) return false;
-  try {
-    return session.ping((error) => {
-      if (error === null) answered();
-    });
-  } catch {
-    return false;
+    this.#connection.fail(http2Codes.ENHANCE_YOUR_CALM, reason);
   }
 }

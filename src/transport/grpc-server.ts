@@ -1,18 +1,12 @@
-/** A gRPC server for unary calls on node:http2. */
+/** A gRPC server for unary calls. */
 
-import {
-  createSecureServer,
-  createServer,
-  type Http2SecureServer,
-  type Http2Server,
-  type IncomingHttpHeaders,
-  type ServerHttp2Session,
-  type ServerHttp2Stream,
-} from "node:http2";
-import { type AddressInfo, Server as NetServer } from "node:net";
+import type { IncomingHttpHeaders } from "node:http";
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, type TLSSocket, Server as TlsServer } from "node:tls";
 import { ByteBudget } from "./byte-budget.ts";
 import type { CallSettings, GrpcMethod } from "./grpc-server-call.ts";
 import { type ServerKeepalive, ServerSession } from "./grpc-server-session.ts";
+import type { ConnectionSettings } from "./http2-server-connection.ts";
 import { listen } from "./listen.ts";
 import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
 
@@ -65,8 +59,6 @@ const mebibyte = 1024 * 1024;
 const connectionWindowBytes = 16 * mebibyte;
 const streamWindowBytes = mebibyte;
 const maxHeaderBytes = 16 * 1024;
-/** Of what node:http2 keeps for a connection; streams above it are refused. */
-const sessionMemoryMebibytes = 64;
 const maxTickMs = 250;
 const minTickMs = 10;
 
@@ -97,7 +89,14 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     onError: options.onError ?? (() => {}),
   };
   const handshakeTimeoutMs = limits.handshakeTimeoutMs ?? 20_000;
-  const sessions = new SessionList(server, { keepalive, calls, handshakeTimeoutMs });
+  const http2: ConnectionSettings = {
+    maxStreams: limits.maxConcurrentStreams ?? 1000,
+    maxHeaderBytes,
+    streamWindowBytes,
+    connectionWindowBytes,
+    sendTimeoutMs: calls.sendTimeoutMs,
+  };
+  const sessions = new SessionList(server, { keepalive, calls, handshakeTimeoutMs, http2 });
   await listen(server, options.at);
   const address = server.address();
   let closing: Promise<void> | undefined;
@@ -113,29 +112,17 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   };
 }
 
-function createListener({ tls, limits }: GrpcServerOptions): Http2Server | Http2SecureServer {
-  const http2Options = {
-    settings: {
-      maxConcurrentStreams: limits?.maxConcurrentStreams ?? 1000,
-      initialWindowSize: streamWindowBytes,
-      maxHeaderListSize: maxHeaderBytes,
-      enablePush: false,
-    },
-    maxSessionMemory: sessionMemoryMebibytes,
-    // nghttp2's own defence says INTERNAL_ERROR: it is to come behind ours, which says what is wrong.
-    streamResetBurst: 5000,
-    streamResetRate: 1000,
-  };
-  if (tls === undefined) return createServer(http2Options);
+/** Emits `connection` for plain sockets, `secureConnection` for those whose TLS is up. */
+function createListener({ tls, limits }: GrpcServerOptions): Server {
+  if (tls === undefined) return createServer({ noDelay: true });
   const files = createServerTls(tls);
   const handshakeTimeout = limits?.handshakeTimeoutMs ?? 20_000;
-  const server = createSecureServer({ ...http2Options, ...files.read(), ALPNProtocols: ["h2"], handshakeTimeout });
+  const server = createTlsServer({ ...files.read(), noDelay: true, ALPNProtocols: ["h2"], handshakeTimeout });
   // Before TLS begins on the connection, so that it is the first to see a new certificate.
   server.prependListener("connection", () => {
     const changed = files.readChanged();
     if (changed !== undefined) server.setSecureContext(changed);
   });
-  server.on("unknownProtocol", (socket) => socket.destroy());
   return server;
 }
 
@@ -143,28 +130,37 @@ interface ListSettings {
   readonly keepalive: ServerKeepalive;
   readonly calls: CallSettings;
   readonly handshakeTimeoutMs: number;
+  readonly http2: ConnectionSettings;
 }
 
 /** The connections of a server and the one timer that watches them. */
 class SessionList {
-  readonly #sessions = new Map<object, ServerSession>();
+  readonly #settings: ListSettings;
+  readonly #sessions = new Set<ServerSession>();
+  /** Those whose TLS is not up yet as well. */
+  readonly #sockets = new Set<Socket>();
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(server: Http2Server | Http2SecureServer, { keepalive, calls, handshakeTimeoutMs }: ListSettings) {
-    this.#tickMs = tickMs(keepalive, calls, handshakeTimeoutMs);
-    server.on("session", (session: ServerHttp2Session) => {
-      const onClose = () => this.#remove(session);
-      const settings = { keepalive, handshakeTimeoutMs, calls, onClose };
-      this.#sessions.set(session, new ServerSession(settings, session, connectionWindowBytes));
-      this.#timer ??= setInterval(() => this.#check(), this.#tickMs);
+  constructor(server: Server, settings: ListSettings) {
+    this.#settings = settings;
+    this.#tickMs = tickMs(settings);
+    const isSecure = server instanceof TlsServer;
+    server.on("connection", (socket: Socket) => {
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+      if (!isSecure) this.#open(socket);
     });
-    const onStream = (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, _flags: number, raw: string[]) => {
-      const owner = stream.session === undefined ? undefined : this.#sessions.get(stream.session);
-      if (owner === undefined) stream.destroy();
-      else owner.open(stream, { headers, rawHeaders: raw });
-    };
-    server.on("stream", onStream);
+    server.on("secureConnection", (socket: TLSSocket) => {
+      if (socket.alpnProtocol === "h2") this.#open(socket);
+      else socket.destroy();
+    });
+  }
+
+  #open(socket: Socket): void {
+    const onClose = (session: ServerSession) => this.#remove(session);
+    this.#sessions.add(new ServerSession({ ...this.#settings, onClose }, socket));
+    this.#timer ??= setInterval(() => this.#check(), this.#tickMs);
   }
 
   get size(): number {
@@ -172,19 +168,19 @@ class SessionList {
   }
 
   drain(graceMs: number): void {
-    for (const session of this.#sessions.values()) session.drain(graceMs);
+    for (const session of this.#sessions) session.drain(graceMs);
   }
 
   destroy(): void {
-    for (const session of this.#sessions.values()) session.destroy();
+    for (const socket of this.#sockets) socket.destroy();
   }
 
   #check(): void {
     const nowMs = performance.now();
-    for (const session of this.#sessions.values()) session.check(nowMs);
+    for (const session of this.#sessions) session.check(nowMs);
   }
 
-  #remove(session: object): void {
+  #remove(session: ServerSession): void {
     this.#sessions.delete(session);
     if (this.#sessions.size > 0) return;
     clearInterval(this.#timer);
@@ -193,7 +189,7 @@ class SessionList {
 }
 
 /** Often enough for the shortest limit. */
-function tickMs(keepalive: ServerKeepalive, calls: CallSettings, handshakeTimeoutMs: number): number {
+function tickMs({ keepalive, calls, handshakeTimeoutMs }: ListSettings): number {
   const { maxConnectionIdleMs, maxConnectionAgeMs, maxConnectionAgeGraceMs, timeMs, timeoutMs } = keepalive;
   const ofKeepalive = [maxConnectionIdleMs, maxConnectionAgeMs, maxConnectionAgeGraceMs, timeMs, timeoutMs];
   const shortest = Math.min(...ofKeepalive, handshakeTimeoutMs, calls.receiveTimeoutMs, calls.sendTimeoutMs);
@@ -201,7 +197,7 @@ function tickMs(keepalive: ServerKeepalive, calls: CallSettings, handshakeTimeou
 }
 
 function closeServer(
-  server: Http2Server | Http2SecureServer,
+  server: Server,
   sessions: SessionList,
   { deadlineMs, hurry }: { readonly deadlineMs: number; readonly hurry: AbortSignal | undefined },
 ): Promise<void> {
@@ -209,8 +205,7 @@ function closeServer(
     const end = () => sessions.destroy();
     const timer = setTimeout(end, deadlineMs);
     hurry?.addEventListener("abort", end, { once: true });
-    // The method of http2 would end its sessions at once, before calls on their way have come.
-    NetServer.prototype.close.call(server, () => {
+    server.close(() => {
       clearTimeout(timer);
       hurry?.removeEventListener("abort", end);
       resolve();

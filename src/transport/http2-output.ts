@@ -1,0 +1,171 @@
+/** What a server sends on an HTTP/2 connection: frames of one turn in one write, bodies as far as the windows allow. */
+
+import type { Socket } from "node:net";
+import type { ServerStream, StreamAnswer } from "./http2-server-stream.ts";
+import {
+  defaultWindowBytes,
+  encodeFrame,
+  frameFlags,
+  frameTypes,
+  Http2Error,
+  http2Codes,
+  maxInt31,
+  minFrameBytes,
+  settingIds,
+} from "./http2-wire.ts";
+
+/** Of HPACK's table before any settings. */
+const defaultTableBytes = 4096;
+const noBytes = new Uint8Array(0);
+const maxFrameSetting = 2 ** 24 - 1;
+/** Tells that our side uses no table: a client that wants a smaller one must hear it. */
+const emptyTable = Buffer.from([0x20]);
+
+export class Http2Output {
+  readonly #socket: Socket;
+  readonly #answered: (stream: ServerStream) => void;
+  #frames: Buffer[] = [];
+  #isScheduled = false;
+  /** Streams whose answer waits for a window. */
+  readonly #waiting = new Set<ServerStream>();
+  #windowBytes = defaultWindowBytes;
+  #maxFrameBytes = minFrameBytes;
+  #mustEmptyTable = false;
+  #fullSinceMs: number | undefined;
+  /** Of new streams. */
+  initialWindowBytes = defaultWindowBytes;
+
+  /** `answered` hears of a stream whose answer is written whole. */
+  constructor(socket: Socket, answered: (stream: ServerStream) => void) {
+    this.#socket = socket;
+    this.#answered = answered;
+    socket.on("drain", () => {
+      this.#fullSinceMs = undefined;
+      socket.resume();
+    });
+  }
+
+  /** How long the client has not read what was sent. */
+  waitedMs(nowMs: number): number {
+    return this.#fullSinceMs === undefined ? 0 : nowMs - this.#fullSinceMs;
+  }
+
+  push(frame: Buffer): void {
+    this.#frames.push(frame);
+    if (this.#isScheduled) return;
+    this.#isScheduled = true;
+    // Behind all promises that are settled in this turn: their answers leave together.
+    process.nextTick(() => this.flush());
+  }
+
+  flush(): void {
+    this.#isScheduled = false;
+    const frames = this.#frames;
+    const [first] = frames;
+    if (first === undefined || this.#socket.destroyed || this.#socket.writableEnded) return;
+    this.#frames = [];
+    if (this.#socket.write(frames.length === 1 ? first : Buffer.concat(frames))) return;
+    // Who does not read what it is told is not listened to.
+    this.#fullSinceMs ??= performance.now();
+    this.#socket.pause();
+  }
+
+  answer(stream: ServerStream, { headers, body, trailers }: StreamAnswer): void {
+    if (body === undefined) {
+      this.#pushHeaders(stream.id, headers, true);
+      this.#answered(stream);
+      return;
+    }
+    this.#pushHeaders(stream.id, headers, false);
+    stream.rest = body;
+    stream.trailers = trailers;
+    this.#sendRest(stream);
+  }
+
+  forget(stream: ServerStream): void {
+    stream.rest = undefined;
+    this.#waiting.delete(stream);
+  }
+
+  /** Throws Http2Error where the window overflows. */
+  widen(bytes: number): void {
+    this.#windowBytes += bytes;
+    if (this.#windowBytes > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+    this.#sendWaiting();
+  }
+
+  /** False where the window overflows. */
+  widenStream(stream: ServerStream, bytes: number): boolean {
+    stream.sendWindowBytes += bytes;
+    if (stream.sendWindowBytes > maxInt31) return false;
+    if (this.#waiting.has(stream)) this.#sendRest(stream);
+    return true;
+  }
+
+  /** Throws Http2Error for a value that may not be. */
+  applySetting(id: number, value: number, streams: Iterable<ServerStream>): void {
+    if (id === settingIds.tableSize) {
+      this.#mustEmptyTable ||= value < defaultTableBytes;
+    } else if (id === settingIds.push) {
+      if (value > 1) throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a setting out of range");
+    } else if (id === settingIds.maxFrame) {
+      if (value < minFrameBytes || value > maxFrameSetting) {
+        throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a setting out of range");
+      }
+      this.#maxFrameBytes = value;
+    } else if (id === settingIds.initialWindow) {
+      this.#applyWindow(value, streams);
+    }
+  }
+
+  #applyWindow(value: number, streams: Iterable<ServerStream>): void {
+    if (value > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+    const change = value - this.initialWindowBytes;
+    this.initialWindowBytes = value;
+    for (const stream of streams) {
+      stream.sendWindowBytes += change;
+      if (stream.sendWindowBytes > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+    }
+    this.#sendWaiting();
+  }
+
+  #sendWaiting(): void {
+    for (const stream of [...this.#waiting]) this.#sendRest(stream);
+  }
+
+  #sendRest(stream: ServerStream): void {
+    let rest = stream.rest ?? noBytes;
+    while (rest.length > 0) {
+      const length = Math.min(rest.length, this.#maxFrameBytes, this.#windowBytes, stream.sendWindowBytes);
+      if (length <= 0) break;
+      this.#windowBytes -= length;
+      stream.sendWindowBytes -= length;
+      this.push(encodeFrame(frameTypes.data, 0, stream.id, rest.subarray(0, length)));
+      rest = rest.subarray(length);
+    }
+    if (rest.length > 0) {
+      stream.rest = rest;
+      this.#waiting.add(stream);
+      return;
+    }
+    this.#waiting.delete(stream);
+    if (stream.trailers === undefined)
+      this.push(encodeFrame(frameTypes.data, frameFlags.endStream, stream.id, noBytes));
+    else this.#pushHeaders(stream.id, stream.trailers, true);
+    this.#answered(stream);
+  }
+
+  #pushHeaders(stream: number, block: Buffer, endsStream: boolean): void {
+    const whole = this.#mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
+    this.#mustEmptyTable = false;
+    let type: number = frameTypes.headers;
+    let at = 0;
+    do {
+      const part = whole.subarray(at, at + this.#maxFrameBytes);
+      at += part.length;
+      const endFlag = type === frameTypes.headers && endsStream ? frameFlags.endStream : 0;
+      this.push(encodeFrame(type, endFlag | (at === whole.length ? frameFlags.endHeaders : 0), stream, part));
+      type = frameTypes.continuation;
+    } while (at < whole.length);
+  }
+}

@@ -1,0 +1,101 @@
+/** The headers of HTTP/2 requests: header blocks become an object, within a bound, and the same block the same object. */
+
+import type { IncomingHttpHeaders } from "node:http";
+import { HpackDecoder } from "./hpack-decoder.ts";
+import type { HeaderField } from "./hpack-tables.ts";
+
+/** The headers of a request. Requests with the same headers share it: not to be changed. */
+export interface RequestHeaders {
+  /** As node:http2 has them: pseudo-headers too, names in lower case, values of one name joined. */
+  readonly headers: IncomingHttpHeaders;
+  /** Names and values in turn, as they came. */
+  readonly rawHeaders: readonly string[];
+}
+
+/** A block up to this size is remembered. */
+const maxRememberedBytes = 1024;
+const requestPseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
+/** HTTP/2 has no such headers (RFC 9113 section 8.2.2). */
+const connectionHeaders: ReadonlySet<string> = new Set([
+  "connection",
+  "keep-alive",
+  "proxy-connection",
+  "transfer-encoding",
+  "upgrade",
+]);
+/** Of these the first counts, as in Node. */
+const singleHeaders: ReadonlySet<string> = new Set([
+  "authorization",
+  "content-type",
+  "content-length",
+  "user-agent",
+  "host",
+]);
+
+export class RequestHeaderReader {
+  readonly #decoder = new HpackDecoder();
+  readonly #maxBytes: number;
+  #lastBlock: Buffer | undefined;
+  #lastHeaders: RequestHeaders | undefined;
+  #lastChanges = -1;
+
+  /** `maxBytes` counts as SETTINGS_MAX_HEADER_LIST_SIZE does. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Throws Http2Error for a block that cannot be decoded, after which no other can be. */
+  read(block: Buffer): RequestHeaders | "too-large" | "malformed" {
+    const last = this.#lastBlock;
+    if (last !== undefined && this.#lastChanges === this.#decoder.changes && last.equals(block)) {
+      return this.#lastHeaders ?? "malformed";
+    }
+    const changes = this.#decoder.changes;
+    const headers = this.#decode(block);
+    if (typeof headers === "object" && changes === this.#decoder.changes && block.length <= maxRememberedBytes) {
+      this.#lastBlock = Buffer.from(block);
+      this.#lastHeaders = headers;
+      this.#lastChanges = changes;
+    }
+    return headers;
+  }
+
+  /** Decodes a block that nobody wants, for the decoder's table. */
+  skip(block: Buffer): void {
+    this.#decoder.decode(block, ignore);
+  }
+
+  #decode(block: Buffer): RequestHeaders | "too-large" | "malformed" {
+    const headers: Record<string, string> = Object.create(null);
+    const rawHeaders: string[] = [];
+    let bytes = 0;
+    let isMalformed = false;
+    let isRegular = false;
+    this.#decoder.decode(block, (field) => {
+      bytes += field.size;
+      if (bytes > this.#maxBytes || isMalformed) return;
+      const isPseudo = field.name.startsWith(":");
+      isMalformed = !field.isValid || (isPseudo && isRegular) || !addHeader(headers, field, isPseudo);
+      isRegular ||= !isPseudo;
+      rawHeaders.push(field.name, field.value);
+    });
+    if (bytes > this.#maxBytes) return "too-large";
+    const isWhole = headers[":method"] !== undefined && headers[":path"] !== undefined;
+    return isMalformed || !isWhole ? "malformed" : { headers, rawHeaders };
+  }
+}
+
+function ignore(): void {}
+
+/** False where the header makes the request malformed. */
+function addHeader(headers: Record<string, string>, { name, value }: HeaderField, isPseudo: boolean): boolean {
+  const present = headers[name];
+  if (isPseudo) {
+    if (present !== undefined || !requestPseudo.has(name)) return false;
+  } else if (connectionHeaders.has(name) || (name === "te" && value !== "trailers")) {
+    return false;
+  }
+  if (present === undefined) headers[name] = value;
+  else if (!singleHeaders.has(name)) headers[name] = `${present}${name === "cookie" ? "; " : ", "}${value}`;
+  return true;
+}
