@@ -17,7 +17,7 @@ import type { DropReason } from "./drop-reason.ts";
 import { distinctMetadata, type MetricMetadata } from "./metric-families.ts";
 import type { TranslationStrategy } from "./metric-name.ts";
 import type { SeriesLabelOptions } from "./series-labels.ts";
-import { msOfNanos } from "./times.ts";
+import { msOfNanos, msOfWords } from "./times.ts";
 import { PointsTranslation, translatePoints } from "./translate-points.ts";
 import { translateSamples } from "./translate-samples.ts";
 import { type LayoutResource, type TranslatedLayout, translatedOrigin, translateLayout } from "./translated-layout.ts";
@@ -52,6 +52,9 @@ export interface RemoteWriteTranslator {
   forget(): void;
 }
 
+/** Lanes whose `target_info` is remembered. */
+const maxInfoLayouts = 4096;
+
 /** What works for layouts is remembered for as long as they live. */
 class Translator implements RemoteWriteTranslator {
   readonly #identities: Identities;
@@ -59,6 +62,8 @@ class Translator implements RemoteWriteTranslator {
   readonly #targetInfo: boolean;
   #samples = new WeakMap<SamplesLayout, TranslatedLayout>();
   #points = new WeakMap<PointsLayout, PointsTranslation>();
+  /** By lane. */
+  readonly #infoLayouts = new Map<number, SamplesLayout>();
 
   constructor(identities: Identities, options: SeriesLabelOptions, targetInfo: boolean) {
     this.#identities = identities;
@@ -93,6 +98,7 @@ class Translator implements RemoteWriteTranslator {
   forget(): void {
     this.#samples = new WeakMap();
     this.#points = new WeakMap();
+    this.#infoLayouts.clear();
   }
 
   #samplesOf(layout: SamplesLayout): TranslatedLayout {
@@ -136,21 +142,26 @@ class Translator implements RemoteWriteTranslator {
     return Array.from(lanes, ([lane, rows]) => this.#infoSegment(lane, rows));
   }
 
+  /** The layout of `target_info` rows with these label sets: the one of last time when the lane had the same. */
+  #infoLayout(lane: number, labels: Uint32Array): SamplesLayout {
+    const last = this.#infoLayouts.get(lane);
+    if (last !== undefined && isSameList(last.labels, labels)) return last;
+    const name = this.#options.namespace === "" ? "target_info" : `${this.#options.namespace}_target_info`;
+    const help = "Target metadata";
+    const family = this.#identities.internFamily({ name, exposedName: name, type: "gauge", help, unit: "" });
+    const families = new Uint32Array(labels.length).fill(family);
+    const layout = new SamplesLayout(this.#identities, { labels, families }, translatedOrigin(lane));
+    if (this.#infoLayouts.size >= maxInfoLayouts) this.#infoLayouts.clear();
+    this.#infoLayouts.set(lane, layout);
+    return layout;
+  }
+
   #infoSegment(lane: number, rows: readonly { set: number; timeMs: number }[]): SamplesSegment {
     const labels = Uint32Array.from(rows, ({ set }) => set);
-    const name = this.#options.namespace === "" ? "target_info" : `${this.#options.namespace}_target_info`;
-    const family = this.#identities.internFamily({
-      name,
-      exposedName: name,
-      type: "gauge",
-      help: "Target metadata",
-      unit: "",
-    });
-    const families = new Uint32Array(rows.length).fill(family);
     const timestampMs = rows[0]?.timeMs ?? 0;
     return {
       form: "samples",
-      layout: new SamplesLayout(this.#identities, { labels, families }, translatedOrigin(lane)),
+      layout: this.#infoLayout(lane, labels),
       from: 0,
       to: rows.length,
       values: new Float64Array(rows.length).fill(1),
@@ -163,6 +174,20 @@ class Translator implements RemoteWriteTranslator {
   }
 }
 
+function isSameList(a: Uint32Array | undefined, b: Uint32Array): boolean {
+  return a?.length === b.length && b.every((item, i) => a[i] === item);
+}
+
+/** The newest time of points after 1970; 0 when there are none. */
+function newestOf(nanos: BigUint64Array): number {
+  const words = new Int32Array(nanos.buffer, nanos.byteOffset, nanos.length * 2);
+  let newest = 0;
+  for (let i = 0; i < words.length; i += 2) {
+    newest = Math.max(newest, msOfWords(words[i] as number, words[i + 1] as number));
+  }
+  return newest;
+}
+
 /** The newest time of a resource's rows in a segment; 0 when it has none there. */
 function newestTime(segment: OpenSegment, resource: number, resources: readonly LayoutResource[]): number {
   const isWhole = segment.from === 0 && segment.to === segment.layout.length;
@@ -170,6 +195,7 @@ function newestTime(segment: OpenSegment, resource: number, resources: readonly 
   if (segment.form === "samples" && segment.timestampsMs === undefined && (isOnly || isWhole)) {
     return segment.timestampMs;
   }
+  if (segment.form === "points" && isOnly) return newestOf(segment.timeUnixNano);
   const { identities } = segment.layout;
   const series = segment.form === "samples" ? segment.layout.reading().series : segment.layout.series;
   let newest = 0;

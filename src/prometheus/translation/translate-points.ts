@@ -23,6 +23,7 @@ import {
   translateMetric,
 } from "./metric-families.ts";
 import { nativeHistogram } from "./native-histogram.ts";
+import { areDistinct, numberRows } from "./number-rows.ts";
 import { type PairLabel, type SeriesLabelOptions, SeriesLabels } from "./series-labels.ts";
 import { msOfNanos } from "./times.ts";
 import { boundText, type LayoutResource, translatedOrigin } from "./translated-layout.ts";
@@ -48,6 +49,7 @@ export class PointsTranslation {
   readonly #series = new Map<number, TranslatedSeries | Refusal>();
   #resources: readonly LayoutResource[] | undefined;
   #last: SamplesLayout | undefined;
+  #numbers: SamplesLayout | "rows" | undefined;
 
   constructor(layout: PointsLayout, options: SeriesLabelOptions) {
     this.layout = layout;
@@ -127,6 +129,26 @@ export class PointsTranslation {
     return set;
   }
 
+  /** Of a layout of number points: the samples layout with a row for each of them; undefined where some make none of their own. */
+  get numbers(): SamplesLayout | undefined {
+    this.#numbers ??= this.#numberLayout() ?? "rows";
+    return this.#numbers === "rows" ? undefined : this.#numbers;
+  }
+
+  #numberLayout(): SamplesLayout | undefined {
+    const { series, identities, lane } = this.layout;
+    const labels = new Uint32Array(series.length);
+    const families = new Uint32Array(series.length);
+    for (const [row, id] of series.entries()) {
+      const translated = this.series(id);
+      if (typeof translated === "string") return undefined;
+      labels[row] = this.labelSet(translated, "", "", "");
+      families[row] = translated.metric.family("");
+    }
+    if (!areDistinct(labels)) return undefined;
+    return new SamplesLayout(identities, { labels, families }, translatedOrigin(lane));
+  }
+
   /** The layout of rows with these label sets: the one of last time when it had the same. */
   samplesLayout(labels: Uint32Array, families: Uint32Array): SamplesLayout {
     const last = this.#last;
@@ -187,6 +209,10 @@ export function translatePoints(
   translation: PointsTranslation,
   dropped: Dropped,
 ): SamplesSegment | undefined {
+  if (segment.kind === "number" && segment.exemplars === undefined) {
+    const layout = translation.numbers;
+    if (layout !== undefined) return numberRows(segment, layout);
+  }
   const writer = new RowWriter();
   const drops = new Map<DropReason, number>();
   const rows = segment.to - segment.from;
