@@ -2,7 +2,7 @@
 
 /** Counts; never waits. */
 export class ByteBudget {
-  readonly #maxBytes: number;
+  #maxBytes: number;
   #usedBytes = 0;
 
   constructor(maxBytes: number) {
@@ -11,6 +11,11 @@ export class ByteBudget {
 
   get usedBytes(): number {
     return this.#usedBytes;
+  }
+
+  /** Another bound, for what is taken from now on. */
+  resize(maxBytes: number): void {
+    this.#maxBytes = maxBytes;
   }
 
   /** True when so many more bytes fit; a request that holds nothing yet always fits, whatever its size. */

@@ -28,7 +28,6 @@ export interface IntakeParts {
   readonly next: Output;
   readonly identities: Identities;
   readonly meter: Meter;
-  readonly transports: readonly Transport[];
 }
 
 interface Cells {
@@ -47,12 +46,21 @@ export class Intake {
   readonly #next: Output;
   readonly #identities: Identities;
   #decoder: MetricsDecoder | undefined;
-  readonly #cells: ReadonlyMap<string, Cells>;
+  readonly #id: string;
+  readonly #meter: Meter;
+  readonly #cells = new Map<string, Cells>();
 
-  constructor({ id, next, identities, meter, transports }: IntakeParts) {
+  constructor({ id, next, identities, meter }: IntakeParts) {
     this.#next = next;
     this.#identities = identities;
-    this.#cells = createCells(id, meter, transports);
+    this.#id = id;
+    this.#meter = meter;
+  }
+
+  /** Requests may come by this protocol; its counters stand on the page from now on. */
+  announce(transport: Transport): void {
+    if (this.#cells.has(`${transport} metrics`)) return;
+    for (const [name, cells] of createCells(this.#id, this.#meter, transport)) this.#cells.set(name, cells);
   }
 
   /** Whether a pipeline takes the signal. */
@@ -118,21 +126,19 @@ export class Intake {
 }
 
 /** The Collector's own metrics of receivers, for each protocol: the pipeline knows only one name of a transport. */
-function createCells(id: string, meter: Meter, transports: readonly Transport[]): ReadonlyMap<string, Cells> {
+function createCells(id: string, meter: Meter, transport: Transport): ReadonlyMap<string, Cells> {
   const cells = new Map<string, Cells>();
-  for (const transport of transports) {
-    for (const signal of signals) {
-      const [name, text] = itemNames[signal];
-      const count = (what: string, help: string) =>
-        meter
-          .counter(`otelcol_receiver_${what}_${name}`, { help: `Number of ${text} ${help}` })
-          .with({ receiver: id, transport });
-      cells.set(`${transport} ${signal}`, {
-        accepted: count("accepted", "successfully pushed into the pipeline."),
-        refused: count("refused", "that could not be pushed into the pipeline."),
-        failed: count("failed", "that failed to be processed by the receiver due to internal errors."),
-      });
-    }
+  for (const signal of signals) {
+    const [name, text] = itemNames[signal];
+    const count = (what: string, help: string) =>
+      meter
+        .counter(`otelcol_receiver_${what}_${name}`, { help: `Number of ${text} ${help}` })
+        .with({ receiver: id, transport });
+    cells.set(`${transport} ${signal}`, {
+      accepted: count("accepted", "successfully pushed into the pipeline."),
+      refused: count("refused", "that could not be pushed into the pipeline."),
+      failed: count("failed", "that failed to be processed by the receiver due to internal errors."),
+    });
   }
   return cells;
 }

@@ -8,22 +8,28 @@ import { ConfigError, toError } from "../../model/errors.ts";
 import { ByteBudget } from "../../transport/byte-budget.ts";
 import { type GrpcServerOptions, startGrpcServer } from "../../transport/grpc-server.ts";
 import { GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
-import { startHttpServer } from "../../transport/http-server.ts";
+import { type HttpHandler, startHttpServer } from "../../transport/http-server.ts";
 import { completeOtlp, type OtlpHttpConfig, type OtlpReceiverConfig, otlpSchema } from "./config.ts";
 import { createGrpcMethods } from "./grpc-methods.ts";
 import { createHttpHandler } from "./http-handler.ts";
-import { Intake, type Transport } from "./intake.ts";
+import { Intake } from "./intake.ts";
+import { type ProtocolParts, ProtocolServer } from "./protocol-server.ts";
 
-/** A server of one of the protocols. */
-interface Running {
-  readonly port: number;
-  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
+type Limits = OtlpReceiverConfig["limits"];
+
+/** The section of a protocol and what it shares with the other. */
+interface WithLimits<C> {
+  readonly config: C;
+  readonly limits: Limits;
+}
+
+interface Shared {
+  readonly intake: Intake;
+  readonly budget: ByteBudget;
 }
 
 const mebibyte = 1024 * 1024;
 const defaultIdleMs = 300_000;
-/** For requests under way at the end; the deadline of the process may come sooner. */
-const drainMs = 20_000;
 
 export default defineReceiver<OtlpReceiverConfig>({
   type: "otlp",
@@ -34,55 +40,67 @@ export default defineReceiver<OtlpReceiverConfig>({
 
   create(context) {
     const { id, config, next, identities, meter } = context;
-    const { grpc, http } = config.protocols;
-    const transports: Transport[] = [...(grpc ? (["grpc"] as const) : []), ...(http ? (["http"] as const) : [])];
-    const intake = new Intake({ id, next, identities, meter, transports });
+    const intake = new Intake({ id, next, identities, meter });
     const budget = new ByteBudget(config.limits.in_flight_size);
-    let servers: Running[] = [];
+    const grpc = new ProtocolServer(grpcParts(context, { intake, budget }));
+    const http = new ProtocolServer(httpParts(context, { intake, budget }));
+    const apply = async ({ protocols, limits }: OtlpReceiverConfig) => {
+      budget.resize(limits.in_flight_size);
+      if (protocols.grpc !== undefined) intake.announce("grpc");
+      if (protocols.http !== undefined) intake.announce("http");
+      await grpc.apply(protocols.grpc && { config: protocols.grpc, limits });
+      await http.apply(protocols.http && { config: protocols.http, limits });
+    };
     return {
-      async start() {
-        if (grpc !== undefined) servers.push(await startGrpc(context, grpc, { intake, budget }));
-        if (http !== undefined) servers.push(await startHttp(context, http, { intake, budget }));
-      },
+      start: () => apply(config),
+      // Called at every reload, also where nothing of the section changed: an extension may be another one.
+      reconfigure: apply,
       async shutdown(deadline) {
-        const running = servers;
-        servers = [];
-        await Promise.all(running.map((server) => server.close(drainMs, deadline)));
+        await Promise.all([grpc.close(deadline), http.close(deadline)]);
       },
     };
   },
 });
 
-interface Shared {
-  readonly intake: Intake;
-  readonly budget: ByteBudget;
-}
-
-async function startGrpc(
-  { id, config, host, log }: CreateContext<OtlpReceiverConfig>,
-  grpc: GrpcServerConfig,
+function grpcParts(
+  { id, host, log }: CreateContext<OtlpReceiverConfig>,
   { intake, budget }: Shared,
-): Promise<Running> {
+): ProtocolParts<WithLimits<GrpcServerConfig>> {
   const path = `receivers::${id}::protocols::grpc`;
-  const authenticator = findServerAuthenticator(grpc.auth, host, path);
-  const server = await listening(path, () =>
-    startGrpcServer({
-      at: listenAddress(grpc),
-      tls: toServerTls(grpc.tls),
-      methodAt: createGrpcMethods(intake, { includeMetadata: grpc.include_metadata, authenticator }),
-      authenticate: authenticator === undefined ? undefined : callerCheck(authenticator),
-      limits: {
-        maxMessageBytes: (grpc.max_recv_msg_size_mib || 4) * mebibyte,
-        maxConcurrentStreams: grpc.max_concurrent_streams || undefined,
-        maxConnections: config.limits.connections,
-        budget,
-      },
-      keepalive: toServerKeepalive(grpc.keepalive),
-      onError: (error) => log.error("Cannot take a request", { protocol: "grpc", error: error.message }),
-    }),
-  );
-  log.info("OTLP receiver listens", { protocol: "grpc", endpoint: grpc.endpoint, port: server.port });
-  return server;
+  let methodAt: GrpcServerOptions["methodAt"] = () => undefined;
+  let authenticate: GrpcServerOptions["authenticate"];
+  const limitsOf = ({ config, limits }: WithLimits<GrpcServerConfig>) => ({
+    maxMessageBytes: (config.max_recv_msg_size_mib || 4) * mebibyte,
+    maxConcurrentStreams: config.max_concurrent_streams || undefined,
+    maxConnections: limits.connections,
+  });
+  return {
+    fixedSettings(settings) {
+      const { endpoint, transport, tls, keepalive } = settings.config;
+      return JSON.stringify([endpoint, transport, toServerTls(tls), keepalive, limitsOf(settings)]);
+    },
+    use({ config }) {
+      const authenticator = findServerAuthenticator(config.auth, host, path);
+      authenticate = authenticator && callerCheck(authenticator);
+      methodAt = createGrpcMethods(intake, { includeMetadata: config.include_metadata, authenticator });
+    },
+    async start(settings) {
+      const { config } = settings;
+      const server = await listening(path, () =>
+        startGrpcServer({
+          at: listenAddress(config),
+          tls: toServerTls(config.tls),
+          methodAt: (method) => methodAt(method),
+          authenticate: (headers) => authenticate?.(headers),
+          limits: { ...limitsOf(settings), budget },
+          keepalive: toServerKeepalive(config.keepalive),
+          onError: (error) => log.error("Cannot take a request", { protocol: "grpc", error: error.message }),
+        }),
+      );
+      log.info("OTLP receiver listens", { protocol: "grpc", endpoint: config.endpoint, port: server.port });
+      return server;
+    },
+  };
 }
 
 /** Undefined at once where the caller is let in without waiting. */
@@ -96,30 +114,43 @@ function callerCheck(authenticator: ServerAuthenticator): GrpcServerOptions["aut
   };
 }
 
-async function startHttp(
-  { id, config, host, log }: CreateContext<OtlpReceiverConfig>,
-  http: OtlpHttpConfig,
+function httpParts(
+  { id, host, log }: CreateContext<OtlpReceiverConfig>,
   { intake, budget }: Shared,
-): Promise<Running> {
+): ProtocolParts<WithLimits<OtlpHttpConfig>> {
   const path = `receivers::${id}::protocols::http`;
-  const authenticator = findServerAuthenticator(http.auth, host, path);
-  const at = listenAddress(http);
-  const server = await listening(path, () =>
-    startHttpServer({
-      ...("socketPath" in at ? { host: "", port: 0, ...at } : at),
-      tls: toServerTls(http.tls),
-      limits: {
-        maxConnections: config.limits.connections,
-        requestTimeoutMs: http.read_timeout || undefined,
-        headersTimeoutMs: http.read_header_timeout || undefined,
-        keepAliveTimeoutMs: http.idle_timeout || defaultIdleMs,
-      },
-      handler: createHttpHandler({ config: http, intake, budget, authenticator }),
-      onError: (error) => log.error("Cannot take a request", { protocol: "http", error: error.message }),
-    }),
-  );
-  log.info("OTLP receiver listens", { protocol: "http", endpoint: http.endpoint, port: server.port });
-  return server;
+  let handler: HttpHandler = () => {};
+  const limitsOf = ({ config, limits }: WithLimits<OtlpHttpConfig>) => ({
+    maxConnections: limits.connections,
+    requestTimeoutMs: config.read_timeout || undefined,
+    headersTimeoutMs: config.read_header_timeout || undefined,
+    keepAliveTimeoutMs: config.idle_timeout || defaultIdleMs,
+  });
+  return {
+    fixedSettings(settings) {
+      const { endpoint, transport, tls } = settings.config;
+      return JSON.stringify([endpoint, transport, toServerTls(tls), limitsOf(settings)]);
+    },
+    use({ config }) {
+      const authenticator = findServerAuthenticator(config.auth, host, path);
+      handler = createHttpHandler({ config, intake, budget, authenticator });
+    },
+    async start(settings) {
+      const { config } = settings;
+      const at = listenAddress(config);
+      const server = await listening(path, () =>
+        startHttpServer({
+          ...("socketPath" in at ? { host: "", port: 0, ...at } : at),
+          tls: toServerTls(config.tls),
+          limits: limitsOf(settings),
+          handler: (request, response) => handler(request, response),
+          onError: (error) => log.error("Cannot take a request", { protocol: "http", error: error.message }),
+        }),
+      );
+      log.info("OTLP receiver listens", { protocol: "http", endpoint: config.endpoint, port: server.port });
+      return server;
+    },
+  };
 }
 
 /** Names the key at fault when a server cannot listen. */
