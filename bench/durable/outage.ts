@@ -8,14 +8,15 @@ import { median } from "../scrape/figures.ts";
 import { Load, type Verdict } from "../scrape/load.ts";
 import { buildLoad } from "../scrape/load-process.ts";
 import { type Pinned, residentKbOf, startPinned, stopPinned, subjectCore } from "../scrape/processes.ts";
-import { parseShape, rowOf } from "../scrape/rows.ts";
+import { parseShape, type Row, rowOf } from "../scrape/rows.ts";
 import { findSubject, type Subject } from "../scrape/subjects.ts";
 import { Watch } from "../scrape/watch.ts";
 
 const usage = `usage: npm run bench -- outage [OPTIONS]
 
   --minutes M         of outage at 50,000 samples a second; repeatable (default: 1, 10 and 60)
-  --interval SECONDS  between the scrapes of 500,000 series: 10 is 50,000 samples a second, 1 goes by ten times as fast (default 1)`;
+  --interval SECONDS  between the scrapes of 500,000 series during the outage: 10 is 50,000 samples a second, 2 goes by five times
+                      as fast (default 2); afterwards it is 10`;
 
 const samplesPerMinute = 60 * 50_000;
 const shape = parseShape("100x5000");
@@ -23,6 +24,7 @@ const samplesPerRound = shape.targets * shape.series;
 const pollMs = 250;
 const quietMs = 60_000;
 const warmupRounds = 10;
+const settleMs = 5000;
 const mebibyte = 1024 * 1024;
 
 /** Resolves to the exit code: 1 where a sample was lost. */
@@ -31,7 +33,7 @@ export async function runOutageBench(args: string[], stop: AbortSignal): Promise
     args,
     options: {
       minutes: { type: "string", multiple: true, default: ["1", "10", "60"] },
-      interval: { type: "string", default: "1" },
+      interval: { type: "string", default: "2" },
       help: { type: "boolean", short: "h", default: false },
     },
   });
@@ -77,13 +79,23 @@ async function measureOutage(subject: Subject, minutes: number, intervalS: numbe
   let pinned: Pinned | undefined;
   try {
     load = await Load.start(await buildLoad(), row);
+    const { endpoints } = load;
     const configFile = join(dir, "config.yaml");
-    writeFileSync(configFile, subject.config(row, load.endpoints));
-    const { argv, env } = subject.command(row, dir, configFile, load.endpoints);
+    const configure = (rowNow: Row) => writeFileSync(configFile, subject.config(rowNow, endpoints));
+    configure(row);
+    const { argv, env } = subject.command(row, dir, configFile, endpoints);
     const logFile = join(dir, "subject.log");
     pinned = startPinned(subjectCore, { argv: [...argv, `--storage.agent.path=${storage}`], env }, dir, logFile);
     await load.guard(pinned.pid);
-    return await outage(load, new Watch(pinned, logFile, stop), storage, minutes * samplesPerMinute);
+    const slowDown = () => {
+      configure(rowOf(shape, "identity", "plain", 10));
+      process.kill(pinned?.pid ?? 0, "SIGHUP");
+    };
+    return await outage(load, new Watch(pinned, logFile, stop), {
+      storage,
+      samples: minutes * samplesPerMinute,
+      slowDown,
+    });
   } finally {
     if (pinned !== undefined) await stopPinned(pinned);
     await load?.guard(0).catch(() => {});
@@ -92,15 +104,35 @@ async function measureOutage(subject: Subject, minutes: number, intervalS: numbe
   }
 }
 
-async function outage(load: Load, watch: Watch, storage: string, samples: number) {
+interface Outage {
+  /** Where the queue is. */
+  readonly storage: string;
+  /** That have to wait before it ends. */
+  readonly samples: number;
+  /** Makes the scrapes as slow as they are outside of a test. */
+  readonly slowDown: () => void;
+}
+
+async function outage(load: Load, watch: Watch, { storage, samples, slowDown }: Outage) {
   const poll = async () => {
     await watch.pause(pollMs);
     residentMb.push(residentKbOf(watch.pid) / 1024);
     const { total } = await load.state();
-    return { waiting: total.served - total.delivered, delivered: total.delivered };
+    if (performance.now() > tellMs) {
+      tellMs = performance.now() + 30_000;
+      const millions = ((total.served - total.delivered) / 1e6).toFixed(1);
+      console.log(`${millions} million samples wait, ${total.missed} scrapes missed, ${total.aborted} broken off`);
+    }
+    return { waiting: total.served - total.delivered - never, delivered: total.delivered };
   };
+  /** Pages that came too late during the rush of the start. */
+  let never = 0;
+  let tellMs = 0;
   let residentMb: number[] = [];
   while ((await load.state()).minScrapes < warmupRounds) await watch.pause(pollMs);
+  await watch.pause(settleMs);
+  await load.forgive();
+  never = (await poll()).waiting;
   residentMb = [];
   for (let round = 0; round < 8; round++) await poll();
   const before = median(residentMb);
@@ -110,6 +142,7 @@ async function outage(load: Load, watch: Watch, storage: string, samples: number
   const whileWaiting = Math.max(...residentMb);
   const diskMb = bytesUnder(storage) / mebibyte;
   residentMb = [];
+  slowDown();
   await load.setOutage(false);
   const begun = { ms: performance.now(), ...(await poll()) };
   let last = begun.delivered;

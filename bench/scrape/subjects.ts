@@ -78,6 +78,8 @@ function findMillrace(name: SubjectName, root: string): Subject | undefined {
   const node = existsSync(bundled) ? bundled : process.execPath;
   const version = (output(node, [launcher, "--version"]).split("\n")[0] ?? "").replace(/^millrace /, "").trim();
   const runs = (row: Row) => row.mode === "run" && name !== "agent";
+  // Queues in memory, as before there were others; a build from then knows no empty path.
+  const inMemory = name === "before" ? [] : ["--storage.agent.path="];
   const collect = (configFile: string) => ({ argv: [node, launcher, "run", "--config", configFile] });
   return {
     name,
@@ -88,7 +90,7 @@ function findMillrace(name: SubjectName, root: string): Subject | undefined {
     command: (row, _dir, configFile) => ({
       argv: runs(row)
         ? collect(configFile).argv
-        : [node, launcher, "agent", `--config.file=${configFile}`, "--web.listen-address=127.0.0.1:0"],
+        : [node, launcher, "agent", `--config.file=${configFile}`, "--web.listen-address=127.0.0.1:0", ...inMemory],
       env: row.mode === "delay" ? { MILLRACE_EVENT_LOOP_DELAY: "1" } : undefined,
     }),
   };
