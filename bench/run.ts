@@ -3,6 +3,7 @@
 import { runCrashBench } from "./crash/crash.ts";
 import { runDurableBench } from "./durable/durable.ts";
 import { runOutageBench } from "./durable/outage.ts";
+import { runStartBench } from "./durable/start.ts";
 import { runKernelBench } from "./kernels/kernels.ts";
 import { runOtlpBench } from "./otlp/otlp.ts";
 import { runReport } from "./scrape/documents.ts";
@@ -21,6 +22,7 @@ const benches = new Map<string, Bench>([
   ["otlp", { summary: "OTLP in and out: CPU, memory, bytes and latency beside otelcol", run: runOtlpBench }],
   ["durable", { summary: "what a queue on disk costs, beside queues in memory and peers", run: runDurableBench }],
   ["outage", { summary: "outages of the sink: what waits, how fast it is delivered, memory", run: runOutageBench }],
+  ["start", { summary: "how long a start takes with gigabytes on disk, and what memory", run: runStartBench }],
   [
     "crash",
     { summary: "what is lost, repeated and misplaced when a program is killed again and again", run: runCrashBench },
