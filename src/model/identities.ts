@@ -1,7 +1,7 @@
 /** The identity tables of a process: who is speaking, learnt once and named by small numbers. */
 
 import { randomBytes } from "node:crypto";
-import { ByteWriter } from "../kernels/byte-writer.ts";
+import { ByteWriter, varintLength } from "../kernels/byte-writer.ts";
 import { createHashKey, type HashKey } from "../kernels/hash-bytes.ts";
 import { type Attributes, decodeKeyValue, encodeKeyValue } from "./attributes.ts";
 import { ByteTable } from "./byte-table.ts";
@@ -65,6 +65,8 @@ export class Identities {
   readonly #sweepListeners = new Set<() => void>();
   readonly #beforeSweepListeners = new Set<() => void>();
   #sizeAfterSweep = 0;
+  /** How often numbers were given back: whoever remembers numbers for a while compares it. */
+  sweeps = 0;
   #list = new Uint32Array(64);
 
   /** Bytes held by all tables but the object tables. */
@@ -124,7 +126,10 @@ export class Identities {
     const roots = [...this.#roots].flatMap((read) => [...read()]);
     const freed = sweepTables(this, layouts, roots);
     this.#sizeAfterSweep = this.labelSets.size + this.series.size;
-    if (freed.identities + freed.parts > 0) for (const listener of this.#sweepListeners) listener();
+    if (freed.identities + freed.parts > 0) {
+      this.sweeps++;
+      for (const listener of this.#sweepListeners) listener();
+    }
     return freed.identities;
   }
 
@@ -157,6 +162,28 @@ export class Identities {
     for (let i = groups.length - 1; i >= 0; i--) writer.bytes[--at] = groups[i] as number;
     writer.bytes[--at] = 0x0a;
     return this.labelPairs.intern(writer.bytes, at, writer.length);
+  }
+
+  /** The same for UTF-8 bytes: those of `name`, and `source[start..end)`. */
+  internLabelBytes(name: Uint8Array, source: Uint8Array, start: number, end: number): number {
+    const writer = this.#writer;
+    const valueBytes = end - start;
+    const size = 2 + varintLength(name.length) + name.length + varintLength(valueBytes) + valueBytes;
+    writer.reset();
+    writer.reserve(size + 8);
+    writer.varint(0x0a);
+    writer.varint(size);
+    writer.varint(0x0a);
+    writer.varint(name.length);
+    const { bytes } = writer;
+    let at = writer.length;
+    for (let i = 0; i < name.length; i++) bytes[at++] = name[i] as number;
+    writer.length = at;
+    writer.varint(0x12);
+    writer.varint(valueBytes);
+    at = writer.length;
+    for (let i = start; i < end; i++) bytes[at++] = source[i] as number;
+    return this.labelPairs.intern(bytes, 0, at);
   }
 
   labelPair(id: number): Label {

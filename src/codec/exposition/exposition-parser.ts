@@ -55,6 +55,18 @@ export interface ExpositionParser {
    * of `le` is rewritten while the state is "histogram", that of `quantile` while it is "summary".
    */
   labels(): [string, string][];
+  /** The metric name as `labels` has it. */
+  readonly seriesName: string;
+  /** Where the metric name stands, without quotes and still escaped. */
+  readonly nameStart: number;
+  readonly nameEnd: number;
+  /** How many labels the series has, `__name__` included. */
+  readonly labelCount: number;
+  /**
+   * Where the labels stand, in page order: start and end of the name, start and end of the value, without quotes and still
+   * escaped. More numbers may follow than there are labels.
+   */
+  readonly labelBounds: readonly number[];
 
   /** For "type", "help" and "unit": the family as written; escapes in a quoted name stay, as in Prometheus. */
   readonly metricName: string;

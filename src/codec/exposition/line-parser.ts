@@ -53,8 +53,12 @@ export abstract class LineParser implements ExpositionParser {
   protected length = 0;
   /** Where the current entry begins. */
   protected entryStart = 0;
-  protected nameStart = -1;
-  protected nameEnd = -1;
+  nameStart = -1;
+  nameEnd = -1;
+  /** The name that `seriesName` gave last, and where it stands. */
+  #lastName = "";
+  #lastNameStart = 0;
+  #lastNameEnd = 0;
   readonly #format: "text" | "openmetrics";
   /** The text format allows blanks between tokens, labels without commas and newlines in label values. */
   readonly #isText: boolean;
@@ -77,6 +81,8 @@ export abstract class LineParser implements ExpositionParser {
     this.offset = 0;
     this.state = "";
     this.hasExemplar = false;
+    this.#lastName = "";
+    this.#lastNameEnd = this.#lastNameStart = 0;
     for (const spans of [this.#spans, this.#exemplarSpans]) {
       if (spans.bounds.length > keptSpans) spans.bounds = [];
       spans.used = 0;
@@ -105,6 +111,26 @@ export abstract class LineParser implements ExpositionParser {
       labels.push([name, value]);
     }
     return labels;
+  }
+
+  get labelCount(): number {
+    return this.#spans.used / 4 + 1;
+  }
+
+  get labelBounds(): readonly number[] {
+    return this.#spans.bounds;
+  }
+
+  get seriesName(): string {
+    const { bytes, nameStart, nameEnd } = this;
+    let at = nameEnd - nameStart === this.#lastNameEnd - this.#lastNameStart ? nameStart : nameEnd + 1;
+    const shift = this.#lastNameStart - nameStart;
+    while (at < nameEnd && bytes[at] === bytes[at + shift]) at++;
+    if (at === nameEnd) return this.#lastName;
+    this.#lastName = this.#unescaped(nameStart, nameEnd);
+    this.#lastNameStart = nameStart;
+    this.#lastNameEnd = nameEnd;
+    return this.#lastName;
   }
 
   get exemplar(): Exemplar | undefined {

@@ -74,10 +74,10 @@ export function blockRepeats(template: TargetTemplate, seen: Uint8Array): void {
 }
 
 /** The entry of the template with this hash (the first of several), or -1; blocks come behind the lines. */
-export function entryWithHash(template: TargetTemplate, [low = 0, high = 0]: Uint32Array): number {
+export function entryWithHash(template: TargetTemplate, hash: Uint32Array): number {
   if (template.hashes.length === 0) return -1;
   template.index ??= buildEntryIndex(template);
-  return findEntry(template.hashes, template.index, low, high);
+  return findEntry(template.hashes, template.index, hash[0] as number, hash[1] as number);
 }
 
 /** The comment block that stands before a line, or -1. */

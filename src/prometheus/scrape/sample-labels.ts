@@ -36,6 +36,9 @@ export interface SampleLabelsOptions {
   readonly isValidLabelName: (name: string) => boolean;
 }
 
+/** Stands for the values of a line, followed by which one. */
+const mark = "\0";
+
 /** Assembles label sets for one target. */
 export class SampleLabels {
   readonly #options: SampleLabelsOptions;
@@ -72,6 +75,47 @@ export class SampleLabels {
     }
     this.#checkLimits(sorted);
     return this.#identities.internLabels(sorted);
+  }
+
+  get limits(): LabelLimits {
+    return this.#options.limits;
+  }
+
+  /** Whether no rule looks at values, so that `arrange` may tell what becomes of labels. */
+  get dependsOnNames(): boolean {
+    return this.#options.relabel === undefined;
+  }
+
+  isValidName(name: string): boolean {
+    return name !== "" && this.#options.isValidMetricName(name);
+  }
+
+  /**
+   * What `resolve` makes of labels with these names in this order, `__name__` first, whatever their values are as long as none is
+   * empty, longer than the limit or an invalid name: the labels of the set in its order, each with the index of the label its
+   * value comes from, or -1 and its value. Undefined where that cannot be told from the names, or where `resolve` would throw.
+   */
+  arrange(names: readonly string[]): { name: string; source: number; value: string }[] | undefined {
+    const { externalLabels, targetLabels, isValidLabelName } = this.#options;
+    if (!this.dependsOnNames || [...targetLabels, ...externalLabels].some(([, value]) => value.startsWith(mark))) {
+      return undefined;
+    }
+    try {
+      this.#merge(names.map((name, source) => [name, `${mark}${source}`]));
+      for (const [name, value] of externalLabels) this.#builder.set(name, value);
+      const sorted = this.#builder.sortedEntries();
+      this.#checkLimits(sorted.map(([name, value]) => [name, value.startsWith(mark) ? "" : value]));
+      if (this.#builder.get("__name__") !== `${mark}0`) return undefined;
+      if (!sorted.every(([name]) => isValidLabelName(name))) return undefined;
+      return sorted.map(([name, value]) =>
+        value.startsWith(mark)
+          ? { name, source: Number(value.slice(mark.length)), value: "" }
+          : { name, source: -1, value },
+      );
+    } catch (error) {
+      if (error instanceof ScrapeError) return undefined;
+      throw error;
+    }
   }
 
   /** Parsed labels and target labels, conflicts solved by `honor_labels`. */

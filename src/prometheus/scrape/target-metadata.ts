@@ -3,7 +3,7 @@
  * has what stood above it, else what the page before said, as in Prometheus' scrape cache.
  */
 
-import type { Identities, Label } from "../../model/identities.ts";
+import type { Identities } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import type { Family, FamilyType } from "../../model/series.ts";
 
@@ -157,9 +157,8 @@ export class TargetMetadata {
     if (this.#usedFamilies.has(name)) this.#late.add(name);
   }
 
-  /** To be told of rows of the page in their order; returns the row's exposed name. */
-  use(labels: readonly Label[]): string {
-    const name = labels.find(([label]) => label === "__name__")?.[1] ?? "";
+  /** To be told of the exposed names of the page's rows in their order; returns the name. */
+  use(name: string): string {
     if (name === this.#lastUsed || this.#used.has(name)) return name;
     this.#lastUsed = name;
     this.#used.set(

@@ -4,7 +4,7 @@ import type { ExpositionParser } from "../../codec/exposition/parser.ts";
 import { scanPage } from "../../kernels/kernels.ts";
 import { beginPageScan, EventLog, entriesOf, markSeen, type PageScan } from "../../kernels/page-scan.ts";
 import { DecodeError } from "../../model/errors.ts";
-import type { Identities, Label } from "../../model/identities.ts";
+import type { Identities } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
@@ -13,6 +13,7 @@ import { failPage } from "./fail-page.ts";
 import { followsTemplate } from "./follows-template.ts";
 import { contentOf } from "./known-content.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
+import { LineLabels } from "./line-labels.ts";
 import type { PageContent, PageLimits } from "./page-content.ts";
 import { addComments, addEvents, createPageEdit, exemplarRows, hashOfPage, type PageEdit } from "./page-edit.ts";
 import { hasMoreLines, linesPerStep, tooManySeries } from "./page-size.ts";
@@ -44,7 +45,7 @@ const events = new EventLog();
 export class TargetPage {
   readonly metadata: TargetMetadata;
   readonly #identities: Identities;
-  readonly #labels: SampleLabels;
+  readonly #labels: LineLabels;
   readonly #marks: LabelSetMarks;
   #limits: PageLimits;
   readonly origin: ScrapeOrigin;
@@ -73,7 +74,7 @@ export class TargetPage {
     ignoresTimestamps?: boolean;
   }) {
     this.#identities = parts.identities;
-    this.#labels = parts.labels;
+    this.#labels = new LineLabels(parts.identities, parts.labels);
     this.#marks = parts.marks;
     this.#limits = parts.limits;
     this.origin = parts.origin;
@@ -184,6 +185,7 @@ export class TargetPage {
       throw this.#failure(error, scan, edit);
     } finally {
       this.#edit = undefined;
+      this.#labels.clear();
     }
   }
 
@@ -238,9 +240,10 @@ export class TargetPage {
       edit.samples++;
       const block = this.#takeComments(scan, edit, { start: lineStart, end: parser.seriesStart, hasType });
       if (hasType) unread = edit.order.length;
-      const line = entryWithHash(template, hashOfPage(scan, parser.seriesStart, parser.seriesEnd));
+      const hash = hashOfPage(scan, parser.seriesStart, parser.seriesEnd);
+      const line = entryWithHash(template, hash);
       if (line >= 0 && line < template.lines && scan.seen[line] === 0) {
-        if (!usesKernel) this.metadata.use(parser.labels());
+        if (!usesKernel) this.metadata.use(parser.seriesName);
         this.#takeKnown(scan, parser, edit, line, block);
       } else {
         if (restoreType(parser, edit.order, unread)) {
@@ -248,7 +251,7 @@ export class TargetPage {
           this.#nextSeries(scan, parser, () => {});
         }
         unread = edit.order.length + 1;
-        this.#takeNew(scan, parser, edit, line < template.lines ? line : -1);
+        this.#takeNew(scan, parser, edit, line < template.lines ? line : -1, hash);
       }
       scan.passed = -1;
       scan.offset = parser.offset;
@@ -295,13 +298,10 @@ export class TargetPage {
     scan.read++;
   }
 
-  #takeNew(scan: PageScan, parser: ExpositionParser, edit: PageEdit, known: number): void {
-    const labels: Label[] = parser.labels();
-    if (labels.length > this.#limits.labels) {
-      throw new ScrapeError(
-        "own_limit",
-        `a series has ${labels.length} labels, over the limit of ${this.#limits.labels}`,
-      );
+  #takeNew(scan: PageScan, parser: ExpositionParser, edit: PageEdit, known: number, hash: Uint32Array): void {
+    const { labelCount } = parser;
+    if (labelCount > this.#limits.labels) {
+      throw new ScrapeError("own_limit", `a series has ${labelCount} labels, over the limit of ${this.#limits.labels}`);
     }
     if (edit.samples > this.#limits.series) throw tooManySeries(this.#limits.series);
     const { repeatedSets } = this.#template;
@@ -310,8 +310,7 @@ export class TargetPage {
         ? undefined
         : repeatedSets.get(seriesText(scan.page, parser.seriesStart, parser.seriesEnd));
     const remembered = templateLabelSet(this.#template, this.#layout, known) ?? repeated;
-    const labelSet = remembered ?? this.#labels.resolve(labels);
-    const [low = 0, high = 0] = hashOfPage(scan, parser.seriesStart, parser.seriesEnd);
+    const labelSet = remembered ?? this.#labels.resolve(parser, scan.page);
     edit.order.push({ newLine: edit.newLines.length });
     if (parser.timestampMs !== undefined) this.#hasTimestamps = true;
     if (parser.exemplar !== undefined && labelSet !== none) {
@@ -320,12 +319,12 @@ export class TargetPage {
     edit.newLines.push({
       seriesStart: parser.seriesStart,
       seriesEnd: parser.seriesEnd,
-      low,
-      high,
+      low: hash[0] as number,
+      high: hash[1] as number,
       labelSet,
       value: parser.value,
       timestampMs: parser.timestampMs,
-      exposedName: this.metadata.use(labels),
+      exposedName: this.metadata.use(parser.seriesName),
       isKnown: known >= 0 || repeated !== undefined,
       outcome: labelSet === none ? lineOutcome.dropped : lineOutcome.row,
     });
