@@ -16,6 +16,7 @@ import { selectPoints, selectSamples } from "../model/select-rows.ts";
 import type { Series } from "../model/series.ts";
 import type { MetricsConsumer } from "./consumer.ts";
 import { MappedShapes } from "./map-shapes.ts";
+import { SeriesViews } from "./series-views.ts";
 
 /**
  * Edits a series, or drops its rows by returning undefined. Must be pure: the result is remembered. Of the client it may
@@ -136,13 +137,12 @@ function mapLayout(
 /** Runs the function once per distinct series; `none` stands for dropped. */
 function mapNumbers(identities: Identities, series: Uint32Array, edit: SeriesFunction): Uint32Array {
   const results = new Map<number, number>();
+  const views = new SeriesViews(identities);
   return series.map((id) => {
     if (id === none) return none;
     let result = results.get(id);
     if (result === undefined) {
-      const view = identities.seriesView(id);
-      const edited = edit(view);
-      result = edited === undefined ? none : edited === view ? id : identities.internSeries(edited);
+      result = views.edit(id, edit) ?? none;
       results.set(id, result);
     }
     return result;
