@@ -175,7 +175,7 @@ class ClientCall implements RunningCall {
     const coding = grpcCodings.get(String(this.#headers?.["grpc-encoding"]));
     if (coding === undefined) return failedResult(grpcCodes.INTERNAL, "the response has an unknown encoding");
     try {
-      const response = unpack(coding, reader.view(), reader.maxBytes);
+      const response = unpack(coding, reader.take(), reader.maxBytes);
       if (response !== "too-large") return { ...ok, response };
       return failedResult(grpcCodes.RESOURCE_EXHAUSTED, "the response is too large when unpacked");
     } catch (caught) {

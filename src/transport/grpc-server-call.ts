@@ -218,7 +218,7 @@ export class ServerCall implements StreamListener {
     }
     const { maxMessageBytes } = this.#settings;
     try {
-      const message = unpack(this.#coding, reader.view(), maxMessageBytes);
+      const message = unpack(this.#coding, reader.take(), maxMessageBytes);
       if (message === "too-large") {
         this.#fail(grpcCodes.RESOURCE_EXHAUSTED, `the message has more than ${maxMessageBytes} bytes when unpacked`);
         return undefined;

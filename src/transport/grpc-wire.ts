@@ -1,7 +1,6 @@
 /** gRPC over HTTP/2 as bytes and header texts: message frames, time limits, binary metadata, names of codings. */
 
 import type { ContentCoding } from "./content-coding.ts";
-import { GrowableBuffer } from "./growable-buffer.ts";
 
 /** One byte of flags and four of length stand before a message. */
 export const frameHeaderBytes = 5;
@@ -44,9 +43,8 @@ export class MessageReader {
   readonly #header = Buffer.alloc(frameHeaderBytes);
   #headerBytes = 0;
   #declaredBytes = -1;
-  #chunks: Uint8Array[] = [];
-  #chunkBytes = 0;
-  #merged: GrowableBuffer | undefined;
+  #message: Buffer = noBytes;
+  #messageBytes = 0;
   fault: FrameFault | undefined;
 
   constructor(maxBytes: number) {
@@ -63,7 +61,7 @@ export class MessageReader {
   }
 
   get isComplete(): boolean {
-    return this.#chunkBytes === this.#declaredBytes;
+    return this.#messageBytes === this.#declaredBytes;
   }
 
   /** Whether nothing at all came. */
@@ -71,7 +69,7 @@ export class MessageReader {
     return this.#headerBytes === 0;
   }
 
-  /** Takes a chunk, which may be part of a buffer that is not kept; false when `fault` says what is wrong. */
+  /** Copies a chunk, so that its buffer need not be kept; false when `fault` says what is wrong. */
   push(chunk: Uint8Array): boolean {
     let at = 0;
     while (this.#headerBytes < frameHeaderBytes && at < chunk.length) {
@@ -80,21 +78,23 @@ export class MessageReader {
     }
     if (at === chunk.length) return true;
     const rest = at === 0 ? chunk : chunk.subarray(at);
-    if (this.#chunkBytes + rest.length > this.#declaredBytes) {
+    const bytes = this.#messageBytes + rest.length;
+    if (bytes > this.#declaredBytes) {
       this.fault = "second";
       return false;
     }
-    this.#chunks.push(rest);
-    this.#chunkBytes += rest.length;
-    if (this.#chunks.length === maxChunks) this.#merge();
+    if (bytes > this.#message.length) this.#grow(bytes);
+    this.#message.set(rest, this.#messageBytes);
+    this.#messageBytes = bytes;
     return true;
   }
 
-  /** Millions of chunks of a byte would take a hundred times the memory of the message. */
-  #merge(): void {
-    this.#merged ??= new GrowableBuffer();
-    for (const chunk of this.#chunks) this.#merged.append(chunk);
-    this.#chunks = [];
+  /** A size that is only declared takes no memory. */
+  #grow(bytes: number): void {
+    const size = Math.min(this.#declaredBytes, Math.max(firstBytes, growthFactor * bytes));
+    const message = size <= pooledBytes ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
+    message.set(this.#message.subarray(0, this.#messageBytes));
+    this.#message = message;
   }
 
   #begin(): boolean {
@@ -104,33 +104,19 @@ export class MessageReader {
     return this.fault === undefined;
   }
 
-  /** The message, copied into memory of its own: chunks are parts of read buffers many times their size. */
+  /** The complete message, in memory of its own. */
   take(): Buffer {
-    const size = this.#declaredBytes;
-    const message = size <= pooledBytes ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
-    let at = 0;
-    if (this.#merged !== undefined) {
-      message.set(this.#merged.bytes, 0);
-      at = this.#merged.length;
-      this.#merged = undefined;
-    }
-    for (const chunk of this.#chunks) {
-      message.set(chunk, at);
-      at += chunk.length;
-    }
-    this.#chunks = [];
+    const message = this.#message;
+    this.#message = noBytes;
     return message;
-  }
-
-  /** The message for reading at once, not copied where it came in one chunk. */
-  view(): Uint8Array {
-    const isWhole = this.#chunks.length === 1 && this.#merged === undefined;
-    return isWhole ? (this.#chunks[0] as Uint8Array) : this.take();
   }
 }
 
+const noBytes = Buffer.alloc(0);
 const pooledBytes = 4096;
-const maxChunks = 256;
+/** What most messages fit in: they are copied once. */
+const firstBytes = 128 * 1024;
+const growthFactor = 4;
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 

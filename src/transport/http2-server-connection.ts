@@ -22,6 +22,7 @@ import {
   settingsFrame,
   windowFrame,
 } from "./http2-wire.ts";
+import { releaseChunk } from "./release-chunk.ts";
 
 export interface ConnectionSettings {
   readonly maxStreams: number;
@@ -173,6 +174,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
       if (!(caught instanceof Http2Error)) throw caught;
       this.fail(caught.code, caught.message);
     }
+    releaseChunk(chunk);
   }
 
   dataBegins(id: number, length: number): void {

@@ -4,7 +4,7 @@ import { http2Codes } from "./http2-wire.ts";
 
 /** Hears of what a client sends on a stream. */
 export interface StreamListener {
-  /** A piece of the body: part of a buffer of the socket, which may be kept. */
+  /** A piece of the body: part of a buffer that is given back afterwards, so that what is wanted of it must be copied. */
   data(chunk: Buffer): void;
   /** The request is complete. */
   ended(): void;
