@@ -1,5 +1,6 @@
 /** gRPC over HTTP/2 as bytes and header texts: message frames, time limits, binary metadata, names of codings. */
 
+import { BodyCollector } from "./body-collector.ts";
 import type { ContentCoding } from "./content-coding.ts";
 
 /** One byte of flags and four of length stand before a message. */
@@ -43,8 +44,7 @@ export class MessageReader {
   readonly #header = Buffer.alloc(frameHeaderBytes);
   #headerBytes = 0;
   #declaredBytes = -1;
-  #message: Buffer = noBytes;
-  #messageBytes = 0;
+  #body = noBody;
   fault: FrameFault | undefined;
 
   constructor(maxBytes: number) {
@@ -61,7 +61,7 @@ export class MessageReader {
   }
 
   get isComplete(): boolean {
-    return this.#messageBytes === this.#declaredBytes;
+    return this.#body.size === this.#declaredBytes;
   }
 
   /** Whether nothing at all came. */
@@ -78,45 +78,30 @@ export class MessageReader {
     }
     if (at === chunk.length) return true;
     const rest = at === 0 ? chunk : chunk.subarray(at);
-    const bytes = this.#messageBytes + rest.length;
-    if (bytes > this.#declaredBytes) {
+    if (this.#body.size + rest.length > this.#declaredBytes) {
       this.fault = "second";
       return false;
     }
-    if (bytes > this.#message.length) this.#grow(bytes);
-    this.#message.set(rest, this.#messageBytes);
-    this.#messageBytes = bytes;
+    this.#body.add(rest);
     return true;
-  }
-
-  /** A size that is only declared takes no memory. */
-  #grow(bytes: number): void {
-    const size = Math.min(this.#declaredBytes, Math.max(firstBytes, growthFactor * bytes));
-    const message = size <= pooledBytes ? Buffer.allocUnsafe(size) : Buffer.allocUnsafeSlow(size);
-    message.set(this.#message.subarray(0, this.#messageBytes));
-    this.#message = message;
   }
 
   #begin(): boolean {
     if ((this.#header[0] as number) > 1) this.fault = "flags";
     this.#declaredBytes = this.#header.readUInt32BE(1);
     if (this.#declaredBytes > this.maxBytes) this.fault ??= "too-large";
-    return this.fault === undefined;
+    if (this.fault !== undefined) return false;
+    this.#body = new BodyCollector(this.#declaredBytes);
+    return true;
   }
 
   /** The complete message, in memory of its own. */
   take(): Buffer {
-    const message = this.#message;
-    this.#message = noBytes;
-    return message;
+    return this.#body.take();
   }
 }
 
-const noBytes = Buffer.alloc(0);
-const pooledBytes = 4096;
-/** What most messages fit in: they are copied once. */
-const firstBytes = 128 * 1024;
-const growthFactor = 4;
+const noBody = new BodyCollector();
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1000, m: 1, u: 1e-3, n: 1e-6 };
 
