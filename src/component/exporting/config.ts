@@ -34,7 +34,12 @@ const batchSchema = z.strictObject({
   sizer: z.enum(["items", "bytes"]).optional().describe("Unit of min_size and max_size. Default: that of the queue."),
   partition: z
     .strictObject({
-      metadata_keys: z.array(z.string()).default([]).describe("Accepted; clients' metadata is not handed on yet."),
+      metadata_keys: z
+        .array(z.string())
+        .default([])
+        .describe(
+          "Names of client metadata whose values keep requests apart; receivers need include_metadata. Not on disk.",
+        ),
     })
     .optional()
     .describe("What keeps requests apart."),
@@ -138,11 +143,11 @@ export function batchLimits({ batch, sizer, enabled }: QueueConfig): BatchLimits
 
 /** Notices keys without effect, and gives a queue on disk its defaults. */
 export function completeExporting<C extends ExportingConfig>(config: C, section: CompleteContext): C {
-  const path = ["sending_queue", "batch", "partition"];
-  if (isWritten(section, path)) {
-    section.notice(sectionIssue(section, path, "has no effect yet: clients' metadata is not handed on"));
-  }
   const { sending_queue: queue, retry_on_failure: retry } = config;
+  const path = ["sending_queue", "batch", "partition"];
+  if (isOnDisk(queue) && isWritten(section, path)) {
+    section.notice(sectionIssue(section, path, "has no effect on a queue on disk, which keeps no metadata"));
+  }
   if (!queue.enabled) {
     for (const key of ["batch", "storage"]) {
       if (!isWritten(section, ["sending_queue", key])) continue;

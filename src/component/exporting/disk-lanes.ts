@@ -10,6 +10,8 @@ import type { OtlpRequest } from "../../model/otlp-request.ts";
 export interface OfferedRequest {
   readonly request: OtlpRequest;
   readonly lane?: number | undefined;
+  /** What differs in it is not joined by a queue in memory. */
+  readonly partition?: string | undefined;
 }
 
 /** A record that is being sent. */

@@ -4,14 +4,15 @@ import { randomBytes } from "node:crypto";
 import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
 import { RequestCodec } from "../../durable/request-codec.ts";
 import { createHashKey, type HashKey } from "../../kernels/hash-bytes.ts";
-import { signals } from "../../model/any-batch.ts";
+import { type AnyBatch, signals } from "../../model/any-batch.ts";
 import type { MetricsBatch, OpenSegment, PointsSegment, SamplesSegment } from "../../model/batch.ts";
+import type { ClientInfo } from "../../model/client-info.ts";
 import type { ConsumeError } from "../../model/errors.ts";
 import type { LogsBatch, OtlpRequest, Signal, TracesBatch } from "../../model/otlp-request.ts";
 import type { Consumers } from "../consumer.ts";
 import type { CreateContext, Lifecycle } from "../define.ts";
 import { openExporterQueue } from "../queue-storage.ts";
-import { type BatchLimits, batchLimits, type ExportingConfig, isOnDisk } from "./config.ts";
+import { type BatchLimits, batchLimits, type ExportingConfig, isOnDisk, type QueueConfig } from "./config.ts";
 import type { OfferedRequest } from "./disk-lanes.ts";
 import { DiskSender } from "./disk-sender.ts";
 import { exportingMetrics, type QueueState } from "./exporting-metrics.ts";
@@ -87,17 +88,20 @@ export function createExporting(
   };
   // Queues on disk are opened at the start.
   if (!isDisk) for (const signal of context.signals ?? signals) senderOf(signal);
-  const offer = async (signal: Signal, offered: readonly OfferedRequest[]) => {
+  const partitionOf = partitioner(queue);
+  const offer = async ({ signal, client }: AnyBatch, offered: readonly OfferedRequest[]) => {
     const sender = senderOf(signal);
-    await (sender instanceof Promise ? await sender : sender).offer(offered);
+    const partition = partitionOf(client);
+    const own = partition === undefined ? offered : offered.map((one) => ({ ...one, partition }));
+    await (sender instanceof Promise ? await sender : sender).offer(own);
   };
-  const ofRequests = async ({ signal, requests }: TracesBatch | LogsBatch) =>
+  const ofRequests = async (requests: TracesBatch | LogsBatch) =>
     await offer(
-      signal,
-      requests.map((request) => ({ request })),
+      requests,
+      requests.requests.map((request) => ({ request })),
     );
   return {
-    metrics: async (metrics) => await offer("metrics", divideMetrics(metrics, encode)),
+    metrics: async (metrics) => await offer(metrics, divideMetrics(metrics, encode)),
     traces: ofRequests,
     logs: ofRequests,
     async start() {
@@ -109,6 +113,13 @@ export function createExporting(
       await Promise.all(started.map((one) => (one.status === "fulfilled" ? one.value.shutdown(deadline) : undefined)));
     },
   };
+}
+
+/** What the configured metadata of a client is, as one text; undefined where none is configured. */
+function partitioner({ batch }: QueueConfig): (client: ClientInfo | undefined) => string | undefined {
+  const keys = batch?.partition?.metadata_keys ?? [];
+  if (keys.length === 0) return () => undefined;
+  return (client) => JSON.stringify(keys.map((key) => client?.metadata(key) ?? []));
 }
 
 function maxBytesOf(batch: BatchLimits | undefined, maxBytes: number): number {

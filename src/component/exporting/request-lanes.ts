@@ -7,6 +7,8 @@ import type { Ticket } from "./ticket.ts";
 export interface QueuedRequest {
   readonly request: OtlpRequest;
   readonly ticket: Ticket;
+  /** What differs in it is not joined. */
+  readonly partition?: string | undefined;
   /** When it was accepted, on the monotonic clock. */
   readonly queuedMs: number;
 }

@@ -8,6 +8,7 @@ import { ConsumeError } from "../../model/errors.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import type { Clock } from "../telemetry.ts";
 import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
+import type { OfferedRequest } from "./disk-lanes.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
 import { bytesOf, itemsOf, type QueuedRequest, RequestLanes } from "./request-lanes.ts";
 import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
@@ -123,7 +124,7 @@ export class RequestSender implements QueueState {
    * Resolves when they are queued, or delivered where the queue's configuration says so. Rejects with CONSUME_QUEUE_FULL
    * or CONSUME_SHUTDOWN, or with the error of the delivery that was waited for.
    */
-  async offer(requests: readonly { readonly request: OtlpRequest; readonly lane?: number | undefined }[]) {
+  async offer(requests: readonly OfferedRequest[]) {
     let items = 0;
     let bytes = 0;
     for (const { request } of requests) {
@@ -214,37 +215,34 @@ export class RequestSender implements QueueState {
     if (this.#tickets === 0) this.#idle?.resolve();
   }
 
-  #push(
-    requests: readonly { readonly request: OtlpRequest; readonly lane?: number | undefined }[],
-    ticket: Ticket,
-  ): void {
+  #push(requests: readonly OfferedRequest[], ticket: Ticket): void {
     const { batch, maxBytes, hashKey, clock } = this.#parts;
     const maxItems = batch?.sizer === "items" ? batch.maxSize : Number.POSITIVE_INFINITY;
     const limits = { maxItems, maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes) };
     const queuedMs = clock.monotonic();
-    const push = (lane: number, request: OtlpRequest) => {
+    const push = (lane: number, request: OtlpRequest, partition: string | undefined) => {
       const isSmall = request.items <= limits.maxItems && request.bytes.byteLength <= limits.maxBytes;
       for (const part of isSmall ? [request] : splitRequest(request, limits)) {
         ticket.hold();
-        this.#lanes.push(lane, { request: part, ticket, queuedMs });
+        this.#lanes.push(lane, { request: part, ticket, partition, queuedMs });
       }
     };
     const lanes = this.#lanes.count;
-    for (const { request, lane } of requests) {
+    for (const { request, lane, partition } of requests) {
       if (request.items === 0) continue;
       if (lane !== undefined) {
-        push(lane % lanes, request);
+        push(lane % lanes, request, partition);
         continue;
       }
       const [first, second] = resourceRanges(request.bytes);
       if (first === undefined) continue;
       // Mostly a request has one resource, and goes as it is.
       if (second === undefined || lanes === 1) {
-        push(resourceHash(hashKey, request.bytes, first.start, first.to) % lanes, request);
+        push(resourceHash(hashKey, request.bytes, first.start, first.to) % lanes, request, partition);
         continue;
       }
       for (const [index, part] of divideRequest(request, lanes, hashKey).entries()) {
-        if (part !== undefined && part.items > 0) push(index, part);
+        if (part !== undefined && part.items > 0) push(index, part, partition);
       }
     }
     ticket.release();
@@ -312,8 +310,10 @@ export class RequestSender implements QueueState {
       if (lane === undefined) break;
       const before = queued.length;
       for (let next = this.#lanes.peek(lane); next !== undefined; next = this.#lanes.peek(lane)) {
-        const { request } = next;
-        isFull = queued.length > 0 && !this.#hasRoom(items + request.items, bytes + request.bytes.byteLength);
+        const { request, partition } = next;
+        const isOther = partition !== (queued[0] ?? next).partition;
+        isFull =
+          queued.length > 0 && (isOther || !this.#hasRoom(items + request.items, bytes + request.bytes.byteLength));
         if (isFull) break;
         queued.push(next);
         items += request.items;

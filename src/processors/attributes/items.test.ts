@@ -9,7 +9,6 @@ import type { TracesBatch } from "../../model/otlp-request.ts";
 import { buildLogs, buildTraces, type LogRow, type SpanRow } from "../../testing/build-otlp.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
 import { parseConfig } from "../../testing/test-context.ts";
-import resource from "../resource/resource.ts";
 import attributes from "./attributes.ts";
 
 const spansOf = (batch: TracesBatch | undefined): SpanData[] =>
@@ -166,14 +165,10 @@ describe("editing bytes", () => {
 
 const byKey = ([a]: readonly [string, unknown], [b]: readonly [string, unknown]) => (a < b ? -1 : a > b ? 1 : 0);
 
-test("attributes of spans and resources come from the client", async () => {
+test("attributes of spans come from the client", async () => {
   const client = clientInfo({ metadata: new Map([["tenant", ["a"]]]) });
   const actions = [{ key: "tenant", from_context: "metadata.tenant", action: "insert" }];
   const batch = { ...buildTraces([{ name: "x" }]), client };
   const [out] = await runProcessor(attributes, { actions }, batch);
   expect([spansOf(out).map((span) => plain(span.attributes)), out?.client]).toEqual([[{ tenant: "a" }], client]);
-  const [other] = await runProcessor(resource, { attributes: actions }, batch);
-  expect(decodeTraces(other?.requests[0]?.bytes ?? new Uint8Array())[0]?.resource).toMatchObject({
-    attributes: new Map([["tenant", "a"]]),
-  });
 });

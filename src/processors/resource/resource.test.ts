@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { decodeLogs } from "../../codec/otlp/logs-data.ts";
 import { decodeTraces } from "../../codec/otlp/traces-data.ts";
 import type { AttributeValue } from "../../model/attributes.ts";
+import { clientInfo } from "../../model/client-info.ts";
 import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { runProcessor } from "../../testing/run-processor.ts";
@@ -24,6 +25,22 @@ describe("resource", () => {
     expect(plain(series?.resource.attributes)).toEqual({ b: "x", c: "x" });
     expect(series?.resource.schemaUrl).toBe("u");
     expect(plain(series?.attributes)).toEqual({ a: "1" });
+  });
+
+  test("takes values from the client", async () => {
+    const client = clientInfo({ metadata: new Map([["tenant", ["a"]]]) });
+    const attributes = [{ key: "tenant", from_context: "metadata.tenant", action: "insert" }];
+    const expected = { attributes: new Map([["tenant", "a"]]) };
+    const [traces] = await runProcessor(resource, { attributes }, { ...buildTraces([{ name: "x" }]), client });
+    expect(decodeTraces(traces?.requests[0]?.bytes ?? new Uint8Array())[0]?.resource).toMatchObject(expected);
+    const [metrics] = await runProcessor(
+      resource,
+      { attributes },
+      { ...buildNumbers([{ name: "m", value: 1 }]), client },
+    );
+    const layout = metrics?.segments[0]?.layout;
+    const series = layout?.form === "points" ? layout.identities.seriesView(layout.series[0] ?? 0) : undefined;
+    expect(series?.resource).toMatchObject(expected);
   });
 
   test.each([{ resource: { a: "1", b: "x" } }, {}])(
