@@ -20,7 +20,6 @@ const ignoredFlags = [
   "--web.cors.origin <regex>",
   "--storage.agent.wal-compression [flag]",
   "--storage.agent.retention.min-time <duration>",
-  "--storage.agent.retention.max-time <duration>",
   "--storage.agent.no-lockfile [flag]",
   "--enable-feature <list>",
   "--agent",
@@ -34,8 +33,14 @@ export function addAgentCommand(program: Command): void {
     .option("--web.listen-address <address>", "address of the API, health checks and own metrics", "localhost:9090")
     .option("--web.external-url <url>", "URL under which the agent is reached from outside", "")
     .option("--web.enable-lifecycle", "allow /-/reload and /-/quit", false)
-    .option("--storage.agent.path <dir>", "directory of the queues on disk; without it they are in memory")
+    .option("--storage.agent.path <dir>", 'directory of the queues on disk; "" keeps them in memory', "data-agent/")
     .option("--storage.agent.max-size <bytes>", "bytes that each remote_write entry may queue on disk", "10GiB")
+    .option(
+      "--storage.agent.when-full <rule>",
+      "at a limit: drop_oldest, or block, which refuses scrapes",
+      "drop_oldest",
+    )
+    .option("--storage.agent.retention.max-time <duration>", "older samples on disk are dropped; 0 means never", "0s")
     .option("--storage.agent.fsync", "survive a power cut too: a scrape counts as taken when it is synced", false)
     .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "25s")
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
@@ -110,7 +115,9 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     env: process.env,
     configFile: text("config.file"),
     listenAddress: text("web.listen-address"),
-    storagePath: flag("storage.agent.path") === undefined ? undefined : text("storage.agent.path"),
+    storagePath: text("storage.agent.path") || undefined,
+    whenStorageFull: read("storage.agent.when-full", "block or drop_oldest", oneOf("block", "drop_oldest")),
+    maxStorageAgeMs: read("storage.agent.retention.max-time", "a duration like 4h", parsePromDuration),
     syncsStorage: flag("storage.agent.fsync") === true,
     maxStorageBytes: read("storage.agent.max-size", "a size like 10GiB", parseByteSize),
     flushDeadlineMs: read("storage.remote.flush-deadline", "a duration like 1m", parsePromDuration),

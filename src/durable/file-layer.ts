@@ -1,6 +1,7 @@
 /** The few things that the disk queue asks of a file system, and their real implementation; tests have one that forgets. */
 
 import * as fs from "node:fs";
+import { dirname } from "node:path";
 
 /** An open file. Every function rejects with the error of the system call. */
 export interface OpenFile {
@@ -105,14 +106,31 @@ function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   return rest;
 }
 
+/** One above another: the recursive call of Node never ends where a file system answers ENOENT for ever, as /proc does. */
+async function makeDirectories(path: string, permissions: number): Promise<void> {
+  const make = async () => {
+    try {
+      await fs.promises.mkdir(path, { mode: permissions });
+      return true;
+    } catch (caught) {
+      const { code } = caught as NodeJS.ErrnoException;
+      if (code === "ENOENT" && dirname(path) !== path) return false;
+      // Whoever made it, if it is a directory it is good.
+      if (code !== "EEXIST" || !(await fs.promises.stat(path)).isDirectory()) throw caught;
+      return true;
+    }
+  };
+  if (await make()) return;
+  await makeDirectories(dirname(path), permissions);
+  if (!(await make())) throw new Error(`${path} cannot be made`);
+}
+
 /** Files of the system. */
 export const systemFiles: FileLayer = {
   open: async (path, mode, permissions = 0o640) =>
     new SystemFile(await call<number>((back) => fs.open(path, flags[mode], permissions, back))),
   list: (directory) => fs.promises.readdir(directory),
-  async makeDirectory(path, permissions) {
-    await fs.promises.mkdir(path, { recursive: true, mode: permissions });
-  },
+  makeDirectory: makeDirectories,
   remove: (path) => fs.promises.rm(path),
   async syncDirectory(path) {
     const fd = await call<number>((back) => fs.open(path, "r", back));

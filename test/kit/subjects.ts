@@ -28,13 +28,14 @@ export function millrace(title: string, ...args: string[]): { title: string; fil
 /** What `millrace agent` prints when it is ready, with its address. */
 export const agentReady = /Server is ready to receive web requests.*?url="?(http:\/\/[^\s"]+)/;
 
-/** The command line of `millrace agent` with the file, in the folder, on a port of its choice; queues are in memory. */
+/** The command line of `millrace agent` with the file, in the folder, on a port of its choice; queues are in memory unless a flag says otherwise. */
 export function agentCommand(folder: TempFolder, configFile: string, ...flags: string[]) {
   const command = millrace(
     "millrace agent",
     "agent",
     `--config.file=${configFile}`,
     "--web.listen-address=127.0.0.1:0",
+    "--storage.agent.path=",
     ...flags,
   );
   return { ...command, cwd: folder.path };

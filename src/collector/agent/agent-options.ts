@@ -10,6 +10,10 @@ export interface AgentOptions {
   readonly storagePath?: string | undefined;
   /** Bytes of the queue on disk that each endpoint may have. */
   readonly maxStorageBytes?: number | undefined;
+  /** At a limit of the queue on disk: refuse scrapes, or drop the oldest samples (the default). */
+  readonly whenStorageFull?: "block" | "drop_oldest" | undefined;
+  /** Older samples on disk are dropped; 0, the default, is never. */
+  readonly maxStorageAgeMs?: number | undefined;
   /** Whether queues on disk survive a power cut: a scrape counts as taken when it is synced. */
   readonly syncsStorage?: boolean | undefined;
   /** How long shutdown and a changed queue try to deliver what is queued. */

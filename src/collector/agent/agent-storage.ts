@@ -3,7 +3,9 @@
 import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { observeQueues, queueEvents } from "../../component/queue-metrics.ts";
 import type { Clock, Logger, Meter } from "../../component/telemetry.ts";
+import type { DurableQueueOptions } from "../../durable/durable-options.ts";
 import { DurableQueue } from "../../durable/durable-queue.ts";
 import { SamplesCodec } from "../../durable/samples-codec.ts";
 import type { SamplesSegment } from "../../model/batch.ts";
@@ -14,7 +16,7 @@ import { translatedOrigin } from "../../prometheus/translation/translated-layout
 export interface AgentStorageParts {
   readonly path: string;
   /** Of each endpoint. */
-  readonly maxBytes: number;
+  readonly limits: Pick<DurableQueueOptions<SamplesSegment>, "maxBytes" | "maxAgeMs" | "whenFull">;
   readonly fsync: boolean;
   readonly identities: Identities;
   readonly clock: Clock;
@@ -30,7 +32,7 @@ export class AgentStorage {
 
   constructor(parts: AgentStorageParts) {
     this.#parts = parts;
-    this.#observe();
+    observeQueues(parts.meter, parts.clock, () => this.#observed());
   }
 
   /** A queue of this URL that is not in use. Throws ConfigError when it cannot be opened. */
@@ -51,53 +53,30 @@ export class AgentStorage {
   }
 
   async #open(name: string): Promise<Queue> {
-    const { path, maxBytes, fsync, identities, clock, log, meter } = this.#parts;
+    const { path, limits, fsync, identities, clock, log, meter } = this.#parts;
     const directory = join(path, "remote-write", name);
-    const damaged = meter.counter("millrace_storage_damage_total", {
-      help: "Damage found in queues on disk, by kind.",
-    });
-    const dropped = meter.counter("millrace_storage_dropped_items_total", {
-      help: "Samples of queues on disk that were given up, by reason.",
-    });
     try {
       const queue = await DurableQueue.open<SamplesSegment>({
+        ...limits,
+        ...queueEvents({ meter, log, clock }, { queue: name }),
         directory,
         codec: new SamplesCodec(identities, translatedOrigin),
-        maxBytes,
         fsync,
-        whenFull: "drop_oldest",
         now: clock.now,
         sleep: (ms) => sleep(ms, undefined, { ref: false }),
-        damaged: (damage) => {
-          damaged.with({ kind: damage.kind }).add(1);
-          log.warn("The queue on disk is damaged", { ...damage });
-        },
-        gaveUp: (reason, records, items) => {
-          dropped.with({ reason }).add(items);
-          log.error("samples dropped", { reason, count: items, records, directory });
-        },
       });
       this.#queues.set(name, queue);
       const { records, items, diskBytes } = queue.stats();
       log.info("Opened the queue on disk", { directory, records, samples: items, bytes: diskBytes });
       return queue;
     } catch (caught) {
-      const { message } = toError(caught);
+      const { code, message: why } = toError(caught) as Error & { code?: unknown };
+      const message = code === "STORAGE_UNUSABLE" ? `${why}; --storage.agent.path="" keeps queues in memory` : why;
       throw new ConfigError([{ path: "--storage.agent.path", message }], { cause: caught });
     }
   }
 
-  #observe(): void {
-    const { meter, clock } = this.#parts;
-    const gauge = (name: string, help: string, read: (stats: ReturnType<Queue["stats"]>) => number) =>
-      meter.observe(name, { help, type: "gauge" }, () =>
-        Array.from(this.#queues, ([queue, durable]) => ({ labels: { queue }, value: read(durable.stats()) })),
-      );
-    gauge("millrace_storage_records", "Records on disk that are not delivered.", ({ records }) => records);
-    gauge("millrace_storage_samples", "Samples on disk that are not delivered.", ({ items }) => items);
-    gauge("millrace_storage_bytes", "Bytes of all files of a queue.", ({ diskBytes }) => diskBytes);
-    gauge("millrace_storage_oldest_age_seconds", "Age of the oldest sample that is not delivered.", ({ oldestMs }) =>
-      oldestMs === undefined ? 0 : Math.max(0, (clock.now() - oldestMs) / 1000),
-    );
+  *#observed(): Iterable<readonly [{ queue: string }, DurableQueue<unknown>]> {
+    for (const [queue, durable] of this.#queues) yield [{ queue }, durable as DurableQueue<unknown>];
   }
 }

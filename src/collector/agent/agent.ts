@@ -82,10 +82,12 @@ export class Agent {
 
   #createStorage(): AgentStorage | undefined {
     const { storagePath: path, maxStorageBytes: maxBytes = 10 * 2 ** 30, syncsStorage: fsync = false } = this.options;
+    const { whenStorageFull: whenFull = "drop_oldest", maxStorageAgeMs: maxAgeMs = 0 } = this.options;
     if (path === undefined) return undefined;
+    const limits = { maxBytes, maxAgeMs, whenFull };
     const log = this.log.child({ component: "storage" });
     const { identities, registry: meter } = this;
-    return new AgentStorage({ path, maxBytes, fsync, identities, clock: this.#clock, log, meter });
+    return new AgentStorage({ path, limits, fsync, identities, clock: this.#clock, log, meter });
   }
 
   get scrapes(): ScrapeManager {
