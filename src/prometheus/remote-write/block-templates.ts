@@ -83,9 +83,12 @@ export class BlockTemplates {
 
   #build(labelSets: Uint32Array, columns: LabelColumns): SnappyTemplate | undefined {
     let bytes = sampleOverheadBytes;
-    for (const set of labelSets) {
+    let pairs = 0;
+    for (let row = 0; row < labelSets.length; row++) {
+      const set = labelSets[row] as number;
       if (set === 0) return undefined;
       bytes += (columns.setWeights[set] as number) + sampleBytes + 6;
+      pairs += (columns.setLengths[set] as number) + 1;
     }
     if (bytes > maxBlockBytes) return undefined;
     if (this.#plain.length < bytes) {
@@ -97,10 +100,12 @@ export class BlockTemplates {
     const values = new Float64Array(rows).fill(1);
     const one = { values, stale: false, timestampMs: placeholderMs, timestampsMs: undefined };
     const valueStarts = new Uint32Array(rows);
-    const pairStarts: number[] = [];
-    const pairIds: number[] = [];
+    const pairStarts = new Uint32Array(pairs);
+    const pairIds = new Uint32Array(pairs);
+    let next = 0;
     const kinds = this.#kinds;
-    for (const [row, set] of labelSets.entries()) {
+    for (let row = 0; row < rows; row++) {
+      const set = labelSets[row] as number;
       const start = target.length;
       encodeSamples(columns, labelSets, one, row, row + 1, target);
       const end = target.length;
@@ -110,15 +115,15 @@ export class BlockTemplates {
       kinds.fill(byteKind.time, end - timeBytes, end);
       valueStarts[row] = valueStart;
       if (row > 0) {
-        pairStarts.push(start - timeBytes - 1);
-        pairIds.push(rowEdge);
+        pairStarts[next] = start - timeBytes - 1;
+        pairIds[next++] = rowEdge;
       }
       let pairStart = end - sampleBytes - (columns.setWeights[set] as number);
       const first = columns.setOffsets[set] as number;
       for (let item = first; item < first + (columns.setLengths[set] as number); item++) {
         const pair = columns.setItems[item] as number;
-        pairStarts.push(pairStart);
-        pairIds.push(pair);
+        pairStarts[next] = pairStart;
+        pairIds[next++] = pair;
         pairStart += columns.pairLengths[pair] as number;
       }
     }
@@ -127,8 +132,8 @@ export class BlockTemplates {
       kinds,
       length: target.length,
       valueStarts,
-      pairStarts: Uint32Array.from(pairStarts),
-      pairIds: Uint32Array.from(pairIds),
+      pairStarts: pairStarts.subarray(0, next),
+      pairIds: pairIds.subarray(0, next),
     });
   }
 }
