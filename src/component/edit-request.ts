@@ -162,10 +162,24 @@ class Editor implements ItemView {
   };
 
   #collect(attributes: EditableAttributes, start: number, stop: number, field: number): void {
+    const bytes = this.#bytes;
+    const attributeTag = (field << 3) | 2;
     attributes.reset();
-    for (let at = start; at < stop; at = this.#next) {
-      this.#read(at, stop);
-      if (this.#field === field && this.#wireType === 2) attributes.push(at, this.#start, this.#next);
+    for (let at = start; at < stop; ) {
+      const tag = bytes[at] as number;
+      const wireType = tag < 0x80 ? tag & 7 : 7;
+      // Nearly all fields are fixed, or short enough for a length of one byte.
+      if (wireType === 1) at += 9;
+      else if (wireType === 2 && (bytes[at + 1] as number) < 0x80) {
+        const next = at + 2 + (bytes[at + 1] as number);
+        if (tag === attributeTag && next <= stop) attributes.push(at, at + 2, next);
+        at = next;
+      } else {
+        this.#read(at, stop);
+        if (this.#field === field && this.#wireType === 2) attributes.push(at, this.#start, this.#next);
+        at = this.#next;
+      }
+      if (at > stop) throw new DecodeError("otlp", start, "length beyond the end");
     }
   }
 

@@ -37,7 +37,10 @@ export class EditableAttributes implements MutableAttributes {
   readonly #replaced: (Uint8Array | undefined)[] = [];
   readonly #values: (AttributeValue | undefined)[] = [];
   #count = 0;
-  readonly #added = new Map<string, AttributeValue>();
+  /** What came new; lists, for they are few, and a Map makes garbage each time it is cleared. */
+  readonly #addedKeys: string[] = [];
+  readonly #addedValues: AttributeValue[] = [];
+  #addedCount = 0;
   #isChanged = false;
 
   /** `field` is the number of the KeyValue fields in the messages, which are all in `bytes`. */
@@ -49,7 +52,7 @@ export class EditableAttributes implements MutableAttributes {
   reset(): void {
     this.#count = 0;
     this.#isChanged = false;
-    if (this.#added.size > 0) this.#added.clear();
+    this.#addedCount = 0;
   }
 
   /** Adds a KeyValue field of the message, in its order. */
@@ -67,18 +70,23 @@ export class EditableAttributes implements MutableAttributes {
   }
 
   has(key: string): boolean {
-    return this.#find(key) >= 0 || this.#added.has(key);
+    return this.#find(key) >= 0 || this.#findAdded(key) >= 0;
   }
 
   get(key: string): AttributeValue | undefined {
     const i = this.#find(key);
-    return i < 0 ? this.#added.get(key) : this.#valueAt(i);
+    if (i >= 0) return this.#valueAt(i);
+    const added = this.#findAdded(key);
+    return added < 0 ? undefined : this.#addedValues[added];
   }
 
   set(key: string, value: AttributeValue): void {
     const i = this.#find(key);
     if (i < 0) {
-      this.#added.set(key, value);
+      const known = this.#findAdded(key);
+      const added = known < 0 ? this.#addedCount++ : known;
+      this.#addedKeys[added] = key;
+      this.#addedValues[added] = value;
       this.#isChanged = true;
     } else if (!Object.is(this.#valueAt(i), value)) {
       this.#replaced[i] = encoded(this.#tag, key, value);
@@ -88,7 +96,13 @@ export class EditableAttributes implements MutableAttributes {
   }
 
   delete(key: string): void {
-    if (this.#added.delete(key)) return;
+    const added = this.#findAdded(key);
+    if (added >= 0) {
+      this.#addedKeys.splice(added, 1);
+      this.#addedValues.splice(added, 1);
+      this.#addedCount--;
+      return;
+    }
     for (let i = this.#find(key); i >= 0; i = this.#find(key)) {
       this.#replaced[i] = deleted;
       this.#isChanged = true;
@@ -104,7 +118,9 @@ export class EditableAttributes implements MutableAttributes {
       if (this.#replaced[i] === deleted) continue;
       yield [decodeKeyValue(this.#bytes.subarray(this.#starts[i], this.#stops[i]))[0], this.#valueAt(i)];
     }
-    yield* this.#added;
+    for (let i = 0; i < this.#addedCount; i++) {
+      yield [this.#addedKeys[i] as string, this.#addedValues[i] as AttributeValue];
+    }
   }
 
   /** Notes the changes of the message that ends at `end`; returns by how many bytes it grows. */
@@ -115,8 +131,16 @@ export class EditableAttributes implements MutableAttributes {
       if (bytes === undefined) continue;
       growth += patches.replace(this.#froms[i] as number, this.#stops[i] as number, bytes);
     }
-    for (const [key, value] of this.#added) growth += patches.replace(end, end, encoded(this.#tag, key, value));
+    for (let i = 0; i < this.#addedCount; i++) {
+      const bytes = encoded(this.#tag, this.#addedKeys[i] as string, this.#addedValues[i] as AttributeValue);
+      growth += patches.replace(end, end, bytes);
+    }
     return growth;
+  }
+
+  #findAdded(key: string): number {
+    for (let i = 0; i < this.#addedCount; i++) if (this.#addedKeys[i] === key) return i;
+    return -1;
   }
 
   #valueAt(i: number): AttributeValue {
