@@ -91,20 +91,24 @@ export class InternIndex {
   /** Gives back every number in use for which `isLive` is false; `freed` hears of each. */
   sweep(isLive: (id: number) => boolean, freed: (id: number) => void): number {
     const slots = this.#slots;
-    const live: number[] = [];
     let count = 0;
     for (let slot = 0; slot < slots.length; slot++) {
       const id = slots[slot] as number;
-      if (id === none) continue;
-      if (isLive(id)) live.push(id);
-      else {
-        this.#free.push(id);
-        freed(id);
-        count++;
-      }
+      if (id !== none && !isLive(id)) count++;
     }
     if (count === 0) return 0;
     this.#used -= count;
+    const live = new Uint32Array(this.#used);
+    let next = 0;
+    for (let slot = 0; slot < slots.length; slot++) {
+      const id = slots[slot] as number;
+      if (id === none) continue;
+      if (isLive(id)) live[next++] = id;
+      else {
+        this.#free.push(id);
+        freed(id);
+      }
+    }
     let length = initialSlots;
     while (this.#used * 2 > length) length *= 2;
     this.#slots = new Uint32Array(length);

@@ -66,6 +66,16 @@ export class ListTable {
     return this.items.subarray(offset, offset + (this.lengths[id] as number));
   }
 
+  /** Marks the items of all lists that are marked in `lists`. */
+  markItems(lists: Uint8Array, items: Uint8Array): void {
+    const { items: all, offsets, lengths } = this;
+    for (let id = 1; id < lists.length; id++) {
+      if (lists[id] === 0) continue;
+      const start = offsets[id] as number;
+      for (let at = start, end = start + (lengths[id] as number); at < end; at++) items[all[at] as number] = 1;
+    }
+  }
+
   /** Gives back the numbers that `isLive` does not name and squeezes the items when a quarter of them is unused. */
   sweep(isLive: (id: number) => boolean): number {
     const count = this.#index.sweep(isLive, (id) => {

@@ -32,7 +32,7 @@ class Marks {
 }
 
 function markAll(marks: Uint8Array, ids: Uint32Array): void {
-  for (const id of ids) marks[id] = 1;
+  for (let i = 0; i < ids.length; i++) marks[ids[i] as number] = 1;
 }
 
 function markLayout(marks: Marks, layout: Layout): void {
@@ -65,12 +65,8 @@ function markParts(tables: Identities, marks: Marks): void {
   for (let id = 1; id < marks.scopes.length; id++) {
     if (marks.scopes[id] === 1) marks.attributeSets[tables.scopes.get(id).attributes] = 1;
   }
-  for (let id = 1; id < marks.attributeSets.length; id++) {
-    if (marks.attributeSets[id] === 1) markAll(marks.attributePairs, tables.attributeSets.view(id));
-  }
-  for (let id = 1; id < marks.labelSets.length; id++) {
-    if (marks.labelSets[id] === 1) markAll(marks.labelPairs, tables.labelSets.view(id));
-  }
+  tables.attributeSets.markItems(marks.attributeSets, marks.attributePairs);
+  tables.labelSets.markItems(marks.labelSets, marks.labelPairs);
 }
 
 /** What a sweep gave back. */
