@@ -1,6 +1,6 @@
 /** What clients of the otlp receiver are told and what of them travels on, with the built command. */
 
-import { createServer } from "node:http";
+import { Agent, createServer, request } from "node:http";
 import { expect, it, onTestFinished } from "vitest";
 import { stringify } from "yaml";
 import { decodeExportResponse } from "../../src/codec/otlp/export-response.ts";
@@ -130,4 +130,46 @@ it("batches keep clients apart by their metadata, and attributes come from it", 
       .sort(),
   ).toEqual(["a", "a", "b", "b"]);
   expect(spans.flat().every(({ ip }) => ip === "127.0.0.1")).toBe(true);
+});
+
+it("a reload leaves connections alone, and changes what is no matter of the server", async () => {
+  using folder = createTempFolder("otlp-reload");
+  const { endpoint, bodies } = await startServer();
+  const [grpc, http] = [await freePort(), await freePort()];
+  const before = configuration({ grpc, http, endpoint, processors: {} });
+  const file = folder.write("millrace.yaml", before);
+  const started = await startRun(file, grpc, http);
+  await using run = started.run;
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  onTestFinished(() => agent.destroy());
+  const bytes = buildTraces([{ name: "a" }]).requests[0]?.bytes ?? new Uint8Array();
+  const send = (path: string) =>
+    new Promise<{ status: number | undefined; from: number | undefined }>((resolve, reject) => {
+      const headers = { "content-type": "application/x-protobuf" };
+      const options = { host: "127.0.0.1", port: http, path, agent, method: "POST", headers };
+      const outgoing = request(options, (response) => {
+        const from = outgoing.socket?.localPort;
+        response.resume().on("end", () => resolve({ status: response.statusCode, from }));
+      });
+      outgoing.on("error", reject).end(bytes);
+    });
+  const reload = async () => {
+    const reloads = () => run.lines("Configuration reloaded").length;
+    const count = reloads();
+    run.signal("SIGHUP");
+    await waitFor("the reload", () => reloads() > count, 10_000);
+  };
+  const first = await send("/v1/traces");
+  expect(first.status).toBe(200);
+  await reload();
+  expect(await send("/v1/traces")).toEqual(first);
+  folder.write(
+    "millrace.yaml",
+    before
+      .replace("include_metadata: true", "include_metadata: false")
+      .replace(`endpoint: 127.0.0.1:${http}`, `endpoint: 127.0.0.1:${http}\n        traces_url_path: /other`),
+  );
+  await reload();
+  expect(await send("/other")).toEqual(first);
+  expect(bodies).toHaveLength(3);
 });
