@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { tallySeries } from "../bench/crash/tally.ts";
 import { judge, type Measured, missingPeers } from "../bench/scrape/bars.ts";
 import { drawChart } from "../bench/scrape/chart.ts";
 import { delayP99Ms } from "../bench/scrape/event-loop.ts";
@@ -183,4 +184,17 @@ test("the chart leaves out what was not all delivered, and escapes what it print
   expect(svg).toContain("Millrace 1 &lt;2&gt;, vmagent 1.150");
   expect(svg).not.toContain('class="otelcol"');
   expect(svg.match(/<rect class="millrace"[^>]* height="10"\/>/g)).toHaveLength(4);
+});
+
+describe("crash runs", () => {
+  test.each<[title: string, arrived: number[], sends: [number, number][], expected: object]>([
+    ["all arrive in order", [1, 2, 3], [], { lost: 0, repeated: 0, misplaced: 0 }],
+    ["what never arrives is lost", [1, 3], [], { lost: 1, repeated: 0, misplaced: 0, examples: ["2"] }],
+    ["a repeat goes back and is not out of order", [1, 2, 1, 2, 3], [], { lost: 0, repeated: 2, misplaced: 0 }],
+    ["a first arrival behind a larger number is out of order", [1, 3, 2], [], { lost: 0, repeated: 0, misplaced: 1 }],
+    ["what the sender repeated may arrive as often", [1, 2, 2, 2, 3], [[2, 2]], { lost: 0, repeated: 1, misplaced: 0 }],
+    ["what was not taken may arrive", [1, 2, 3, 4], [], { taken: 3, lost: 0, repeated: 0, misplaced: 0 }],
+  ])("%s", (_title, arrived, sends, expected) => {
+    expect(tallySeries(new Set([1, 2, 3]), arrived, new Map(sends))).toMatchObject(expected);
+  });
 });
