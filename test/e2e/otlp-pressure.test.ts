@@ -1,10 +1,12 @@
 /** Back-pressure of OTLP: clients are told the truth, and what was accepted arrives once the server behind recovers, in order. */
 
+import { createServer } from "node:http";
 import { expect, it } from "vitest";
 import { stringify } from "yaml";
 import { buildTraces } from "../../src/testing/build-otlp.ts";
 import { createGrpcClient } from "../../src/transport/grpc-client.ts";
 import { grpcCodes } from "../../src/transport/grpc-status.ts";
+import { listen } from "../../src/transport/listen.ts";
 import { freePort } from "../kit/free-port.ts";
 import { startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder } from "../kit/temp.ts";
@@ -14,20 +16,63 @@ import { type GrpcAnswer, startOtlpGrpcServer } from "../support/otlp-grpc-serve
 const path = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 const queueSize = 5;
 
+/** What a server that is not up does: it refuses, with a wait where there is one, or says nothing. */
+interface Refusal {
+  readonly retryAfterMs?: number;
+}
+
+interface Server extends Disposable {
+  readonly endpoint: string;
+}
+
+type StartServer = (refusal: Refusal | undefined, take: (bytes: Buffer) => boolean) => Promise<Server>;
+
+/** `take` says whether the server is up. */
+const startGrpc: StartServer = async (refusal, take) => {
+  const refused = refusal && { code: grpcCodes.UNAVAILABLE, message: "not now", ...refusal };
+  const server = await startOtlpGrpcServer(({ bytes }): GrpcAnswer | undefined =>
+    take(bytes) ? new Uint8Array() : refused,
+  );
+  return { endpoint: `127.0.0.1:${server.port}`, [Symbol.dispose]: () => server.close() };
+};
+
+const startHttp: StartServer = async (refusal, take) => {
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on("data", (chunk: Buffer) => chunks.push(chunk));
+    request.on("end", () => {
+      const isUp = take(Buffer.concat(chunks));
+      if (!isUp && refusal === undefined) return;
+      const wait = refusal?.retryAfterMs;
+      response.writeHead(isUp ? 200 : 503, wait === undefined ? {} : { "retry-after": String(wait / 1000) }).end();
+    });
+  });
+  await listen(server, { host: "127.0.0.1", port: 0 });
+  const address = server.address();
+  const end = () => {
+    server.closeAllConnections();
+    server.close();
+  };
+  const port = typeof address === "object" ? address?.port : 0;
+  return { endpoint: `http://127.0.0.1:${port}`, [Symbol.dispose]: end };
+};
+
 it.each([
-  ["asks for 3 s", { code: grpcCodes.UNAVAILABLE, message: "later", retryAfterMs: 3000 }],
-  ["refuses for now", { code: grpcCodes.UNAVAILABLE, message: "no" }],
-  ["hangs", undefined],
+  ["asks for 3 s over gRPC", "otlp", startGrpc, { retryAfterMs: 3000 }],
+  ["refuses for now over gRPC", "otlp", startGrpc, {}],
+  ["hangs over gRPC", "otlp", startGrpc, undefined],
+  ["asks for 3 s over HTTP", "otlphttp", startHttp, { retryAfterMs: 3000 }],
+  ["refuses for now over HTTP", "otlphttp", startHttp, {}],
+  ["hangs over HTTP", "otlphttp", startHttp, undefined],
 ] as const)(
   "a server behind that %s: a full queue refuses with a wait, and all that was taken arrives in order",
-  async (_title, refusal) => {
+  async (_title, exporter, start, refusal) => {
     using folder = createTempFolder("otlp-pressure");
     let isUp = false;
     const arrived: string[] = [];
-    const server = await startOtlpGrpcServer(({ bytes }): GrpcAnswer | undefined => {
-      if (!isUp) return refusal;
-      arrived.push(...(bytes.toString("latin1").match(/item-[0-9]+\./g) ?? []));
-      return new Uint8Array();
+    using server = await start(refusal, (bytes) => {
+      if (isUp) arrived.push(...(bytes.toString("latin1").match(/item-[0-9]+\./g) ?? []));
+      return isUp;
     });
     const [grpc, http] = [await freePort(), await freePort()];
     const file = folder.write(
@@ -37,8 +82,9 @@ it.each([
           otlp: { protocols: { grpc: { endpoint: `127.0.0.1:${grpc}` }, http: { endpoint: `127.0.0.1:${http}` } } },
         },
         exporters: {
-          otlp: {
-            endpoint: `127.0.0.1:${server.port}`,
+          [exporter]: {
+            endpoint: server.endpoint,
+            compression: "none",
             tls: { insecure: true },
             timeout: "1s",
             sending_queue: { queue_size: queueSize, num_consumers: 2 },
@@ -47,7 +93,7 @@ it.each([
         },
         service: {
           telemetry: { metrics: { level: "none" } },
-          pipelines: { traces: { receivers: ["otlp"], exporters: ["otlp"] } },
+          pipelines: { traces: { receivers: ["otlp"], exporters: [exporter] } },
         },
       }),
     );
@@ -78,6 +124,5 @@ it.each([
     await waitFor("everything that was accepted", () => arrived.length >= accepted.length, 20_000);
     expect(arrived).toEqual(accepted);
     client.destroy();
-    server.close();
   },
 );
