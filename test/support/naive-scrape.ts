@@ -90,6 +90,7 @@ export class NaiveTarget {
     const lines: Line[] = [];
     const families = new Map([...this.#families].map(([name, entry]) => [name, { ...entry }]));
     const used = new UsedFamilies(families);
+    const texts = new Map(this.#cache);
     let samples = 0;
     let isWhole = false;
     try {
@@ -105,7 +106,8 @@ export class NaiveTarget {
         samples++;
         const series = page.toString("latin1", parser.seriesStart, parser.seriesEnd);
         const own = parser.labels();
-        const labels = this.#cache.has(series) ? this.#cache.get(series) : resolve(own, this.#target);
+        const labels = texts.has(series) ? texts.get(series) : resolve(own, this.#target);
+        texts.set(series, labels);
         lines.push({
           series,
           labels,

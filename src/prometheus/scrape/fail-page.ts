@@ -5,7 +5,7 @@ import { DecodeError } from "../../model/errors.ts";
 import { none } from "../../model/intern-table.ts";
 import type { SamplesLayout } from "../../model/layout.ts";
 import { PageError } from "./page-content.ts";
-import type { NewLine, PageEdit } from "./page-edit.ts";
+import { type NewLine, type PageEdit, settleTexts } from "./page-edit.ts";
 import { type TargetTemplate, templateLabelSet } from "./page-template.ts";
 import type { ScrapeError } from "./sample-labels.ts";
 
@@ -26,6 +26,7 @@ export function failPage(
   page: FailedPage,
 ): { error: PageError; added: ReadonlySet<number> } {
   const { scan, edit, addedBefore } = page;
+  settleTexts(edit.newLines);
   const reason = cause instanceof DecodeError ? "parse" : cause.reason;
   // Of a page over `sample_limit` only the series within the limit were taken, of one over our own limits none.
   const limit = reason === "sample_limit" ? page.sampleLimit : reason === "own_limit" ? 0 : Number.POSITIVE_INFINITY;

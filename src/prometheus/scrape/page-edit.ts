@@ -4,7 +4,8 @@ import type { Exemplar } from "../../codec/exposition/parser.ts";
 import { hashLine, processLineKey } from "../../kernels/hash-line.ts";
 import { markSeen, type PageScan, viewOfPage } from "../../kernels/page-scan.ts";
 import type { SampleExemplar } from "../../model/batch.ts";
-import { entryWithHash, type TargetTemplate } from "./page-template.ts";
+import { none } from "../../model/intern-table.ts";
+import { entryWithHash, lineOutcome, type TargetTemplate } from "./page-template.ts";
 
 /** A line that the template does not have. Offsets are in the page. */
 export interface NewLine {
@@ -13,7 +14,7 @@ export interface NewLine {
   /** The hash of the series. */
   readonly low: number;
   readonly high: number;
-  readonly labelSet: number;
+  labelSet: number;
   readonly value: number;
   readonly timestampMs: number | undefined;
   readonly exposedName: string;
@@ -106,6 +107,30 @@ export function addComments(
   const block = entry - template.lines;
   addBlock(template, edit, block, start);
   return block;
+}
+
+/**
+ * Gives new lines with one text the label set of the first of them, as Prometheus' cache does: below a TYPE line of another
+ * kind `le` and `quantile` would read otherwise. Texts are told apart by their hashes, as lines of the template are.
+ */
+export function settleTexts(lines: readonly NewLine[]): void {
+  if (lines.length < 2) return;
+  const slots = new Uint32Array(2 ** Math.ceil(Math.log2(lines.length * 2)));
+  const mask = slots.length - 1;
+  for (const [i, line] of lines.entries()) {
+    let slot = line.low & mask;
+    let first: NewLine | undefined;
+    for (; slots[slot] !== 0; slot = (slot + 1) & mask) {
+      first = lines[(slots[slot] as number) - 1] as NewLine;
+      if (first.low === line.low && first.high === line.high) break;
+      first = undefined;
+    }
+    if (first === undefined) slots[slot] = i + 1;
+    else if (first.labelSet !== line.labelSet) {
+      line.labelSet = first.labelSet;
+      line.outcome = first.labelSet === none ? lineOutcome.dropped : lineOutcome.row;
+    }
+  }
 }
 
 /** The exemplars of a page whose rows are those of the template. */

@@ -8,8 +8,8 @@ import { type Origin, SamplesLayout } from "../../model/layout.ts";
 import type { LabelSetMarks } from "./label-set-marks.ts";
 import { collectColumns, type LineColumns } from "./line-columns.ts";
 import type { PageContent } from "./page-content.ts";
-import type { LineRun, NewLine, PageEdit } from "./page-edit.ts";
-import { createTemplate, isRow, lineOutcome, type TargetTemplate } from "./page-template.ts";
+import { type LineRun, type NewLine, type PageEdit, settleTexts } from "./page-edit.ts";
+import { createTemplate, isRow, lineOutcome, type TargetTemplate, templateLabelSet } from "./page-template.ts";
 import { ScrapeError } from "./sample-labels.ts";
 import type { TargetMetadata } from "./target-metadata.ts";
 
@@ -48,11 +48,29 @@ export function seriesText(page: Buffer, start: number, end: number): string {
   return page.toString("latin1", start, end);
 }
 
-/** What lines that repeat others were resolved to: like all texts of the page they keep it as long as they stand there. */
-function repeatedSets({ edit, scan }: RebuildInput): ReadonlyMap<string, number> {
+/**
+ * What lines that repeat others were resolved to: like all texts of the page they keep it as long as they stand there.
+ * `changed` are lines of the template, which may not have repeated any before.
+ */
+function repeatedSets(
+  { edit, scan, template, layout }: RebuildInput,
+  changed: ReadonlyMap<number, number> | undefined,
+): ReadonlyMap<string, number> {
   const sets = new Map<string, number>();
   for (const { outcome, labelSet, seriesStart, seriesEnd } of edit.newLines) {
     if (outcome === lineOutcome.duplicate) sets.set(seriesText(scan.page, seriesStart, seriesEnd), labelSet);
+  }
+  if (changed === undefined) return sets;
+  for (const run of edit.order) {
+    if (!("from" in run)) continue;
+    let start = run.start;
+    for (let line = run.from; line < run.to; line++) {
+      const labelSet = templateLabelSet(template, layout, line);
+      if (changed.get(line) === lineOutcome.duplicate && labelSet !== undefined) {
+        sets.set(seriesText(scan.page, start, seriesEnd(scan.page, start)), labelSet);
+      }
+      start = scan.page.indexOf(0x0a, start) + 1;
+    }
   }
   return sets;
 }
@@ -65,7 +83,9 @@ export function rebuildTemplate(
   input: RebuildInput,
 ): { template: TargetTemplate; content: Omit<PageContent, "seriesAdded"> } | undefined {
   const { edit } = input;
-  const lines = collectLines(input, markRepeats(input));
+  settleTexts(edit.newLines);
+  const changed = markRepeats(input);
+  const lines = collectLines(input, changed);
   const { columns, dropped, duplicates } = lines;
   const after = columns.lines - dropped;
   const rowCount = after - duplicates;
@@ -86,7 +106,7 @@ export function rebuildTemplate(
       ...columns.parts(),
       rows: isIdentity ? undefined : rows,
       outcomes: allRows && lines.repeats === 0 ? undefined : lines.outcomes,
-      repeatedSets: repeatedSets(input),
+      repeatedSets: repeatedSets(input, changed),
     }),
     content: {
       layout: content.layout,
@@ -246,8 +266,30 @@ function areEqual(a: Uint32Array, b: Uint32Array): boolean {
 }
 
 const openBrace = 0x7b;
+const closeBrace = 0x7d;
 const quote = 0x22;
 const backslash = 0x5c;
+
+function isBlank(byte: number | undefined): boolean {
+  return byte === 0x20 || byte === 0x09;
+}
+
+/** Where the series of the line at `start` ends: behind the brace that closes its labels, or behind its name. */
+function seriesEnd(page: Buffer, start: number): number {
+  const newline = page.indexOf(0x0a, start);
+  const end = newline < 0 ? page.length : newline;
+  let at = start;
+  while (at < end && isBlank(page[at])) at++;
+  while (at < end && page[at] !== openBrace && !isBlank(page[at])) at++;
+  const nameEnd = at;
+  while (at < end && isBlank(page[at])) at++;
+  if (page[at] !== openBrace) return nameEnd;
+  for (let isQuoted = false; at < end && (isQuoted || page[at] !== closeBrace); at++) {
+    if (page[at] === quote) isQuoted = !isQuoted;
+    else if (isQuoted && page[at] === backslash) at++;
+  }
+  return at + 1;
+}
 
 /** The metric name of the line at `start` as the page writes it: before the brace, or the first quoted text inside it. */
 function exposedName({ page }: PageScan, start: number): string {

@@ -103,6 +103,23 @@ function readAnother(): void {
   other.read(pagesOfOther[pagesRead++ % pagesOfOther.length] as Buffer, false);
 }
 
+/** Lines whose bounds read one way or the other. */
+const boundLine = fc.constantFrom(
+  "# TYPE alpha histogram",
+  "# TYPE alpha gauge",
+  "# TYPE beta gauge",
+  "# TYPE beta summary",
+  'alpha_bucket{le="1"} 1',
+  'alpha_bucket{le="1"} 1 18',
+  'alpha_bucket{le="1.0"} 2',
+  'alpha{le="1"} 3',
+  'beta{quantile="1"} 3',
+  'beta {quantile="1"} 3 17',
+  '{"beta",quantile="1",a="}\\""} 4',
+  'drop_me{le="1"} 1',
+  "other 1",
+);
+
 describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
   test("the content of every page equals that of a naive reader", () => {
     chooseKernels(kernel);
@@ -118,6 +135,21 @@ describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
         }
       }),
       { numRuns: 600 },
+    );
+  });
+
+  test("a text keeps the labels that it was read with first, whatever TYPE line stands above it later", () => {
+    chooseKernels(kernel);
+    fc.assert(
+      fc.property(fc.array(fc.array(boundLine, { maxLength: 9 }), { maxLength: 5 }), (pages) => {
+        const reader = createPageReader();
+        const naive = new NaiveTarget(reader.target);
+        for (const lines of pages) {
+          const page = Buffer.from(lines.map((line) => `${line}\n`).join(""));
+          expect(sortRows(reader.read(page, false))).toEqual(sortRows(naive.read(page, false)));
+        }
+      }),
+      { numRuns: 150 },
     );
   });
 
