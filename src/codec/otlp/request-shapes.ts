@@ -124,10 +124,11 @@ export class RequestShapes {
   #keyOf(bytes: Uint8Array): number {
     if (bytes[0] !== 0x0a) return 0;
     const at = 1 + varintBytes(bytes, 1);
-    if (bytes[at] !== 0x0a) return 0;
+    const messageEnd = Math.min(at + readVarint(bytes, 1), bytes.length);
+    if (at >= messageEnd || bytes[at] !== 0x0a) return 0;
     const start = at + 1 + varintBytes(bytes, at + 1);
     const end = start + readVarint(bytes, at + 1);
-    if (end > bytes.length) return 0;
+    if (end > messageEnd) return 0;
     return ((hashBytes(this.#hashKey, bytes, start, end) ^ Math.imul(bytes.length, 0x9e3779b1)) >>> 0) + 1;
   }
 }
