@@ -56,6 +56,21 @@ describe("posts", () => {
     }
   });
 
+  test.each([
+    { what: "the system has taken it all", size: 10, isSent: true },
+    // More than what the sockets of both sides hold.
+    { what: "the answer came before it was read", size: 50_000_000, isSent: false },
+  ])("say whether the memory of the body is free: $isSent when $what", async ({ size, isSent }) => {
+    const server = await serveTcp((socket) => {
+      socket.once("data", () => {
+        socket.pause();
+        socket.write("HTTP/1.1 204 No Content\r\n\r\n");
+      });
+    });
+    const answer = await target(server.url).post(content("x".repeat(size)), limits, never);
+    expect(answer).toMatchObject({ status: 204, isSent });
+  });
+
   test("are not repeated when a kept connection turns out to be closed", async () => {
     let posts = 0;
     const server = await serveTcp((socket) => {

@@ -125,6 +125,26 @@ describe("templates", () => {
     );
   });
 
+  test("the memory of a body is used again once it is given back, and not before", () => {
+    const identities = new Identities();
+    const sets = Array.from({ length: 4000 }, (_, i): Label[] => [["a", `value ${i} ${"x".repeat(i % 90)}`]]);
+    const rows = Uint32Array.from(sets, (set) => identities.internLabels(set));
+    const layout = new SamplesLayout(identities, { labels: rows }, origin);
+    const encoder = new RequestEncoder(identities, sets.length);
+    const buffers = new Set<ArrayBufferLike>();
+    const held: { scrape: Scrape; requests: EncodedRequest[] }[] = [];
+    for (let round = 0; round < 8; round++) {
+      const values = sets.map((_, i) => round * 1e5 + i + 0.5);
+      const scrape = { values, stale: false, timestampMs: 1_700_000_000_000 + round };
+      const requests = send(encoder, segmentOf(layout, scrape));
+      for (const { body } of requests) buffers.add(body.buffer);
+      if (round % 4 === 0) held.push({ scrape, requests });
+      else for (const { body } of requests) encoder.release(body);
+    }
+    for (const { scrape, requests } of held) expect(seriesOf(requests)).toEqual(expected(sets, scrape));
+    expect(buffers.size).toBeLessThan(8);
+  });
+
   test("every part of a layout may be sent, in requests with others", () => {
     const identities = new Identities();
     const sets = Array.from({ length: 1234 }, (_, i): Label[] => [

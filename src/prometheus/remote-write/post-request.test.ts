@@ -81,6 +81,16 @@ describe("outcomes", () => {
     expect(kit.attempts.length).toBe(attempts);
   });
 
+  test.each([
+    { answers: [{ status: 200, isSent: true }], isSent: true },
+    { answers: [{ status: 200 }], isSent: false },
+    { answers: [new Error("reset"), { status: 200, isSent: true }], isSent: false },
+  ] as const)("$answers: the memory of the body is free: $isSent", async ({ answers, isSent }) => {
+    const kit = createKit(answers);
+    await kit.clock.advance(10_000);
+    expect(await kit.outcome).toMatchObject({ kind: "delivered", isSent });
+  });
+
   test("429 is final where the policy says so", async () => {
     const kit = createKit([{ status: 429, reason: "slow down" }], {}, { retryOn429: false });
     expect(await kit.outcome).toEqual({
