@@ -35,6 +35,7 @@ export function addAgentCommand(program: Command): void {
     .option("--web.enable-lifecycle", "allow /-/reload and /-/quit", false)
     .option("--storage.agent.path <dir>", 'directory of the queues on disk; "" keeps them in memory', "data-agent/")
     .option("--storage.agent.max-size <bytes>", "bytes that each remote_write entry may queue on disk", "10GiB")
+    .option("--storage.agent.min-free-space <bytes>", "bytes of the device that queues on disk leave free", "64MiB")
     .option(
       "--storage.agent.when-full <rule>",
       "at a limit: drop_oldest, or block, which refuses scrapes",
@@ -116,6 +117,7 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     configFile: text("config.file"),
     listenAddress: text("web.listen-address"),
     storagePath: text("storage.agent.path") || undefined,
+    minFreeBytes: read("storage.agent.min-free-space", "a size like 64MiB", parseByteSize),
     whenStorageFull: read("storage.agent.when-full", "block or drop_oldest", oneOf("block", "drop_oldest")),
     maxStorageAgeMs: read("storage.agent.retention.max-time", "a duration like 4h", parsePromDuration),
     syncsStorage: flag("storage.agent.fsync") === true,

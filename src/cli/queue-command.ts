@@ -1,4 +1,4 @@
-/** `millrace queue`: what is in a queue on disk, and is it whole. */
+/** `millrace queue`: what is in a queue on disk, is it whole, send it elsewhere. */
 
 import type { Command } from "commander";
 import type { InspectedQueue } from "../durable/inspect-queue.ts";
@@ -6,7 +6,7 @@ import { toError } from "../model/errors.ts";
 import { exitConfig } from "./exit-codes.ts";
 
 export function addQueueCommand(program: Command): void {
-  const command = program.command("queue").description("look at queues on disk; nothing is changed");
+  const command = program.command("queue").description("look at queues on disk, send them elsewhere");
   const add = (name: string, description: string, isThorough: boolean) =>
     command
       .command(name)
@@ -16,8 +16,64 @@ export function addQueueCommand(program: Command): void {
       .action(async (directory: string, { json }: { json: boolean }) => {
         process.exitCode = await inspect(directory, isThorough, json);
       });
-  add("inspect", "list segments, records and damage that the indexes show", false);
-  add("verify", "read every record; ends with 1 when something is damaged", true);
+  add("inspect", "list segments, records and damage that the indexes show; nothing is changed", false);
+  add("verify", "read every record; ends with 1 when something is damaged; nothing is changed", true);
+  command
+    .command("replay")
+    .argument("<dir>", "directory of a queue that no process uses, or one that has queues below it")
+    .description("send what waits: samples by remote write, requests by OTLP over HTTP; each lane in its order")
+    .requiredOption("--to <url>", "remote-write URL, or base URL of an OTLP/HTTP server")
+    .option("--header <name: value>", "header of every request; repeatable", collect, [])
+    .option("--acknowledge", "take what was delivered out of the queue; without it everything stays", false)
+    .option("--give-up-after <duration>", "how long a request that fails is repeated before the replay ends", "1m")
+    .action(async (directory: string, flags: ReplayFlags) => {
+      process.exitCode = await replay(directory, flags);
+    });
+}
+
+interface ReplayFlags {
+  readonly to: string;
+  readonly header: readonly string[];
+  readonly acknowledge: boolean;
+  readonly giveUpAfter: string;
+}
+
+function collect(value: string, before: readonly string[]): string[] {
+  return [...before, value];
+}
+
+async function replay(directory: string, flags: ReplayFlags): Promise<number> {
+  const { findQueues } = await import("../durable/inspect-queue.ts");
+  const { systemFiles } = await import("../durable/file-layer.ts");
+  const { parseReplayUrl, replayQueue } = await import("../collector/replay-queue.ts");
+  const { parsePromDuration } = await import("../prometheus/config/prom-duration.ts");
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  try {
+    const giveUpMs = parsePromDuration(flags.giveUpAfter);
+    if (giveUpMs === undefined) throw new Error(`--give-up-after: expected a duration, got "${flags.giveUpAfter}"`);
+    const options = { to: parseReplayUrl(flags.to), acknowledge: flags.acknowledge, giveUpMs, env: process.env };
+    const headers = Object.fromEntries(flags.header.map(parseHeader));
+    const directories = await findQueues(systemFiles, directory);
+    if (directories.length === 0) throw new Error(`${directory} has no queue`);
+    for (const one of directories) {
+      const { records, items, failure } = await replayQueue({ ...options, headers, directory: one }, stop.signal);
+      const kept = flags.acknowledge ? "taken out of the queue" : "still in the queue";
+      process.stdout.write(`${one}: ${records} records with ${items} items delivered, ${kept}\n`);
+      if (failure !== undefined) throw new Error(`${one}: ${failure}`);
+    }
+    return 0;
+  } catch (caught) {
+    process.stderr.write(`Error: ${toError(caught).message}\n`);
+    return exitConfig;
+  }
+}
+
+function parseHeader(text: string): [string, string] {
+  const match = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ?([^\r\n]*)$/.exec(text);
+  // The value may be a secret: it is not repeated.
+  if (match === null) throw new Error('--header: expected "Name: value"');
+  return [match[1] ?? "", match[2] ?? ""];
 }
 
 async function inspect(directory: string, isThorough: boolean, json: boolean): Promise<number> {

@@ -10,6 +10,8 @@ export interface AgentOptions {
   readonly storagePath?: string | undefined;
   /** Bytes of the queue on disk that each endpoint may have. */
   readonly maxStorageBytes?: number | undefined;
+  /** Bytes of the device that queues on disk leave free. */
+  readonly minFreeBytes?: number | undefined;
   /** At a limit of the queue on disk: refuse scrapes, or drop the oldest samples (the default). */
   readonly whenStorageFull?: "block" | "drop_oldest" | undefined;
   /** Older samples on disk are dropped; 0, the default, is never. */

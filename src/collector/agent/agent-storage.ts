@@ -16,7 +16,7 @@ import { translatedOrigin } from "../../prometheus/translation/translated-layout
 export interface AgentStorageParts {
   readonly path: string;
   /** Of each endpoint. */
-  readonly limits: Pick<DurableQueueOptions<SamplesSegment>, "maxBytes" | "maxAgeMs" | "whenFull">;
+  readonly limits: Pick<DurableQueueOptions<SamplesSegment>, "maxBytes" | "maxAgeMs" | "minFreeBytes" | "whenFull">;
   readonly fsync: boolean;
   readonly identities: Identities;
   readonly clock: Clock;

@@ -82,9 +82,9 @@ export class Agent {
 
   #createStorage(): AgentStorage | undefined {
     const { storagePath: path, maxStorageBytes: maxBytes = 10 * 2 ** 30, syncsStorage: fsync = false } = this.options;
-    const { whenStorageFull: whenFull = "drop_oldest", maxStorageAgeMs: maxAgeMs = 0 } = this.options;
+    const { whenStorageFull: whenFull = "drop_oldest", maxStorageAgeMs: maxAgeMs = 0, minFreeBytes } = this.options;
     if (path === undefined) return undefined;
-    const limits = { maxBytes, maxAgeMs, whenFull };
+    const limits = { maxBytes, maxAgeMs, minFreeBytes, whenFull };
     const log = this.log.child({ component: "storage" });
     const { identities, registry: meter } = this;
     return new AgentStorage({ path, limits, fsync, identities, clock: this.#clock, log, meter });

@@ -1,0 +1,189 @@
+/** Sends what waits in a queue on disk to another place: samples by remote write, requests by OTLP over HTTP. */
+
+import { setTimeout as sleep } from "node:timers/promises";
+import { DurableQueue } from "../durable/durable-queue.ts";
+import type { ItemCodec } from "../durable/item-codec.ts";
+import { RequestCodec, requestKinds } from "../durable/request-codec.ts";
+import { SamplesCodec } from "../durable/samples-codec.ts";
+import { type SamplesSegment, sliceSamples } from "../model/batch.ts";
+import { ConfigError } from "../model/errors.ts";
+import { Identities } from "../model/identities.ts";
+import type { OtlpRequest } from "../model/otlp-request.ts";
+import { RequestEncoder } from "../prometheus/remote-write/encode-request.ts";
+import { createPost } from "../prometheus/remote-write/http-post.ts";
+import { type Post, postUntilDone } from "../prometheus/remote-write/post-request.ts";
+import { translatedOrigin } from "../prometheus/translation/translated-layout.ts";
+import { pack } from "../transport/content-coding.ts";
+import { createPostClient, type PostClient } from "../transport/post-client.ts";
+import { productVersion } from "./version.ts";
+
+export interface ReplayOptions {
+  /** A queue, not a directory with queues. */
+  readonly directory: string;
+  /** A remote-write URL, or the base URL of an OTLP/HTTP server, according to what is in the queue. */
+  readonly to: URL;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Takes what was delivered out of the queue; without it everything stays. */
+  readonly acknowledge: boolean;
+  /** How long a request is repeated before the replay ends. */
+  readonly giveUpMs: number;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
+export interface Replayed {
+  readonly records: number;
+  readonly items: number;
+  /** Why it ended before the end of the queue; what was not delivered is still there. */
+  readonly failure: string | undefined;
+}
+
+type Item = { readonly samples: SamplesSegment } | { readonly request: OtlpRequest };
+
+const attemptMs = 30_000;
+const maxSamplesPerSend = 10_000;
+const maxBytesPerSend = 32 * 1024 * 1024;
+/** How long to wait for a record that is being read, at most, before looking again. */
+const lookMs = 50;
+
+/** Sends lane after lane, each in its order. Rejects with StorageError where the queue cannot be opened, or is in use. */
+export async function replayQueue(options: ReplayOptions, signal: AbortSignal): Promise<Replayed> {
+  const identities = new Identities();
+  const client = createPostClient({}, { userAgent: `Millrace/${productVersion()}`, env: options.env });
+  const queue = await DurableQueue.open<Item>({
+    directory: options.directory,
+    codec: replayCodec(identities),
+    createDirectory: false,
+    now: Date.now,
+    sleep: (ms) => sleep(ms),
+  });
+  let records = 0;
+  let items = 0;
+  let failure: string | undefined;
+  try {
+    let wake = () => {};
+    queue.begin(() => wake());
+    const deliver = createDelivery(options, client, identities, signal);
+    for (const { lane } of queue.lanes()) {
+      while (failure === undefined && queue.hasMore(lane)) {
+        const handed = queue.take(lane);
+        if (handed === undefined) {
+          const ready = new Promise<void>((resolve) => {
+            wake = resolve;
+          });
+          await Promise.race([ready, sleep(lookMs)]);
+          continue;
+        }
+        const sent = await deliver(handed.item, handed.done);
+        if (typeof sent === "string") failure = sent;
+        else {
+          records++;
+          items += sent;
+          if (options.acknowledge) await queue.acknowledge([[lane, { sequence: handed.sequence, done: 0 }]]);
+        }
+      }
+    }
+  } finally {
+    await queue.close();
+    await client.close();
+  }
+  return { records, items, failure };
+}
+
+/** Reads records of every kind. */
+function replayCodec(identities: Identities): ItemCodec<Item> {
+  const samples = new SamplesCodec(identities, translatedOrigin);
+  const requests = new RequestCodec();
+  const kinds: readonly number[] = Object.values(requestKinds);
+  return {
+    encode() {
+      throw new TypeError("a replay writes no records");
+    },
+    decode: async (kind, payload, find, lane) =>
+      kinds.includes(kind)
+        ? { request: await requests.decode(kind, payload) }
+        : { samples: await samples.decode(kind, payload, find, lane) },
+    memoryBytes: (item) => ("request" in item ? requests.memoryBytes(item.request) : samples.memoryBytes(item.samples)),
+  };
+}
+
+/** Resolves to the items that were delivered, or to the reason why they were not. */
+type Deliver = (item: Item, done: number) => Promise<number | string>;
+
+function createDelivery(
+  { to, headers, giveUpMs }: ReplayOptions,
+  client: PostClient,
+  identities: Identities,
+  signal: AbortSignal,
+): Deliver {
+  const encoder = new RequestEncoder(identities, maxSamplesPerSend);
+  const bounds = { samples: maxSamplesPerSend, bytes: maxBytesPerSend };
+  const remoteWrite = createPost(() => client, to, headers);
+  const policy = {
+    enabled: true,
+    initialMs: 100,
+    maxMs: 5000,
+    multiplier: 2,
+    randomization: 0,
+    maxElapsedMs: giveUpMs,
+    retryOn429: true,
+  };
+  const send = async (post: Post, body: Uint8Array): Promise<string | undefined> => {
+    const clock = { now: () => performance.now(), sleep: wait, random: Math.random };
+    const parts = { post, policy, timeoutMs: attemptMs, ...clock, retrying: () => {}, stillWanted: () => true };
+    const outcome = await postUntilDone(parts, body, signal);
+    if (outcome.kind === "delivered") return undefined;
+    return outcome.kind === "aborted" ? "stopped" : outcome.reason;
+  };
+  return async (item, done) => {
+    if ("request" in item) {
+      const { request } = item;
+      const failure = await send(otlpPost(client, otlpUrl(to, request), headers), pack("gzip", request.bytes));
+      return failure ?? request.items;
+    }
+    const { samples } = item;
+    let from = done;
+    const rows = samples.to - samples.from;
+    while (from < rows) {
+      encoder.begin();
+      const part = from === 0 ? samples : sliceSamples(samples, from, rows);
+      const rest = encoder.add(part, bounds, part.exemplars ?? []);
+      const failure = await send(remoteWrite, encoder.finish().body);
+      if (failure !== undefined) return failure;
+      from = rest === undefined ? rows : rows - (rest.to - rest.from);
+    }
+    return rows - done;
+  };
+}
+
+async function wait(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal }).catch(() => {});
+}
+
+/** The URL of a signal below a base, or the URL itself where it names the signal already. */
+function otlpUrl(to: URL, { signal }: OtlpRequest): URL {
+  const path = `/v1/${signal}`;
+  if (to.pathname.endsWith(path)) return to;
+  const url = new URL(to);
+  url.pathname = `${to.pathname.replace(/\/$/, "")}${path}`;
+  return url;
+}
+
+function otlpPost(client: PostClient, url: URL, headers: Readonly<Record<string, string>>): Post {
+  const own = { "Content-Type": "application/x-protobuf", "Content-Encoding": "gzip", ...headers };
+  const target = client.target({ url, headers: own, socketPath: undefined });
+  return async (body, extra, timeoutMs, signal) => {
+    const answer = await target.post(
+      { body, headers: Object.entries(extra).flat() },
+      { maxBytes: 1024, timeoutMs },
+      signal,
+    );
+    return { status: answer.status, retryAfter: answer.retryAfter, reason: answer.statusText };
+  };
+}
+
+/** Throws ConfigError for what is no http or https URL. */
+export function parseReplayUrl(text: string): URL {
+  const url = URL.parse(text);
+  if (url !== null && /^https?:$/.test(url.protocol)) return url;
+  throw new ConfigError([{ path: "--to", message: "expected an http or https URL" }]);
+}
