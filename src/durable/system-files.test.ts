@@ -2,13 +2,14 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
 import type { DurableQueueOptions } from "./durable-options.ts";
 import { DurableQueue } from "./durable-queue.ts";
+import { systemFiles } from "./file-layer.ts";
 import { drainLane, type TestItem, testCodec } from "./test-queue-kit.ts";
 
 const folders: string[] = [];
@@ -108,4 +109,22 @@ describe("files of the system", () => {
     await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_UNUSABLE" });
     chmodSync(directory, 0o700);
   });
+
+  test("make directories with all above them, and say where that cannot be", async () => {
+    const directory = folder();
+    const path = join(directory, "a/b/c");
+    await systemFiles.makeDirectory(path, 0o700);
+    await systemFiles.makeDirectory(`${path}/`, 0o700);
+    expect(statSync(join(directory, "a")).mode & 0o777).toBe(0o700);
+    writeFileSync(join(directory, "file"), "");
+    await expect(systemFiles.makeDirectory(join(directory, "file"), 0o700)).rejects.toThrow("EEXIST");
+    await expect(systemFiles.makeDirectory(join(directory, "file/a"), 0o700)).rejects.toThrow("ENOTDIR");
+  });
+
+  test.runIf(process.platform === "linux")(
+    "make no directory where the system answers that it is not there for ever",
+    async () => {
+      await expect(systemFiles.makeDirectory("/proc/none/a", 0o700)).rejects.toThrow("cannot be made");
+    },
+  );
 });

@@ -143,6 +143,20 @@ describe.each(subjects)("a directory for $name", ({ key, queue, command, ready }
   }
 });
 
+it.each([
+  ["without a flag under data-agent/", [], true],
+  ['with --storage.agent.path="" in memory', ["--storage.agent.path="], false],
+])("an agent keeps its queues %s", async (_name, flags, isOnDisk) => {
+  using folder = createTempFolder("default");
+  const config = folder.write("prometheus.yml", agentConfig());
+  const command = millrace("agent", "agent", "--config.file", config, "--web.listen-address=127.0.0.1:0", ...flags);
+  await using started = new TestProcess({ ...command, cwd: folder.path });
+  await waitFor("the start", () => /Server is ready/.test(started.output));
+  await started.stop();
+  expect(existsSync(join(folder.path, "data-agent/remote-write"))).toBe(isOnDisk);
+  expect(readdirSync(folder.path).sort()).toEqual(isOnDisk ? ["data-agent", "prometheus.yml"] : ["prometheus.yml"]);
+});
+
 it("run: a full disk refuses senders, loses nothing that was taken, and goes on when there is room", async (context) => {
   using folder = createTempFolder("full-run");
   using disk = mountSmallDisk(folder, 8);
