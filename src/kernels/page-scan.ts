@@ -55,9 +55,6 @@ export interface PageScan {
   readonly events: EventLog;
 }
 
-/** Below that many numbers a plain array costs no more. */
-const minUnset = 512;
-
 /** Marks an entry of the template as seen in the page. */
 export function markSeen(scan: PageScan, entry: number): void {
   scan.seen[entry] = 1;
@@ -123,19 +120,13 @@ export function beginPageScan(
     passed: -1,
     moved: false,
     read: 0,
-    values: unsetNumbers(rows),
+    values: new Float64Array(rows),
     timestamps: parts.hasTimestamps ? new Float64Array(rows).fill(Number.NaN) : undefined,
     timestampScale: parts.timestampScale,
     seen: parts.seen ?? new Uint8Array(entriesOf(template)),
     marked: [],
     events: parts.events,
   };
-}
-
-/** Numbers that will all be written before they are read: setting so many to zero first costs as much as a copy. */
-function unsetNumbers(count: number): Float64Array {
-  if (count < minUnset) return new Float64Array(count);
-  return new Float64Array(Buffer.allocUnsafeSlow(count * 8).buffer, 0, count);
 }
 
 /** The first block that stands before `line` or a later one. */
