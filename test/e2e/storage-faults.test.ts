@@ -157,6 +157,37 @@ it.each([
   expect(readdirSync(folder.path).sort()).toEqual(isOnDisk ? ["data-agent", "prometheus.yml"] : ["prometheus.yml"]);
 });
 
+it("run: a reload hands the queue of an exporter over, in order", async () => {
+  using folder = createTempFolder("handover");
+  await using sink = await NumberedSink.start();
+  sink.respond = () => (Math.random() < 0.5 ? 503 : 200);
+  const endpoint = `127.0.0.1:${await freePort()}`;
+  const text = runConfig(folder.file("queues"), endpoint, sink.url);
+  const config = folder.write("run.yaml", text);
+  await using started = await startMillraceRun(config);
+  const senders = new NumberedSenders(`http://${endpoint}`, 4, 5);
+  try {
+    for (let reload = 1; reload <= 4; reload++) {
+      const before = senders.acknowledged;
+      await waitFor("items", () => senders.acknowledged > before + 30);
+      folder.write(
+        "run.yaml",
+        text.replace("storage: file_storage", `storage: file_storage\n      num_consumers: ${reload}`),
+      );
+      process.kill(started.pid, "SIGHUP");
+    }
+    const before = senders.acknowledged;
+    await waitFor("items", () => senders.acknowledged > before + 30);
+  } finally {
+    await senders.stop();
+  }
+  sink.respond = () => 200;
+  await waitFor("all of it", () => sink.compare(senders.sources).lost.length === 0);
+  expect(sink.compare(senders.sources)).toMatchObject({ lost: [], misplaced: [] });
+  expect(started.output.match(/Opened the queue on disk/g)?.length).toBeGreaterThan(3);
+  expect(await started.stop()).toEqual({ code: 0, signal: null });
+});
+
 it("run: a full disk refuses senders, loses nothing that was taken, and goes on when there is room", async (context) => {
   using folder = createTempFolder("full-run");
   using disk = mountSmallDisk(folder, 8);
