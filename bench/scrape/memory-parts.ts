@@ -9,7 +9,7 @@ export const expectedParts: Readonly<Record<string, number>> = {
   layouts: 8,
   page_templates: 11.4,
   request_templates: 30,
-  page_buffers: 134.2,
+  page_buffers: 34.4,
   kernels: 1.1,
 };
 
