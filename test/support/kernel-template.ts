@@ -29,7 +29,7 @@ export function templateOf(page: Buffer, isOpenMetrics = false): TargetTemplate 
     // The fault ends the template.
   }
   const columns = collectColumns({ edit, template: emptyTemplate, scan });
-  return createTemplate({ ...columns.parts(), rows: undefined, outcomes: undefined, repeatedSets: new Map() });
+  return createTemplate({ ...columns.parts(), rows: undefined, outcomes: undefined, repeatedSets: undefined });
 }
 
 /** A scan at the beginning of `page[0..length)`. */

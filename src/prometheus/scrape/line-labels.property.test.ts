@@ -50,7 +50,13 @@ const options = fc.record<SampleLabelsOptions>({
     { labels: 4, nameLength: 0, valueLength: 0 },
     { labels: 0, nameLength: 8, valueLength: 5 },
   ),
-  externalLabels: fc.constantFrom<(readonly Label[])[]>([], [["pod", "outer"]], [["job", ""]], [["zone", "z"]]),
+  externalLabels: fc.constantFrom<(readonly Label[])[]>(
+    [],
+    [["pod", "outer"]],
+    [["job", ""]],
+    [["zone", "z"]],
+    [["exported_job", "o"]],
+  ),
   isValidMetricName: fc.constant(defaults.isValidMetricName),
   isValidLabelName: fc.constant(defaults.isValidLabelName),
 });
@@ -66,6 +72,7 @@ const names = fc.constantFrom(
   ["quantile"],
   ["instance", "exported_instance"],
   ["exported_pod", "pod", "job"],
+  ["job", "exported_job"],
   ["pod", "pod"],
   ["bad"],
   [],
@@ -158,5 +165,28 @@ describe("label sets by bytes", () => {
       }),
       { numRuns: 1500 },
     );
+  });
+
+  test("are those by texts where an external label takes the place of an exposed one that is empty", () => {
+    const identities = new Identities();
+    const chosen = { ...defaults, externalLabels: [["exported_job", "outer"]] as const };
+    const page = Buffer.from('m{job="a",exported_job=""} 1\n'.repeat(3) + 'm{job="a",exported_job="b"} 1\n'.repeat(3));
+    const lines = new LineLabels(identities, new SampleLabels(identities, new LabelsBuilder(), chosen));
+    const sets: number[] = [];
+    resolveAll(
+      page,
+      false,
+      () => {},
+      (parser) => `${sets.push(lines.resolve(parser, page))}`,
+    );
+    const plain = new SampleLabels(identities, new LabelsBuilder(), chosen);
+    const setOf = (exported: string) =>
+      plain.resolve([
+        ["__name__", "m"],
+        ["job", "a"],
+        ["exported_job", exported],
+      ]);
+    expect(sets).toEqual([...new Array(3).fill(setOf("")), ...new Array(3).fill(setOf("b"))]);
+    expect(setOf("")).not.toBe(setOf("b"));
   });
 });

@@ -27,6 +27,15 @@ function isRepeat(outcome: number): boolean {
   return outcome === lineOutcome.duplicate || outcome === lineOutcome.repeat;
 }
 
+/** Label sets by the hash of a line, of which lines of a template are known everywhere. */
+export interface RepeatedSets {
+  /** Two words of `hashLine` per line. */
+  readonly hashes: Uint32Array;
+  /** Made by `buildEntryIndex`. */
+  readonly slots: Uint32Array;
+  readonly labelSets: Uint32Array;
+}
+
 /** A page template with what the slow path needs beside the kernel. Immutable but for its index. */
 export interface TargetTemplate extends PageTemplate {
   /** 1 for each comment block with a TYPE line in it. */
@@ -35,8 +44,8 @@ export interface TargetTemplate extends PageTemplate {
   readonly outcomes: Uint8Array | undefined;
   /** Whether a line repeats the series of another. */
   readonly hasRepeats: boolean;
-  /** Label sets of lines that are not rows because they repeat others, by the text of their series (latin1). */
-  readonly repeatedSets: ReadonlyMap<string, number>;
+  /** Of lines that are not rows because they repeat others; undefined where there are none. */
+  readonly repeatedSets: RepeatedSets | undefined;
   /** What follows the last line. */
   readonly tail: Uint8Array;
 }
@@ -49,7 +58,7 @@ export const emptyTemplate: TargetTemplate = createTemplate({
   blockTypes: new Uint8Array(0),
   rows: undefined,
   outcomes: undefined,
-  repeatedSets: new Map(),
+  repeatedSets: undefined,
   tail: new Uint8Array(0),
 });
 
@@ -80,6 +89,13 @@ export function entryWithHash(template: TargetTemplate, hash: Uint32Array): numb
   return findEntry(template.hashes, template.index, hash[0] as number, hash[1] as number);
 }
 
+/** The label set of a line that repeated another on the page before; undefined for every other line. */
+export function repeatedLabelSet({ repeatedSets }: TargetTemplate, hash: Uint32Array): number | undefined {
+  if (repeatedSets === undefined) return undefined;
+  const { hashes, slots, labelSets } = repeatedSets;
+  return labelSets[findEntry(hashes, slots, hash[0] as number, hash[1] as number)];
+}
+
 /** The comment block that stands before a line, or -1. */
 export function blockBefore(template: PageTemplate, line: number): number {
   if (((template.sizes[line] as number) & blockFlag) === 0) return -1;
@@ -95,7 +111,19 @@ export function isTail({ tail }: TargetTemplate, page: Uint8Array, offset: numbe
 
 /** Bytes that a template holds. */
 export function templateBytes(template: TargetTemplate): number {
-  const { sizes, hashes, blockLines, blockSizes, blockTypes, rows, outcomes, index, tail } = template;
-  const columns = [sizes, hashes, blockLines, blockSizes, blockTypes, rows, outcomes, index, tail];
+  const {
+    sizes,
+    hashes,
+    blockLines,
+    blockSizes,
+    blockTypes,
+    rows,
+    outcomes,
+    index,
+    tail,
+    repeatedSets: sets,
+  } = template;
+  const repeated = [sets?.hashes, sets?.slots, sets?.labelSets];
+  const columns = [sizes, hashes, blockLines, blockSizes, blockTypes, rows, outcomes, index, tail, ...repeated];
   return columns.reduce((sum, column) => sum + (column?.byteLength ?? 0), 0);
 }

@@ -1,5 +1,6 @@
 /** Makes the next template and layout of a target from a page that did not follow the last ones. */
 
+import { buildEntryIndex } from "../../kernels/entry-slots.ts";
 import type { PageScan } from "../../kernels/page-scan.ts";
 import type { SampleExemplar } from "../../model/batch.ts";
 import type { Identities } from "../../model/identities.ts";
@@ -9,7 +10,14 @@ import type { LabelSetMarks } from "./label-set-marks.ts";
 import { collectColumns, type LineColumns } from "./line-columns.ts";
 import type { PageContent } from "./page-content.ts";
 import { type LineRun, type NewLine, type PageEdit, settleTexts } from "./page-edit.ts";
-import { createTemplate, isRow, lineOutcome, type TargetTemplate, templateLabelSet } from "./page-template.ts";
+import {
+  createTemplate,
+  isRow,
+  lineOutcome,
+  type RepeatedSets,
+  type TargetTemplate,
+  templateLabelSet,
+} from "./page-template.ts";
 import { ScrapeError } from "./sample-labels.ts";
 import type { TargetMetadata } from "./target-metadata.ts";
 
@@ -49,30 +57,31 @@ export function seriesText(page: Buffer, start: number, end: number): string {
 }
 
 /**
- * What lines that repeat others were resolved to: like all texts of the page they keep it as long as they stand there.
+ * What lines that repeat others were resolved to: like all lines of the page they keep it as long as they stand there.
  * `changed` are lines of the template, which may not have repeated any before.
  */
 function repeatedSets(
-  { edit, scan, template, layout }: RebuildInput,
+  { edit, template, layout }: RebuildInput,
   changed: ReadonlyMap<number, number> | undefined,
-): ReadonlyMap<string, number> {
-  const sets = new Map<string, number>();
-  for (const { outcome, labelSet, seriesStart, seriesEnd } of edit.newLines) {
-    if (outcome === lineOutcome.duplicate) sets.set(seriesText(scan.page, seriesStart, seriesEnd), labelSet);
+): RepeatedSets | undefined {
+  const hashes: number[] = [];
+  const labelSets: number[] = [];
+  for (const [line, outcome] of changed ?? []) {
+    const labelSet = templateLabelSet(template, layout, line);
+    if (outcome !== lineOutcome.duplicate || labelSet === undefined) continue;
+    hashes.push(template.hashes[line * 2] as number, template.hashes[line * 2 + 1] as number);
+    labelSets.push(labelSet);
   }
-  if (changed === undefined) return sets;
-  for (const run of edit.order) {
-    if (!("from" in run)) continue;
-    let start = run.start;
-    for (let line = run.from; line < run.to; line++) {
-      const labelSet = templateLabelSet(template, layout, line);
-      if (changed.get(line) === lineOutcome.duplicate && labelSet !== undefined) {
-        sets.set(seriesText(scan.page, start, seriesEnd(scan.page, start)), labelSet);
-      }
-      start = scan.page.indexOf(0x0a, start) + 1;
-    }
+  // Of equal lines the first is found, which is the last of the page.
+  for (let i = edit.newLines.length - 1; i >= 0; i--) {
+    const { outcome, labelSet, low, high } = edit.newLines[i] as NewLine;
+    if (outcome !== lineOutcome.duplicate) continue;
+    hashes.push(low, high);
+    labelSets.push(labelSet);
   }
-  return sets;
+  if (labelSets.length === 0) return undefined;
+  const words = Uint32Array.from(hashes);
+  return { hashes: words, slots: buildEntryIndex({ hashes: words }), labelSets: Uint32Array.from(labelSets) };
 }
 
 /**
@@ -266,30 +275,8 @@ function areEqual(a: Uint32Array, b: Uint32Array): boolean {
 }
 
 const openBrace = 0x7b;
-const closeBrace = 0x7d;
 const quote = 0x22;
 const backslash = 0x5c;
-
-function isBlank(byte: number | undefined): boolean {
-  return byte === 0x20 || byte === 0x09;
-}
-
-/** Where the series of the line at `start` ends: behind the brace that closes its labels, or behind its name. */
-function seriesEnd(page: Buffer, start: number): number {
-  const newline = page.indexOf(0x0a, start);
-  const end = newline < 0 ? page.length : newline;
-  let at = start;
-  while (at < end && isBlank(page[at])) at++;
-  while (at < end && page[at] !== openBrace && !isBlank(page[at])) at++;
-  const nameEnd = at;
-  while (at < end && isBlank(page[at])) at++;
-  if (page[at] !== openBrace) return nameEnd;
-  for (let isQuoted = false; at < end && (isQuoted || page[at] !== closeBrace); at++) {
-    if (page[at] === quote) isQuoted = !isQuoted;
-    else if (isQuoted && page[at] === backslash) at++;
-  }
-  return at + 1;
-}
 
 /** The metric name of the line at `start` as the page writes it: before the brace, or the first quoted text inside it. */
 function exposedName({ page }: PageScan, start: number): string {

@@ -94,6 +94,7 @@ export class SampleLabels {
    * What `resolve` makes of labels with these names in this order, `__name__` first, whatever their values are as long as none is
    * empty, longer than the limit or an invalid name: the labels of the set in its order, each with the index of the label its
    * value comes from, or -1 and its value. Undefined where that cannot be told from the names, or where `resolve` would throw.
+   * A value that the set does not have matters too, since an empty one leaves its name to others: undefined there as well.
    */
   arrange(names: readonly string[]): { name: string; source: number; value: string }[] | undefined {
     const { externalLabels, targetLabels, isValidLabelName } = this.#options;
@@ -107,6 +108,7 @@ export class SampleLabels {
       this.#checkLimits(sorted.map(([name, value]) => [name, value.startsWith(mark) ? "" : value]));
       if (this.#builder.get("__name__") !== `${mark}0`) return undefined;
       if (!sorted.every(([name]) => isValidLabelName(name))) return undefined;
+      if (sorted.filter(([, value]) => value.startsWith(mark)).length < names.length) return undefined;
       return sorted.map(([name, value]) =>
         value.startsWith(mark)
           ? { name, source: Number(value.slice(mark.length)), value: "" }

@@ -63,6 +63,21 @@ describe("repeated series", () => {
     expect(names(reader, text('b{y="2",x="1"} 4', "x 1", 'b{x="1",y="2"} 3'))).toEqual(["b=4", "x=1"]);
   });
 
+  test("are known from page to page, and counted in what is remembered", () => {
+    const lines = Array.from({ length: 100 }, (_, i) => `b{x="${i}",y="2"} 1`);
+    const again = lines.map((_, i) => `b{y="2",x="${i}"} 2`);
+    const others = lines.map((_, i) => `b{y="3",x="${i}"} 2`);
+    const [reader, distinct] = [createPageReader(), createPageReader()];
+    distinct.read(text(...lines, ...others), false);
+    for (const seriesAdded of [200, 0, 0]) {
+      expect(reader.read(text(...lines, ...again), false)).toMatchObject({ duplicates: 100, seriesAdded });
+    }
+    // Hash, slot and label set of each.
+    expect(reader.page.templateBytes - distinct.page.templateBytes).toBeGreaterThan(100 * (8 + 8 + 4));
+    expect(reader.read(text(...lines), false)).toMatchObject({ duplicates: 0, seriesAdded: 0 });
+    expect(reader.page.templateBytes).toBeLessThan(distinct.page.templateBytes);
+  });
+
   test("times of their own make them samples of their own, unless times are ignored", () => {
     const page = text("a 1 1000", "a 2 2000");
     expect(createPageReader().read(page, false)).toMatchObject({ duplicates: 0, rows: [{ value: 1 }, { value: 2 }] });

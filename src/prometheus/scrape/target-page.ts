@@ -25,11 +25,12 @@ import {
   isRow,
   isTail,
   lineOutcome,
+  repeatedLabelSet,
   type TargetTemplate,
   templateBytes,
   templateLabelSet,
 } from "./page-template.ts";
-import { rebuildTemplate, seriesText } from "./rebuild-template.ts";
+import { rebuildTemplate } from "./rebuild-template.ts";
 import { restoreType } from "./restore-type.ts";
 import { type SampleLabels, ScrapeError } from "./sample-labels.ts";
 import { TargetMetadata } from "./target-metadata.ts";
@@ -168,6 +169,8 @@ export class TargetPage {
     usesKernel: boolean,
   ): Generator<void, PageContent | undefined> {
     this.metadata.beginPage();
+    // A page before may have been given up between two steps.
+    this.#labels.clear();
     this.#edit = edit;
     try {
       if (hasMoreLines(scan.page, scan.length, this.#limits.series)) throw tooManySeries(this.#limits.series);
@@ -304,11 +307,7 @@ export class TargetPage {
       throw new ScrapeError("own_limit", `a series has ${labelCount} labels, over the limit of ${this.#limits.labels}`);
     }
     if (edit.samples > this.#limits.series) throw tooManySeries(this.#limits.series);
-    const { repeatedSets } = this.#template;
-    const repeated =
-      repeatedSets.size === 0
-        ? undefined
-        : repeatedSets.get(seriesText(scan.page, parser.seriesStart, parser.seriesEnd));
+    const repeated = repeatedLabelSet(this.#template, hash);
     const remembered = templateLabelSet(this.#template, this.#layout, known) ?? repeated;
     const labelSet = remembered ?? this.#labels.resolve(parser, scan.page);
     edit.order.push({ newLine: edit.newLines.length });
