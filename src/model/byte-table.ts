@@ -32,6 +32,11 @@ export class ByteTable {
     return this.#index.capacity;
   }
 
+  /** What a lookup costs: see `InternIndex`. */
+  get meanProbes(): number {
+    return this.#index.meanProbes;
+  }
+
   /** Bytes held by the table, as allocated. */
   get byteLength(): number {
     return this.bytes.byteLength + this.offsets.byteLength + this.lengths.byteLength + this.#index.byteLength;

@@ -56,6 +56,18 @@ export class InternIndex {
     return this.#slots.byteLength + this.#hashes.byteLength;
   }
 
+  /** Slots that are looked at to find each number, on average: what a lookup costs, whatever was interned. For tests and diagnosis. */
+  get meanProbes(): number {
+    const slots = this.#slots;
+    const mask = slots.length - 1;
+    let probes = 0;
+    for (let slot = 0; slot < slots.length; slot++) {
+      const id = slots[slot] as number;
+      if (id !== none) probes += 1 + ((slot - ((this.#hashes[id] as number) & mask)) & mask);
+    }
+    return this.#used === 0 ? 0 : probes / this.#used;
+  }
+
   /** The first number with this hash at or after slot `from`, or `none`; read `lastSlot` to go on behind it. */
   find(hash: number, from = hash & (this.#slots.length - 1)): number {
     const mask = this.#slots.length - 1;

@@ -31,6 +31,11 @@ export class ListTable {
     return this.#index.capacity;
   }
 
+  /** What a lookup costs: see `InternIndex`. */
+  get meanProbes(): number {
+    return this.#index.meanProbes;
+  }
+
   get byteLength(): number {
     return (
       this.items.byteLength +

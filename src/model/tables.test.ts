@@ -2,8 +2,9 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createHashKey } from "../kernels/hash-bytes.ts";
+import { createHashKey, type HashKey, hashBytes } from "../kernels/hash-bytes.ts";
 import { ByteTable } from "./byte-table.ts";
+import { Identities } from "./identities.ts";
 import { InternIndex, none, TableFullError } from "./intern-table.ts";
 import { ListTable } from "./list-table.ts";
 import { ObjectTable } from "./object-table.ts";
@@ -181,5 +182,50 @@ describe("the limit", () => {
     objects.intern("a", 1);
     expect(() => objects.intern("b", 2)).toThrow(TableFullError);
     expect(objects.intern("a", 3)).toBe(1);
+  });
+});
+
+describe("hash flooding", () => {
+  const count = 2000;
+  const normal = Array.from({ length: count }, (_, i) => `/v1/item/${i}`);
+  /** Other keys than those of the process: what an attacker may try, since nobody knows those. */
+  const knownKeys = [{ seed: 0, first: 0x9e3779b1 | 0, second: 0x85ebca6b | 0 }, key];
+
+  /** Texts whose hash under a known key begins at the same few slots, found by search. */
+  function textsWithOneSlot(known: HashKey, encode: (text: string) => Uint8Array): string[] {
+    const found: string[] = [];
+    for (let i = 0; found.length < count; i++) {
+      const text = `/${i.toString(36)}`;
+      const bytes = encode(text);
+      if ((hashBytes(known, bytes, 0, bytes.length) & 0x3f) === 0) found.push(text);
+    }
+    return found;
+  }
+
+  const probesOf = (values: readonly string[]) => {
+    const identities = new Identities();
+    for (const value of values) identities.internLabels([["path", value]]);
+    return { pairs: identities.labelPairs.meanProbes, sets: identities.labelSets.meanProbes };
+  };
+
+  test.each(knownKeys)("label values chosen against the key %j take as many probes as others", (known) => {
+    const scratch = new Identities();
+    const encode = (text: string) => scratch.labelPairs.view(scratch.internLabelPair("path", text)).slice();
+    const [usual, hostile] = [probesOf(normal), probesOf(textsWithOneSlot(known, encode))];
+    expect(hostile.pairs).toBeLessThan(3 * usual.pairs);
+    expect(hostile.sets).toBeLessThan(3 * usual.sets);
+    expect(Math.max(usual.pairs, usual.sets)).toBeLessThan(3);
+  });
+
+  test("is what such values do to a table whose key is known", () => {
+    const table = new ByteTable("test", key, 10_000);
+    for (const text of textsWithOneSlot(key, (value) => Buffer.from(value))) table.intern(Buffer.from(text));
+    expect(table.meanProbes).toBeGreaterThan(10);
+  });
+
+  test("each process has a key of its own", () => {
+    const [one, other] = [new Identities().hashKey, new Identities().hashKey];
+    expect(one).not.toEqual(other);
+    for (const { first, second } of [one, other]) expect([first & 1, second & 1]).toEqual([1, 1]);
   });
 });
