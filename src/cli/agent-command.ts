@@ -46,6 +46,11 @@ export function addAgentCommand(program: Command): void {
     .option("--storage.remote.flush-deadline <duration>", "how long to deliver what is queued at shutdown", "25s")
     .option("--queue.max-size <bytes>", "samples that each remote_write entry may queue", "256MiB")
     .option("--scrape.max-body-size <bytes>", "largest page of a target without body_size_limit", "256MiB")
+    .option(
+      "--scrape.max-all-pages-size <bytes>",
+      "memory for pages under way; 0: a quarter of the memory there is",
+      "0",
+    )
     .option("--scrape.max-series <number>", "most series of one target", "1000000")
     .option("--scrape.max-line-size <bytes>", "longest line of a page", "1MiB")
     .option("--scrape.max-labels <number>", "most labels of one series", "512")
@@ -129,6 +134,7 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     logFormat: read("log.format", "logfmt or json", oneOf("logfmt", "json")),
     externalUrl: text("web.external-url"),
     maxBodyBytes: read("scrape.max-body-size", "a size like 256MiB", parseByteSize),
+    maxAllPagesBytes: read("scrape.max-all-pages-size", "a size like 1GiB", parseByteSize),
     maxSeriesPerTarget: read("scrape.max-series", "a positive number", parseCount),
     maxLineBytes: read("scrape.max-line-size", "a size like 1MiB", parseByteSize),
     maxLabels: read("scrape.max-labels", "a positive number", parseCount),

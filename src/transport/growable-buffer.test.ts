@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { GrowableBuffer } from "./growable-buffer.ts";
+import { BufferLimitError, GrowableBuffer } from "./growable-buffer.ts";
 
 test("keeps what was appended while it grows", () => {
   const buffer = new GrowableBuffer(2);
@@ -23,4 +23,22 @@ test("starts from no memory at all", () => {
   const buffer = new GrowableBuffer(0);
   buffer.append(Buffer.from("x"));
   expect(buffer.bytes.toString()).toBe("x");
+});
+
+test("asks before it grows, and keeps what it has where it may not", () => {
+  const asked: number[][] = [];
+  const buffer = new GrowableBuffer(4, (from, to) => {
+    asked.push([from, to]);
+    return to <= 8;
+  });
+  buffer.append(Buffer.from("abcde"));
+  expect(buffer.tryReserve(3)).toBe(true);
+  expect(buffer.tryReserve(4)).toBe(false);
+  expect(() => buffer.append(Buffer.from("fghi"))).toThrow(BufferLimitError);
+  expect([buffer.bytes.toString(), buffer.capacity]).toEqual(["abcde", 8]);
+  expect(asked).toEqual([
+    [4, 8],
+    [8, 16],
+    [8, 16],
+  ]);
 });

@@ -2,13 +2,28 @@
 
 const initialBytes = 16 * 1024;
 
+/** Asked before a buffer grows from so many bytes to so many; false refuses it. */
+export type MayGrow = (fromBytes: number, toBytes: number) => boolean;
+
+/** A buffer was not allowed to grow. */
+export class BufferLimitError extends Error {
+  readonly code = "BUFFER_LIMIT";
+
+  constructor() {
+    super("no memory is left for the body");
+    this.name = "BufferLimitError";
+  }
+}
+
 /** Owned by one reader at a time; what `bytes` shows is valid until the next reset or append. */
 export class GrowableBuffer {
   #buffer: Buffer;
   #length = 0;
+  readonly #mayGrow: MayGrow | undefined;
 
-  constructor(capacityBytes: number = initialBytes) {
+  constructor(capacityBytes: number = initialBytes, mayGrow?: MayGrow) {
     this.#buffer = Buffer.allocUnsafeSlow(capacityBytes);
+    this.#mayGrow = mayGrow;
   }
 
   /** Bytes in use. */
@@ -60,15 +75,22 @@ export class GrowableBuffer {
     this.#length += bytes;
   }
 
-  /** Makes room for so many more bytes. */
+  /** Makes room for so many more bytes. Throws BufferLimitError where it may not grow; the content stays. */
   reserve(moreBytes: number): void {
+    if (!this.tryReserve(moreBytes)) throw new BufferLimitError();
+  }
+
+  /** The same; false where it may not grow. */
+  tryReserve(moreBytes: number): boolean {
     const needed = this.#length + moreBytes;
-    if (needed <= this.#buffer.length) {
-      return;
-    }
-    const grown = Buffer.allocUnsafeSlow(Math.max(needed, this.#buffer.length * 2));
+    const { length } = this.#buffer;
+    if (needed <= length) return true;
+    const capacity = Math.max(needed, length * 2);
+    if (this.#mayGrow !== undefined && !this.#mayGrow(length, capacity)) return false;
+    const grown = Buffer.allocUnsafeSlow(capacity);
     this.#buffer.copy(grown, 0, 0, this.#length);
     this.#buffer = grown;
+    return true;
   }
 
   /** Gives memory back when more than so many bytes are allocated; the content is lost. */

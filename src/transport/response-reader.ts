@@ -111,7 +111,7 @@ export class ResponseReader {
     const into = this.#into;
     if (this.#state !== inLengthBody || this.#left < minRoomBytes || into === undefined) return undefined;
     if (this.#keepsAll || this.#head?.status !== 200) return undefined;
-    into.reserve(minRoomBytes);
+    if (!into.tryReserve(minRoomBytes)) return undefined;
     return into.memory.subarray(into.length, into.length + this.#left);
   }
 

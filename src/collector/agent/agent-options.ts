@@ -28,6 +28,8 @@ export interface AgentOptions {
   readonly externalUrl: string;
   /** Millrace's own bounds on scraped pages. */
   readonly maxBodyBytes: number;
+  /** Memory for all pages under way; 0, the default, is a quarter of the memory there is. */
+  readonly maxAllPagesBytes?: number | undefined;
   readonly maxSeriesPerTarget: number;
   readonly maxLineBytes: number;
   readonly maxLabels: number;

@@ -62,6 +62,7 @@ export class Agent {
       discoveryMetrics: createDiscoveryMetrics(this.registry),
       ownLimits: {
         bodyBytes: options.maxBodyBytes,
+        allPagesBytes: options.maxAllPagesBytes ?? 0,
         lineBytes: options.maxLineBytes,
         seriesPerTarget: options.maxSeriesPerTarget,
         labelsPerSeries: options.maxLabels,

@@ -6,6 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { gzipSync } from "node:zlib";
 import { describe, expect, onTestFinished, test } from "vitest";
+import { waitFor } from "../../../test/kit/wait.ts";
 import { serveHttp, serveTcp } from "../../../test/support/http-servers.ts";
 import { createPageClient } from "../../transport/page-client.ts";
 import { testJob } from "../config/test-decode.ts";
@@ -21,7 +22,7 @@ interface Options {
   readonly buffers?: PageBuffers;
 }
 
-function createFetcher({ keys = "", ownBodyBytes = 1 << 20, buffers = new PageBuffers() }: Options = {}) {
+function createFetcher({ keys = "", ownBodyBytes = 1 << 20, buffers = new PageBuffers(1 << 30) }: Options = {}) {
   const config = testJob(keys === "" ? "static_configs: []" : keys);
   const client = createPageClient(config.http, { userAgent: "test/1" });
   const fetcher = new HttpPageFetcher({ config, client, buffers, ownBodyBytes });
@@ -174,7 +175,7 @@ describe("answers", () => {
   });
 
   test("share buffers once they are released", async () => {
-    const buffers = new PageBuffers();
+    const buffers = new PageBuffers(1 << 30);
     const server = await serveHttp((request, response) => void response.end(request.url));
     const fetcher = createFetcher({ buffers });
     const first = await fetcher.fetch(targetAt(`${server.url}/1`), never);
@@ -188,7 +189,7 @@ describe("answers", () => {
   });
 
   test("that fail give their buffer back", async () => {
-    const buffers = new PageBuffers();
+    const buffers = new PageBuffers(1 << 30);
     const known = buffers.take();
     buffers.give(known);
     await failureOf(fetchFrom((_, response) => void response.writeHead(500).end(), { buffers }));
@@ -286,9 +287,73 @@ describe("failures", () => {
   });
 });
 
+describe("pages under way", () => {
+  /** Sends without end until the connection is gone. */
+  const endless: RequestListener = (_, response) => {
+    const more = () => {
+      while (!response.destroyed && response.write("x".repeat(65_536)));
+    };
+    response.on("drain", more).on("error", () => {});
+    more();
+  };
+  const noRoom = /^own_limit: no room for the page .* the limit for all of them is 4194304 bytes$/;
+
+  test("that would take more than they leave free fail, and nothing is left taken", async () => {
+    const buffers = new PageBuffers(4 << 20);
+    expect(await failureOf(fetchFrom(endless, { buffers, ownBodyBytes: 1 << 30 }))).toMatch(noRoom);
+    const bomb = gzipSync(Buffer.alloc(32 << 20));
+    expect(await failureOf(fetchFrom(sending(bomb, zipped), { buffers, ownBodyBytes: 1 << 30 }))).toMatch(noRoom);
+    const large = sending("x".repeat(3 << 20));
+    expect(await failureOf(fetchFrom(large, { buffers, ownBodyBytes: 1 << 30 }))).toMatch(noRoom);
+    expect(buffers.takenBytes).toBe(0);
+    expect((await fetchFrom(sending("x".repeat(1 << 20)), { buffers })).text.length).toBe(1 << 20);
+    expect(buffers.takenBytes).toBe(0);
+  });
+
+  test("fail through undici as well", async () => {
+    const server = await serveHttp((request, response) => {
+      if (request.url === "/") response.writeHead(302, { location: "/page" }).end();
+      else endless(request, response);
+    });
+    const fetcher = createFetcher({ buffers: new PageBuffers(4 << 20), ownBodyBytes: 1 << 30 });
+    expect(await failureOf(fetcher.fetch(targetAt(server.url), never))).toMatch(noRoom);
+  });
+
+  test("of other targets have room, however many send without end", async () => {
+    const buffers = new PageBuffers(4 << 20);
+    const hold: RequestListener = (_, response) => void response.writeHead(200).write("x".repeat(100_000));
+    const hostile = await serveHttp(hold);
+    const fetcher = createFetcher({ buffers, ownBodyBytes: 1 << 30 });
+    const stop = new AbortController();
+    const held = Array.from({ length: 12 }, () => failureOf(fetcher.fetch(targetAt(hostile.url), stop.signal)));
+    await waitFor("the pages to be under way", () => buffers.takenBytes > 12 * 100_000);
+    const greedy = Array.from({ length: 2 }, () => failureOf(fetchFrom(endless, { buffers, ownBodyBytes: 1 << 30 })));
+    expect((await fetchFrom(sending("x".repeat(100_000)), { buffers })).text.length).toBe(100_000);
+    for (const failure of await Promise.all(greedy)) expect(failure).toMatch(noRoom);
+    stop.abort();
+    for (const failure of await Promise.all(held)) expect(failure).toMatch(/^network: /);
+    expect(buffers.takenBytes).toBe(0);
+  });
+});
+
 describe("PageBuffers", () => {
+  test("let a page grow to what it leaves free, and the next to less", () => {
+    const buffers = new PageBuffers(1_000_000);
+    const capacities = [0, 1, 2].map(() => {
+      const buffer = buffers.take();
+      while (buffer.tryReserve(buffer.capacity + 1));
+      return buffer.capacity;
+    });
+    expect(capacities).toEqual([...capacities].sort((a, b) => b - a));
+    const taken = capacities.reduce((sum, capacity) => sum + capacity, 0);
+    expect(buffers.takenBytes).toBe(taken);
+    expect(taken).toBeLessThanOrEqual(1_000_000);
+    expect(capacities[0]).toBeLessThanOrEqual(500_000);
+    expect(capacities[2]).toBeGreaterThan(16_384);
+  });
+
   test("drop what was needed once and not again", () => {
-    const buffers = new PageBuffers();
+    const buffers = new PageBuffers(1 << 30);
     const taken = Array.from({ length: 20 }, () => {
       const buffer = buffers.take();
       buffer.reserve(100_000);

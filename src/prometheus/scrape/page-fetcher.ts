@@ -4,7 +4,7 @@ import { acceptHeader } from "../../codec/exposition/negotiate.ts";
 import { DecodeError, toError } from "../../model/errors.ts";
 import { GrowableBuffer } from "../../transport/growable-buffer.ts";
 import { GzipReader } from "../../transport/gzip-reader.ts";
-import { HttpError } from "../../transport/http-error.ts";
+import { codeOf, HttpError } from "../../transport/http-error.ts";
 import type { PageAnswer, PageClient, PageSource } from "../../transport/page-client.ts";
 import type { ScrapeConfig, ScrapeProtocol } from "../config/types.ts";
 import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget } from "./scrape-target.ts";
@@ -21,14 +21,29 @@ const textProtocols: readonly ScrapeProtocol[] = [
   "PrometheusText0.0.4",
 ];
 
-/** Buffers for pages under way; shared by all jobs of a process. */
+/**
+ * Buffers for pages under way; shared by all jobs of a process. A buffer may grow to as much as it leaves free of the bytes
+ * that all of them may have, so that however many targets send without end, there is room for the pages of the others.
+ */
 export class PageBuffers {
+  readonly #maxBytes: number;
+  /** Bytes of the buffers that were taken. */
+  #takenBytes = 0;
   #gzip: GzipReader | undefined;
   readonly #free: GrowableBuffer[] = [];
   #freeBytes = 0;
   /** Buffers that nobody needed since the last look: the fewest that were free. */
   #spare = 0;
   #gives = 0;
+
+  /** `maxBytes` bounds the buffers of all pages under way; a page's first 16 KiB are always to be had. */
+  constructor(maxBytes: number) {
+    this.#maxBytes = maxBytes;
+  }
+
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
 
   /** Unpacks pages; synchronously, so that one is enough. */
   get gzip(): GzipReader {
@@ -41,15 +56,33 @@ export class PageBuffers {
     return this.#freeBytes;
   }
 
+  /** Bytes of the buffers of pages under way. */
+  get takenBytes(): number {
+    return this.#takenBytes;
+  }
+
   take(): GrowableBuffer {
     const buffer = this.#free.pop();
-    if (buffer === undefined) return new GrowableBuffer();
+    if (buffer === undefined) {
+      const fresh = new GrowableBuffer(undefined, this.#mayGrow);
+      this.#takenBytes += fresh.capacity;
+      return fresh;
+    }
+    this.#takenBytes += buffer.capacity;
     this.#freeBytes -= buffer.capacity;
     this.#spare = Math.min(this.#spare, this.#free.length);
     return buffer;
   }
 
+  readonly #mayGrow = (fromBytes: number, toBytes: number): boolean => {
+    const others = this.#takenBytes - fromBytes;
+    if (others + 2 * toBytes > this.#maxBytes) return false;
+    this.#takenBytes = others + toBytes;
+    return true;
+  };
+
   give(buffer: GrowableBuffer): void {
+    this.#takenBytes -= buffer.capacity;
     if (this.#freeBytes + buffer.capacity > keptBytes) return;
     this.#freeBytes += buffer.capacity;
     this.#free.push(buffer);
@@ -105,8 +138,17 @@ export class HttpPageFetcher implements PageFetcher {
       return this.#pageOf(answer, buffer);
     } catch (caught) {
       buffers.give(buffer);
+      if (codeOf(caught) === "BUFFER_LIMIT") throw this.#noRoom();
       throw fetchError(caught, target);
     }
+  }
+
+  #noRoom(): FetchError {
+    const { maxBytes } = this.#parts.buffers;
+    return new FetchError(
+      "own_limit",
+      `no room for the page beside the others under way: the limit for all of them is ${maxBytes} bytes`,
+    );
   }
 
   /** Worked out once per target: the loop keeps its target for as long as it runs. */

@@ -15,6 +15,8 @@ import type { PageFetcher, ScrapeTarget } from "./scrape-target.ts";
 export interface OwnLimits {
   /** Bytes of a page, after decompression, where no `body_size_limit` is set. */
   readonly bodyBytes: number;
+  /** Bytes of memory for the pages of all targets that are under way at a time; 0 means a quarter of the memory there is. */
+  readonly allPagesBytes: number;
   readonly lineBytes: number;
   readonly seriesPerTarget: number;
   readonly labelsPerSeries: number;
@@ -23,6 +25,7 @@ export interface OwnLimits {
 /** Generous for every real exporter, and small enough that one hostile target cannot take the process down. */
 export const defaultOwnLimits: OwnLimits = {
   bodyBytes: 256 * 1024 * 1024,
+  allPagesBytes: 0,
   lineBytes: 1024 * 1024,
   seriesPerTarget: 1_000_000,
   labelsPerSeries: 512,

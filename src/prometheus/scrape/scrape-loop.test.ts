@@ -339,6 +339,13 @@ describe("the schedule", () => {
     expect([kit.batches.length, kit.failures.length, kit.loop.status.health]).toEqual([1, 0, "up"]);
   });
 
+  test("a page that has no room beside others is counted under its limit", async () => {
+    const kit = createLoopKit();
+    await kit.scrape(new FetchError("own_limit", "no room"));
+    expect(kit.metrics.exceeded).toEqual(["own_limit"]);
+    expect(kit.loop.status).toMatchObject({ health: "down", lastError: "no room" });
+  });
+
   test("a target over target_limit is not asked", async () => {
     const kit = createLoopKit();
     await kit.scrape(page("a 1"));

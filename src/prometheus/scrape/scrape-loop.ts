@@ -251,8 +251,10 @@ export class ScrapeLoop {
   }
 
   #missingPage(error: Error): Attempt {
-    const isTooLarge = error instanceof FetchError && error.kind === "body_size";
+    const kind = error instanceof FetchError ? error.kind : undefined;
+    const isTooLarge = kind === "body_size";
     if (isTooLarge) this.#parts.metrics.limitExceeded("body_size_limit");
+    else if (kind === "own_limit") this.#parts.metrics.limitExceeded(kind);
     return failedAttempt(error, isTooLarge ? -1 : 0);
   }
 

@@ -4,7 +4,7 @@ import type { ScrapeError } from "./sample-labels.ts";
 import type { FetchErrorKind } from "./scrape-target.ts";
 
 /** Why a scrape brought no page that can be read; `content` is a page of an unusable type. */
-export type MissingPageReason = Exclude<FetchErrorKind, "body_size"> | "content";
+export type MissingPageReason = Exclude<FetchErrorKind, "body_size" | "own_limit"> | "content";
 
 export interface ScrapeMetrics {
   /** A scrape took this long. */

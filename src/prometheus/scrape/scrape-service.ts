@@ -1,5 +1,6 @@
 /** Puts a scrape manager together: fetchers, origins, discovery clients, and what is logged of failures. */
 
+import { totalmem } from "node:os";
 import type { MetricsBatch } from "../../model/batch.ts";
 import type { Identities, Label } from "../../model/identities.ts";
 import { collectBody } from "../../transport/collect-body.ts";
@@ -54,7 +55,7 @@ const failureLogIntervalMs = 300_000;
 
 export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   const { identities, clock, log, metrics, userAgent } = parts;
-  const buffers = new PageBuffers();
+  const buffers = new PageBuffers(parts.ownLimits.allPagesBytes || quarterOfMemory());
   const readBuffer = Buffer.allocUnsafeSlow(readBufferBytes);
   const failures = new FailureLog(log, clock);
   const failureFiles = new FailureFiles((file, error) =>
@@ -93,7 +94,7 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
       scrapeFailed: (target, error, logFile) => {
         if (logFile !== "") failureFiles.write(logFile, target, error, clock.now());
         if (error instanceof FetchError) {
-          if (error.kind !== "body_size") metrics.pageMissing(error.kind);
+          if (error.kind !== "body_size" && error.kind !== "own_limit") metrics.pageMissing(error.kind);
         } else if (!(error instanceof PageError)) metrics.pageMissing("content");
         failures.scrapeFailed(target, error);
       },
@@ -116,12 +117,18 @@ export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   );
   const removers = [
     identities.memory.add("page_templates", () => templateBytesOf(manager)),
-    identities.memory.add("page_buffers", () => buffers.freeBytes),
+    identities.memory.add("page_buffers", () => buffers.freeBytes + buffers.takenBytes),
   ];
   manager.whenClosed(() => {
     for (const remove of removers) remove();
   });
   return manager;
+}
+
+/** Of the control group's memory limit, or of the machine's memory where there is none. */
+function quarterOfMemory(): number {
+  const limit = process.constrainedMemory();
+  return Math.floor((limit > 0 && limit < totalmem() ? limit : totalmem()) / 4);
 }
 
 /** Bytes of what is remembered of the pages of all targets. */

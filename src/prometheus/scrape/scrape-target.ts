@@ -41,7 +41,15 @@ export interface FetchedPage {
   release(): void;
 }
 
-export type FetchErrorKind = "network" | "timeout" | "status" | "body_size" | "decompress" | "target_limit";
+/** `own_limit`: the memory that all pages under way may take together. */
+export type FetchErrorKind =
+  | "network"
+  | "timeout"
+  | "status"
+  | "body_size"
+  | "decompress"
+  | "target_limit"
+  | "own_limit";
 
 /** A scrape that brought no page. */
 export class FetchError extends Error {

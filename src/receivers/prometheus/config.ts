@@ -13,6 +13,11 @@ const limitsSchema = z.strictObject({
     .describe(
       "Largest uncompressed page of a target without body_size_limit; default 256MiB. A larger one fails its scrape.",
     ),
+  all_pages_size: byteSize()
+    .optional()
+    .describe(
+      "Memory for the pages of all targets that are under way at a time; default a quarter of the machine's or container's. A page that would take more than it leaves free fails its scrape.",
+    ),
   line_size: byteSize().optional().describe("Longest line of a page; default 1MiB. A longer one fails its scrape."),
   series_per_target: z
     .number()

@@ -56,6 +56,7 @@ function createManager(
     metrics,
     ownLimits: {
       bodyBytes: config.limits.page_size ?? defaultOwnLimits.bodyBytes,
+      allPagesBytes: config.limits.all_pages_size ?? defaultOwnLimits.allPagesBytes,
       lineBytes: config.limits.line_size ?? defaultOwnLimits.lineBytes,
       seriesPerTarget: config.limits.series_per_target,
       labelsPerSeries: config.limits.labels_per_series,
