@@ -38,4 +38,5 @@ test(`${mutations} mutations break nothing`, () => {
   // Most are refused; that some are not shows that the mutations reach what stands behind the walk.
   expect(driver.taken).toBeGreaterThan(mutations / 20);
   expect(driver.opened).toBeGreaterThan(mutations / 50);
+  expect(driver.matched).toBeGreaterThan(mutations / 500);
 });

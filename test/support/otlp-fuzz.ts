@@ -75,15 +75,23 @@ const oddBytes = Buffer.from([
   0, 1, 0x7f, 0x80, 0xff, 0x0a, 0x12, 0x1a, 0x0b, 0x0c, 0x22, 0x5b, 0x5d, 0x7b, 0x7d, 0x5c,
 ]);
 
-/** Random bytes, or the seed cut off, changed, doubled in part, or crossed with another. */
+/** Random bytes, or the seed cut off, changed, doubled in part, crossed with another, or with a number too long in it. */
 export function mutateRequest(seed: FuzzSeed, other: FuzzSeed, random: (below: number) => number): Buffer {
   const { bytes } = seed;
-  const kind = random(10);
+  const kind = random(11);
   if (kind === 0) return Buffer.from(Array.from({ length: random(300) }, () => random(256)));
   if (kind === 1) return bytes.subarray(0, random(bytes.length + 1));
   const changed = Buffer.from(bytes);
   if (changed.length === 0) return changed;
   const cut = random(changed.length);
+  if (kind === 10) {
+    const length = Buffer.alloc(random(200), 0x80 | random(128));
+    return Buffer.concat([
+      changed.subarray(0, cut),
+      length,
+      changed.subarray(Math.min(cut + random(9), changed.length)),
+    ]);
+  }
   if (kind === 2) return Buffer.concat([changed.subarray(0, cut), changed.subarray(random(cut + 1))]);
   if (kind === 3)
     return Buffer.concat([changed.subarray(0, cut), other.bytes.subarray(random(other.bytes.length + 1))]);
@@ -106,12 +114,15 @@ export class RequestDriver {
   /** Requests that were well-formed, and those whose points, spans or records could be read as well. */
   taken = 0;
   opened = 0;
+  /** Requests of a shape that was known. */
+  matched = 0;
 
   /**
    * Lets the bytes in as the receiver does, and does with a request all that components do. Throws for anything that is
    * not allowed to happen: only a DecodeError is.
    */
   drive(signal: Signal, bytes: Buffer, isJson: boolean): void {
+    if (signal === "metrics" && !isJson) this.#matchShape(bytes);
     const request = allowing(() => (isJson ? requestFromJson(signal, bytes) : openRequest(signal, bytes)));
     if (request === undefined) return;
     this.taken++;
@@ -121,6 +132,23 @@ export class RequestDriver {
     const text = allowing(() => requestToJson(request));
     if (text !== undefined) expectSum("JSON", [requestFromJson(signal, Buffer.from(text))], request.items);
     if (allowing(() => this.#open(request)) !== undefined) this.opened++;
+  }
+
+  /** As the receiver looks at bytes that nobody has walked, and learns from those that are well-formed. */
+  #matchShape(bytes: Buffer): void {
+    const walked = allowing(() => openRequest("metrics", bytes));
+    for (let i = 0; i < 3; i++) {
+      const known = allowing(() => this.#decoder.open(bytes));
+      if (known?.request.items !== walked?.items)
+        throw new Error("a request of a known shape that was not well-formed");
+      if (known === undefined) return;
+      if (known.shape === undefined) continue;
+      this.matched++;
+      const { shape } = known;
+      const segments = allowing(() => this.#decoder.decode(bytes, shape));
+      const rows = segments?.reduce((sum, { from, to }) => sum + to - from, 0);
+      if (rows !== undefined && rows !== shape.items) throw new Error(`${rows} rows of a shape of ${shape.items}`);
+    }
   }
 
   #open(request: OtlpRequest): true {

@@ -1,7 +1,7 @@
 /** The shapes of metrics requests: a client mostly sends the same bytes again, with other times and values. */
 
 import { type HashKey, hashBytes } from "../../kernels/hash-bytes.ts";
-import { readVarint, varintBytes } from "../../kernels/otlp-bytes.ts";
+import { readVarint } from "../../kernels/otlp-bytes.ts";
 import { clearWords } from "../../kernels/otlp-words.ts";
 import type { RequestShape } from "../../model/otlp-request.ts";
 import { pointWords } from "./point-words.ts";
@@ -12,6 +12,8 @@ const defaultMaxBytes = 32 * 1024 * 1024;
 const maxEntries = 1 << 14;
 /** Of the bytes of all shapes, the largest share that one may take. */
 const maxShare = 1 / 4;
+/** Of a length in front: above 2^35 no request is. */
+const maxLengthBytes = 5;
 /** Requests are compared in pieces that stay in the processor's cache. */
 const pieceBytes = 1 << 16;
 
@@ -120,17 +122,29 @@ export class RequestShapes {
     this.#entries.delete(key);
   }
 
-  /** A client and the kind of its request, by its length and the resource in front; 0 for requests that begin otherwise. */
+  /**
+   * A client and the kind of its request, by its length and the resource in front; 0 for requests that begin otherwise.
+   * Nobody has walked these bytes yet: whatever is not proven to lie within them is refused.
+   */
   #keyOf(bytes: Uint8Array): number {
     if (bytes[0] !== 0x0a) return 0;
-    const at = 1 + varintBytes(bytes, 1);
-    const messageEnd = Math.min(at + readVarint(bytes, 1), bytes.length);
-    if (at >= messageEnd || bytes[at] !== 0x0a) return 0;
-    const start = at + 1 + varintBytes(bytes, at + 1);
-    const end = start + readVarint(bytes, at + 1);
-    if (end > messageEnd) return 0;
+    const message = contentStart(bytes, 1);
+    if (message === 0) return 0;
+    const messageEnd = Math.min(message + readVarint(bytes, 1), bytes.length);
+    if (!(message < messageEnd) || bytes[message] !== 0x0a) return 0;
+    const start = contentStart(bytes, message + 1);
+    if (start === 0) return 0;
+    const end = start + readVarint(bytes, message + 1);
+    if (!(end <= messageEnd)) return 0;
     return ((hashBytes(this.#hashKey, bytes, start, end) ^ Math.imul(bytes.length, 0x9e3779b1)) >>> 0) + 1;
   }
+}
+
+/** Where the content behind the length at `at` begins, in any bytes; 0 where the length has no end, or one too far off. */
+function contentStart(bytes: Uint8Array, at: number): number {
+  const last = Math.min(at + maxLengthBytes, bytes.length);
+  for (let i = at; i < last; i++) if ((bytes[i] as number) < 0x80) return i + 1;
+  return 0;
 }
 
 function shapeBytes({ bytes, words }: RequestShape): number {
