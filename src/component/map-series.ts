@@ -15,7 +15,7 @@ import { type Layout, type OtlpReading, PointsLayout, rowPart, SamplesLayout } f
 import { selectPoints, selectSamples } from "../model/select-rows.ts";
 import type { Series } from "../model/series.ts";
 import type { MetricsConsumer } from "./consumer.ts";
-import { MappedShapes } from "./map-shapes.ts";
+import { MappedShapes, ShapeEdits } from "./map-shapes.ts";
 import { SeriesViews } from "./series-views.ts";
 
 /**
@@ -103,7 +103,8 @@ interface Remembered {
 
 /** What was mapped for a client: the same for all whose values of these keys are equal. */
 function rememberLayouts(contextKeys: readonly string[]): (client: ClientInfo | undefined) => Remembered {
-  const shared: Remembered = { layouts: new WeakMap(), shapes: new MappedShapes() };
+  const edits = new ShapeEdits();
+  const shared: Remembered = { layouts: new WeakMap(), shapes: new MappedShapes(edits) };
   if (contextKeys.length === 0) return () => shared;
   const byValues = new Map<string, Remembered>();
   return (client) => {
@@ -112,7 +113,7 @@ function rememberLayouts(contextKeys: readonly string[]): (client: ClientInfo | 
     if (remembered === undefined) {
       const [oldest] = byValues.keys();
       if (byValues.size >= maxContexts && oldest !== undefined) byValues.delete(oldest);
-      remembered = { layouts: new WeakMap(), shapes: new MappedShapes() };
+      remembered = { layouts: new WeakMap(), shapes: new MappedShapes(edits) };
       byValues.set(values, remembered);
     }
     return remembered;

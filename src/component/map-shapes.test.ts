@@ -1,6 +1,6 @@
 /** Requests of a known shape pass a processor unopened, and come out as if they had been opened. */
 
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { normalPoints } from "../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../test/kit/otlp-proto.ts";
 import { MetricsDecoder } from "../codec/otlp/decode-metrics.ts";
@@ -10,6 +10,7 @@ import { type MetricsBatch, metricsBatch, type OpenSegment, openSegments } from 
 import { Identities } from "../model/identities.ts";
 import type { Series } from "../model/series.ts";
 import { mapSeries, type SeriesFunction } from "./map-series.ts";
+import { type MapPoints, MappedShapes, ShapeEdits } from "./map-shapes.ts";
 
 const addYes: SeriesFunction = (series) => ({
   ...series,
@@ -82,6 +83,18 @@ function createKit(edits: readonly SeriesFunction[]) {
   };
 }
 
+const same: MapPoints = (segment) => ({ segment, dropped: 0 });
+
+/** A decoder that knows the shape of the requests. */
+function learnt(round: number) {
+  const decoder = new MetricsDecoder(new Identities());
+  decoder.decode(request(round));
+  decoder.open(request(round));
+  const { shape } = decoder.open(request(round + 1));
+  if (shape === undefined) throw new Error("the shape is not known");
+  return { decoder, shape };
+}
+
 const encoder = new MetricsEncoder();
 const points = (batch: MetricsBatch) => normalPoints(decodeOtlp("metrics", encoder.encode(batch.segments).bytes));
 const forms = (batch: MetricsBatch) => batch.segments.map(({ form }) => form);
@@ -94,19 +107,57 @@ describe("a mapping of requests whose shape is known", () => {
     ["follows another mapping", [addYes, dropFirst, rename]],
   ])("%s", async (_title, edits) => {
     const kit = createKit(edits);
-    for (let round = 1; round < 6; round++) {
+    for (let round = 1; round < 8; round++) {
       const expected = points(await kit.sendOpened(request(round)));
       const droppedOpened = kit.takeDropped();
       const result = await kit.send(request(round));
       expect(kit.takeDropped()).toBe(droppedOpened);
       expect(points(result)).toEqual(expected);
-      if (round > 2) expect(forms(result)).toEqual(["otlp"]);
+      // The receiver knows the shape at the second request, and each mapping learns at the second that it sees unopened.
+      if (round > 1 + edits.length) expect(forms(result)).toEqual(["otlp"]);
       const [segment] = result.segments;
       if (segment?.form === "otlp")
         expect([segment.to, segment.request.items]).toEqual([expected.length, expected.length]);
       const opened: readonly OpenSegment[] = openSegments(result);
       expect(points(metricsBatch(opened))).toEqual(expected);
     }
+  });
+
+  test("does not hold the request that came, once the edited one is made", () => {
+    const { decoder, shape } = learnt(1);
+    const open = vi.fn();
+    const shapes = new MappedShapes();
+    const source = metricsSegment({ signal: "metrics", bytes: request(7), items: shape.items }, decoder, shape);
+    const edited = () => shapes.map({ ...source, open }, same)?.segment;
+    expect(edited()).toBeUndefined();
+    const segment = edited();
+    expect(normalPoints(decodeOtlp("metrics", segment?.request.bytes ?? Buffer.alloc(0)))).toEqual(
+      normalPoints(decodeOtlp("metrics", request(7))),
+    );
+    expect(segment?.open().map(({ to }) => to)).toEqual(source.open().map(({ to }) => to));
+    expect(open).not.toHaveBeenCalled();
+  });
+
+  test("keeps its edits below one bound, for whatever number of clients", () => {
+    const one = learnt(1);
+    const maxBytes = 10 * (one.shape.bytes.length + one.shape.words.byteLength * 2);
+    const edits = new ShapeEdits(maxBytes);
+    const known = Array.from({ length: 30 }, () => ({ ...learnt(1), shapes: new MappedShapes(edits) }));
+    const passes = ({ decoder, shape, shapes }: (typeof known)[number]) => {
+      const bytes = request(9);
+      const segment = metricsSegment({ signal: "metrics", bytes, items: shape.items }, decoder, shape);
+      return shapes.map(segment, same) !== undefined;
+    };
+    for (let round = 0; round < 10; round++) for (const client of known) passes(client);
+    expect(edits.byteLength).toBeLessThanOrEqual(maxBytes);
+    const passing = known.filter(passes).length;
+    expect(passing).toBeGreaterThan(3);
+    expect(passing).toBeLessThan(15);
+    // Who stays gets the room of those that are gone.
+    const [first] = known;
+    if (first !== undefined) for (let round = 0; round < 200; round++) passes(first);
+    expect(first !== undefined && passes(first)).toBe(true);
+    expect(edits.byteLength).toBeLessThanOrEqual(maxBytes);
   });
 
   test("hands nothing on when it drops everything", async () => {

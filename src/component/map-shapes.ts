@@ -1,7 +1,14 @@
 /** Maps unopened requests whose shape is known: the first of a shape is opened, mapped and encoded, all others are copied. */
 
 import { MetricsEncoder } from "../codec/otlp/encode-metrics.ts";
-import { applyShapeEdit, findMarks, markedRequest, type ShapeEdit } from "../codec/otlp/marked-words.ts";
+import {
+  applyShapeEdit,
+  createMarks,
+  findEdit,
+  type Mark,
+  markedRequest,
+  type ShapeEdit,
+} from "../codec/otlp/marked-words.ts";
 import type { PointsSegment } from "../model/batch.ts";
 import { DecodeError } from "../model/errors.ts";
 import type { OtlpRequest, OtlpSegment, RequestShape } from "../model/otlp-request.ts";
@@ -16,14 +23,80 @@ export interface MappedSegment {
   readonly dropped: number;
 }
 
+/** Bytes of edits that a processor remembers, for all its contexts together. */
+const defaultMaxBytes = 32 * 1024 * 1024;
+/** Of these, the largest share that one edit may take. */
+const maxShare = 1 / 4;
+
 interface Known {
   readonly edit: ShapeEdit;
   readonly dropped: number;
+  readonly byteLength: number;
+  usedAt: number;
+}
+
+/** The edits that a processor remembers: bounded, whatever the number of clients and shapes. */
+export class ShapeEdits {
+  readonly #maxBytes: number;
+  /** The one used last at the end. */
+  readonly #known = new Set<Known>();
+  /** Whose shape is gone, nobody asks for. */
+  readonly #gone = new FinalizationRegistry<Known>((known) => this.#drop(known));
+  #bytes = 0;
+  #turn = 0;
+
+  constructor(maxBytes = defaultMaxBytes) {
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Bytes that the edits take. */
+  get byteLength(): number {
+    return this.#bytes;
+  }
+
+  /** To be called for every request. False where there is no edit, or it was dropped. */
+  use(known: Known | undefined): known is Known {
+    this.#turn++;
+    if (known === undefined || !this.#known.delete(known)) return false;
+    known.usedAt = this.#turn;
+    this.#known.add(known);
+    return true;
+  }
+
+  /** False where there is no room among edits that are in use: making them anew each time would cost more than opening. */
+  add(known: Known, shape: RequestShape): boolean {
+    if (known.byteLength > this.#maxBytes * maxShare) return false;
+    while (this.#bytes + known.byteLength > this.#maxBytes) {
+      const [oldest] = this.#known;
+      if (oldest === undefined || this.#turn - oldest.usedAt < this.#known.size * 4) return false;
+      this.#drop(oldest);
+    }
+    this.#bytes += known.byteLength;
+    this.#known.add(known);
+    known.usedAt = this.#turn;
+    this.#gone.register(shape, known);
+    return true;
+  }
+
+  #drop(known: Known): void {
+    if (this.#known.delete(known)) this.#bytes -= known.byteLength;
+  }
+}
+
+interface Seen {
+  /** Requests of the shape that had to be opened. */
+  opened: number;
+  known: Known | undefined;
 }
 
 /** What a mapping makes of requests, by their shape. */
 export class MappedShapes {
-  readonly #known = new WeakMap<RequestShape, Known | "opened">();
+  readonly #edits: ShapeEdits;
+  readonly #seen = new WeakMap<RequestShape, Seen>();
+
+  constructor(edits = new ShapeEdits()) {
+    this.#edits = edits;
+  }
 
   /**
    * The segment with its points mapped, still unopened: the edited request is made when somebody asks for its bytes, the
@@ -32,20 +105,51 @@ export class MappedShapes {
   map(segment: OtlpSegment, map: MapPoints): MappedSegment | undefined {
     const { shape } = segment;
     if (shape === undefined) return undefined;
-    let known = this.#known.get(shape);
-    if (known === undefined) {
-      known = learn(segment, shape, map);
-      this.#known.set(shape, known);
-    }
-    if (known === "opened") return undefined;
+    const known = this.#find(segment, shape, map);
+    if (known === undefined) return undefined;
     const { edit, dropped } = known;
     return { segment: edit.shape.items === 0 ? undefined : new EditedSegment(segment, edit, map), dropped };
   }
+
+  #find(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known | undefined {
+    let seen = this.#seen.get(shape);
+    if (seen === undefined) {
+      seen = { opened: 0, known: undefined };
+      this.#seen.set(shape, seen);
+    }
+    if (this.#edits.use(seen.known)) return seen.known;
+    seen.known = undefined;
+    seen.opened++;
+    // At the second request, and where that came to nothing at the fourth, the eighth.
+    if (seen.opened < 2 || (seen.opened & (seen.opened - 1)) !== 0) return undefined;
+    const learnt = learn(segment, shape, map);
+    if (learnt === undefined || !this.#edits.add(learnt, shape)) return undefined;
+    seen.known = learnt;
+    return learnt;
+  }
 }
 
-function learn(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known | "opened" {
-  const points = openMarked(segment, shape);
-  if (points === undefined) return "opened";
+function learn(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known | undefined {
+  const marks = createMarks();
+  const first = mapMarked(segment, shape, { mark: marks[0], map });
+  const second = mapMarked(segment, shape, { mark: marks[1], map });
+  if (first === undefined || second === undefined) return undefined;
+  if (first.items !== second.items || first.dropped !== second.dropped) return undefined;
+  const edit = findEdit([first.bytes, second.bytes], marks, shape, first.items);
+  if (edit === undefined) return undefined;
+  const byteLength = edit.shape.bytes.length + edit.shape.words.byteLength + edit.sources.byteLength;
+  return { edit, dropped: first.dropped, byteLength, usedAt: 0 };
+}
+
+/** Undefined where the bytes are no valid metrics: opening the request itself says so to its sender. */
+function mapMarked(
+  segment: OtlpSegment,
+  shape: RequestShape,
+  { mark, map }: { readonly mark: Mark; readonly map: MapPoints },
+): { readonly bytes: Uint8Array; readonly items: number; readonly dropped: number } | undefined {
+  const request: OtlpRequest = { signal: "metrics", bytes: markedRequest(shape, mark), items: shape.items };
+  const points = openValid(segment.withRequest(request));
+  if (points === undefined) return undefined;
   const mapped: PointsSegment[] = [];
   let dropped = 0;
   for (const segmentOfPoints of points) {
@@ -53,15 +157,12 @@ function learn(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known
     mapped.push(result);
     dropped += rows;
   }
-  const { bytes, items } = new MetricsEncoder().encodePoints(mapped);
-  const edit = findMarks(bytes, items, shape);
-  return edit === undefined ? "opened" : { edit, dropped };
+  return { ...new MetricsEncoder().encodePoints(mapped), dropped };
 }
 
-/** Undefined where the bytes are no valid metrics: opening the request itself says so to its sender. */
-function openMarked(segment: OtlpSegment, shape: RequestShape): readonly PointsSegment[] | undefined {
+function openValid(segment: OtlpSegment): readonly PointsSegment[] | undefined {
   try {
-    return segment.withRequest({ signal: "metrics", bytes: markedRequest(shape), items: shape.items }).open();
+    return segment.open();
   } catch (caught) {
     if (caught instanceof DecodeError) return undefined;
     throw caught;
@@ -71,14 +172,15 @@ function openMarked(segment: OtlpSegment, shape: RequestShape): readonly PointsS
 class EditedSegment implements OtlpSegment {
   readonly form = "otlp";
   readonly from = 0;
-  readonly #source: OtlpSegment;
   readonly #edit: ShapeEdit;
   readonly #map: MapPoints;
-  #request: OtlpRequest | undefined;
+  /** What it is made of; once the request is made, that: the bytes that came are not held any longer. */
+  #origin: OtlpSegment;
+  #isMade = false;
   #points: readonly PointsSegment[] | undefined;
 
   constructor(source: OtlpSegment, edit: ShapeEdit, map: MapPoints) {
-    this.#source = source;
+    this.#origin = source;
     this.#edit = edit;
     this.#map = map;
   }
@@ -92,23 +194,27 @@ class EditedSegment implements OtlpSegment {
   }
 
   get request(): OtlpRequest {
-    this.#request ??= {
-      signal: "metrics",
-      bytes: applyShapeEdit(this.#edit, this.#source.request.bytes),
-      items: this.#edit.shape.items,
-    };
-    return this.#request;
+    if (!this.#isMade) {
+      const bytes = applyShapeEdit(this.#edit, this.#origin.request.bytes);
+      this.#origin = this.#origin.withRequest({ signal: "metrics", bytes, items: this.#edit.shape.items });
+      this.#isMade = true;
+    }
+    return this.#origin.request;
   }
 
   open(): readonly PointsSegment[] {
-    this.#points ??= this.#source
-      .open()
-      .map((points) => this.#map(points).segment)
-      .filter(({ from, to }) => to > from);
+    this.#points ??= this.#isMade ? this.#origin.open() : this.#mapped();
     return this.#points;
   }
 
+  #mapped(): readonly PointsSegment[] {
+    return this.#origin
+      .open()
+      .map((points) => this.#map(points).segment)
+      .filter(({ from, to }) => to > from);
+  }
+
   withRequest(request: OtlpRequest): OtlpSegment {
-    return this.#source.withRequest(request);
+    return this.#origin.withRequest(request);
   }
 }

@@ -10,7 +10,6 @@ import type { OtlpRequest, RequestShape } from "../../model/otlp-request.ts";
 import type { MetricType } from "../../model/series.ts";
 import { KnownLayouts } from "./known-layouts.ts";
 import { KnownParts } from "./known-parts.ts";
-import { markedRequest } from "./marked-words.ts";
 import type { PointRows } from "./point-rows.ts";
 import { skipField } from "./read-parts.ts";
 import { PointsReader } from "./read-points.ts";
@@ -92,7 +91,12 @@ export class MetricsDecoder {
 
   /** What reads requests of a shape without looking at anything but times and values. */
   #shapedPoints(shape: RequestShape): ReturnType<typeof shapedPoints> {
-    if (!this.#shaped.has(shape)) this.#shaped.set(shape, shapedPoints(this.#decode(markedRequest(shape)), shape));
+    if (!this.#shaped.has(shape)) {
+      this.#shaped.set(
+        shape,
+        shapedPoints(shape, (bytes) => this.#decode(bytes)),
+      );
+    }
     return this.#shaped.get(shape);
   }
 

@@ -8,10 +8,23 @@ import type { RequestShape } from "../../model/otlp-request.ts";
  * The upper half of a marked word; the lower is the number of the word, from 1. A secret, so that no text looks like one, and
  * the upper half of an ordinary double, so that it survives as a number.
  */
-const mark = 0x41000000 | (randomBytes(4).readUInt32LE() & 0xffffff);
+export type Mark = number;
+
+/** Two that differ, for one use: what is a word with both is one, since no bytes that are always the same can be both. */
+export function createMarks(): readonly [Mark, Mark] {
+  const random = randomBytes(8);
+  const first = markOf(random.readUInt32LE());
+  const second = markOf(random.readUInt32LE(4));
+  return first === second ? createMarks() : [first, second];
+}
+
+/** 29 random bits; the exponent is that of a double which is neither zero nor infinite. */
+function markOf(random: number): Mark {
+  return 0x20000000 | (random & 0x1fffffff);
+}
 
 /** The bytes of a shape, with a mark in each word. */
-export function markedRequest({ bytes, words }: RequestShape): Uint8Array {
+export function markedRequest({ bytes, words }: RequestShape, mark: Mark): Uint8Array {
   const marked = Buffer.allocUnsafeSlow(bytes.length);
   marked.set(bytes);
   for (let i = 0; i < words.length; i++) {
@@ -22,7 +35,7 @@ export function markedRequest({ bytes, words }: RequestShape): Uint8Array {
 }
 
 /** For each element of a column of 8 bytes the place in the request that it comes from; 0 where it is always the same. */
-export function placesInRequest(column: Int32Array, { words }: RequestShape): Uint32Array {
+export function placesInRequest(column: Int32Array, mark: Mark, { words }: RequestShape): Uint32Array {
   const places = new Uint32Array(column.length / 2);
   for (let i = 0; i < places.length; i++) {
     const number = column[i * 2] as number;
@@ -40,10 +53,30 @@ export interface ShapeEdit {
 }
 
 /**
- * What `encoded`, made of the marked request of `source`, says about all requests of that shape. Undefined where a word is
- * found twice: then what made it did more than move words.
+ * What two results, made of the requests of `source` with these marks, say about all requests of that shape. Undefined where
+ * a word is found twice, or where the two differ in more than marks: then what made them did more than move words.
  */
-export function findMarks(encoded: Uint8Array, items: number, source: RequestShape): ShapeEdit | undefined {
+export function findEdit(
+  encoded: readonly [Uint8Array, Uint8Array],
+  marks: readonly [Mark, Mark],
+  source: RequestShape,
+  items: number,
+): ShapeEdit | undefined {
+  const edit = findMarks(encoded[0], marks[0], source, items);
+  const other = findMarks(encoded[1], marks[1], source, items);
+  if (edit === undefined || other === undefined) return undefined;
+  const isSame =
+    isEqual(edit.shape.words, other.shape.words) &&
+    isEqual(edit.sources, other.sources) &&
+    Buffer.compare(edit.shape.bytes, other.shape.bytes) === 0;
+  return isSame ? edit : undefined;
+}
+
+function isEqual(left: Uint32Array, right: Uint32Array): boolean {
+  return left.length === right.length && left.every((value, i) => value === right[i]);
+}
+
+function findMarks(encoded: Uint8Array, mark: Mark, source: RequestShape, items: number): ShapeEdit | undefined {
   const targets: number[] = [];
   const sources: number[] = [];
   const found = new Uint8Array(source.words.length + 1);

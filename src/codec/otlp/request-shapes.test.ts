@@ -10,9 +10,10 @@ import { createHashKey } from "../../kernels/hash-bytes.ts";
 import { Identities } from "../../model/identities.ts";
 import { MetricsDecoder } from "./decode-metrics.ts";
 import { MetricsEncoder } from "./encode-metrics.ts";
-import { applyShapeEdit, findMarks, markedRequest } from "./marked-words.ts";
+import { applyShapeEdit, createMarks, findEdit, type Mark, markedRequest } from "./marked-words.ts";
 import { pointWords } from "./point-words.ts";
 import { RequestShapes } from "./request-shapes.ts";
+import { openRequest } from "./walk-request.ts";
 
 const attribute = (key: string, stringValue: string) => ({ key, value: { stringValue } });
 
@@ -82,6 +83,47 @@ describe("RequestShapes", () => {
     expect(decoder.open(last).shape).toBeUndefined();
   });
 
+  test.each([
+    [
+      "a length of 150 bytes, which is no number",
+      Buffer.concat([Buffer.from([0x0a]), Buffer.alloc(148, 0x80)]),
+      `000a${"ff".repeat(7)}7f`,
+    ],
+    ["a length of 11 bytes", Buffer.concat([Buffer.from([0x0a]), Buffer.alloc(10, 0xff)]), "010a01"],
+    ["a length without an end", Buffer.from([0x0a, 0xff, 0xff]), ""],
+    ["a resource beyond its message", Buffer.from([0x0a, 3]), "0aff7f00"],
+    ["a resource whose length has no end", Buffer.from([0x0a, 9]), "0affffff"],
+    ["a resource without a length", Buffer.from([0x0a, 1]), "0a"],
+    ["nothing", Buffer.alloc(0), ""],
+  ])("bytes that nobody has walked are none that is known: %s", (_title, start, rest) => {
+    const shapes = new RequestShapes(createHashKey(randomBytes(12)));
+    shapes.isWanted = true;
+    expect(shapes.match(Buffer.concat([start, Buffer.from(rest, "hex")]))).toBeUndefined();
+  });
+
+  test("any bytes are told in their time", () => {
+    const shapes = new RequestShapes(createHashKey(randomBytes(12)));
+    shapes.isWanted = true;
+    const request = requestOf("shop", [1]);
+    for (let i = 0; i < 2; i++) shapes.learn(request, 1);
+    const length = fc
+      .tuple(fc.integer({ min: 0, max: 200 }), fc.constantFrom(0x80, 0xff), fc.integer({ min: 0, max: 127 }))
+      .map(([count, byte, last]) => Buffer.concat([Buffer.alloc(count, byte), Buffer.from([last])]));
+    const begins = fc
+      .tuple(length, length, fc.uint8Array({ maxLength: 60 }))
+      .map(([outer, inner, rest]) => Buffer.concat([Buffer.from([0x0a]), outer, Buffer.from([0x0a]), inner, rest]));
+    const mutated = fc
+      .tuple(fc.nat({ max: request.length - 1 }), length)
+      .map(([at, bytes]) => Buffer.concat([request.subarray(0, at), bytes, request.subarray(at + bytes.length)]));
+    fc.assert(
+      fc.property(fc.oneof(begins, mutated, fc.uint8Array({ maxLength: 300 })), (bytes) => {
+        const shape = shapes.match(bytes);
+        if (shape !== undefined) expect(openRequest("metrics", bytes).items).toBe(shape.items);
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
   test("nothing is remembered as long as nobody opens requests", () => {
     const decoder = new MetricsDecoder(new Identities());
     const before = decoder.byteLength;
@@ -148,12 +190,45 @@ describe("a request of a known shape", () => {
         const segments = decoder.decode(other, shape);
         expect(segments.map(({ layout }) => layout)).toEqual(layouts);
         expect(normal(encoder.encode(segments).bytes)).toEqual(normal(other));
-        const encoded = encoder.encode(decoder.decode(markedRequest(shape)));
-        const edit = findMarks(encoded.bytes, encoded.items, shape);
+        const encodedOf = (mark: Mark) => encoder.encode(decoder.decode(markedRequest(shape, mark))).bytes;
+        const marks = createMarks();
+        const edit = findEdit([encodedOf(marks[0]), encodedOf(marks[1])], marks, shape, shape.items);
         if (edit === undefined) throw new Error("a word was found twice");
         expect(normal(applyShapeEdit(edit, other))).toEqual(normal(other));
       }),
       { numRuns: 100 },
     );
+  });
+});
+
+describe("a word that a client has guessed", () => {
+  const shape = { bytes: Buffer.alloc(40), words: Uint32Array.of(8, 24), items: 1 };
+  const marks = createMarks();
+  /** What an encoder makes of the request with a mark, which writes the words in turn. */
+  const encodedWith = (mark: Mark, guess: Mark | undefined, place = 0) => {
+    const marked = markedRequest(shape, mark);
+    const bytes = Buffer.concat([Buffer.alloc(16), marked.subarray(24, 32), marked.subarray(8, 16)]);
+    if (guess !== undefined) bytes.writeUInt32LE(guess, place + 4);
+    if (guess !== undefined) bytes.writeUInt32LE(2, place);
+    return bytes;
+  };
+
+  test.each<[string, Mark | undefined, boolean]>([
+    ["no guess", undefined, true],
+    ["a wrong guess", marks[0] ^ marks[1], true],
+    ["the first mark", marks[0], false],
+    ["the second mark", marks[1], false],
+  ])("%s", (_title, guess, isTaken) => {
+    const edit = findEdit([encodedWith(marks[0], guess), encodedWith(marks[1], guess)], marks, shape, 1);
+    expect(edit !== undefined).toBe(isTaken);
+    if (edit !== undefined)
+      expect([[...edit.shape.words], [...edit.sources]]).toEqual([
+        [16, 24],
+        [24, 8],
+      ]);
+  });
+
+  test("is worth nothing for the next shape", () => {
+    expect(new Set(Array.from({ length: 50 }, createMarks).flat()).size).toBe(100);
   });
 });

@@ -3,7 +3,7 @@
 import { gatherWords } from "../../kernels/otlp-words.ts";
 import type { PointsSegment } from "../../model/batch.ts";
 import type { RequestShape } from "../../model/otlp-request.ts";
-import { placesInRequest } from "./marked-words.ts";
+import { createMarks, type Mark, markedRequest, placesInRequest } from "./marked-words.ts";
 
 /** A column of 8 bytes an element. */
 interface WordColumn {
@@ -17,21 +17,44 @@ interface WordColumn {
 
 type Read = (view: DataView) => PointsSegment;
 
-/** Undefined where the points of the marked request hold more than columns say: then requests are decoded one by one. */
+/**
+ * What reads requests of the shape; `decode` is how they are read otherwise. Undefined where their points hold more than
+ * columns say, or where a value only looks like a word: then requests are decoded one by one.
+ */
 export function shapedPoints(
-  marked: readonly PointsSegment[],
   shape: RequestShape,
+  decode: (bytes: Uint8Array) => readonly PointsSegment[],
 ): ((bytes: Uint8Array) => PointsSegment[]) | undefined {
+  const [mark, otherMark] = createMarks();
+  const marked = decode(markedRequest(shape, mark));
   if (marked.some(({ exemplars }) => exemplars !== undefined)) return undefined;
-  const reads = marked.map((segment) => segmentReader(segment, shape));
-  return (bytes) => {
+  const reads = marked.map((segment) => segmentReader(segment, mark, shape));
+  const read = (bytes: Uint8Array) => {
     const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-    return reads.map((read) => read(view));
+    return reads.map((readSegment) => readSegment(view));
   };
+  const other = markedRequest(shape, otherMark);
+  return haveSameColumns(read(other), decode(other)) ? read : undefined;
 }
 
-function segmentReader(segment: PointsSegment, shape: RequestShape): Read {
-  const column = (words: Float64Array | BigUint64Array | BigInt64Array) => wordColumn(words, shape);
+function haveSameColumns(left: readonly PointsSegment[], right: readonly PointsSegment[]): boolean {
+  if (left.length !== right.length) return false;
+  return left.every((segment, i) => {
+    const others = new Map<string, unknown>(Object.entries(right[i] ?? {}));
+    return Object.entries(segment).every(([name, column]: [string, unknown]) => {
+      const other = others.get(name);
+      if (!ArrayBuffer.isView(column)) return !ArrayBuffer.isView(other);
+      return ArrayBuffer.isView(other) && Buffer.compare(bytesOf(column), bytesOf(other)) === 0;
+    });
+  });
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
+
+function segmentReader(segment: PointsSegment, mark: Mark, shape: RequestShape): Read {
+  const column = (words: Float64Array | BigUint64Array | BigInt64Array) => wordColumn(words, mark, shape);
   const u64 = (words: BigUint64Array) => {
     const of = column(words);
     return (view: DataView) => (of.places === undefined ? words : new BigUint64Array(gathered(of, view)));
@@ -82,9 +105,13 @@ function segmentReader(segment: PointsSegment, shape: RequestShape): Read {
   });
 }
 
-function wordColumn(column: Float64Array | BigUint64Array | BigInt64Array, shape: RequestShape): WordColumn {
+function wordColumn(
+  column: Float64Array | BigUint64Array | BigInt64Array,
+  mark: Mark,
+  shape: RequestShape,
+): WordColumn {
   const words = new Int32Array(column.buffer, column.byteOffset, column.length * 2);
-  const places = placesInRequest(words, shape);
+  const places = placesInRequest(words, mark, shape);
   const isMixed = places.includes(0);
   const isConstant = places.every((place) => place === 0);
   return { words, places: isConstant ? undefined : places, isMixed };
