@@ -1,8 +1,11 @@
 /** Collects a body from the chunks of a socket into memory of its own, copying each once. */
 
 const pooledBytes = 4096;
-/** What most bodies of a known size fit in: they are not moved while they grow. */
+/** What most bodies of a known size fit in, once enough has come that it is likely: they are not moved while they grow. */
 const firstBytes = 128 * 1024;
+const likelyBytes = 8 * 1024;
+/** What a size that is only declared takes at first. */
+const leastBytes = 1024;
 const firstUnknownBytes = 16 * 1024;
 const growthOfKnown = 4;
 const growthOfUnknown = 2;
@@ -12,13 +15,18 @@ export class BodyCollector {
   #body: Buffer = noBytes;
   #size = 0;
 
-  /** `expectedBytes` where the size was declared: more must not be added. A size that is only declared takes no memory. */
+  /** `expectedBytes` where the size was declared: more must not be added. Memory follows what has come. */
   constructor(expectedBytes?: number) {
     this.#expectedBytes = expectedBytes;
   }
 
   get size(): number {
     return this.#size;
+  }
+
+  /** Memory that it takes. */
+  get reservedBytes(): number {
+    return this.#body.length;
   }
 
   /** Copies the chunk: its memory need not be kept. */
@@ -31,10 +39,11 @@ export class BodyCollector {
 
   #grow(size: number): void {
     const expected = this.#expectedBytes;
+    const least = size < likelyBytes ? leastBytes : firstBytes;
     const capacity =
       expected === undefined
         ? Math.max(firstUnknownBytes, growthOfUnknown * size)
-        : Math.min(expected, Math.max(firstBytes, growthOfKnown * size));
+        : Math.min(expected, Math.max(least, growthOfKnown * size));
     const body = allocate(capacity);
     body.set(this.#body.subarray(0, this.#size));
     this.#body = body;

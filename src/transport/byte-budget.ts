@@ -9,6 +9,10 @@ export class ByteBudget {
     this.#maxBytes = maxBytes;
   }
 
+  get maxBytes(): number {
+    return this.#maxBytes;
+  }
+
   get usedBytes(): number {
     return this.#usedBytes;
   }

@@ -55,6 +55,8 @@ export interface CallOwner {
   callEnded(call: ServerCall, wasReset: boolean): void;
   /** The client's IP address; empty behind a socket file. */
   readonly remoteAddress: string;
+  /** What the calls of the connection hold whose message is not complete yet; calls keep it up. */
+  receivingBytes: number;
 }
 
 const headersOfAll: HeaderTexts = { ":status": 200, "content-type": "application/grpc" };
@@ -62,6 +64,10 @@ const okHeaders = encodeHeaderBlock(headersOfAll);
 const okTrailers = encodeHeaderBlock({ "grpc-status": "0" });
 const emptyFrame = frameMessage(new Uint8Array(0));
 const budgetRetryMs = 1000;
+/** Of the message of a status, which a peer may have written and clients bound: in characters. */
+const maxStatusText = 1024;
+/** What the calls of one connection that are not complete may hold of the budget, unless it is one call. */
+const receivingShare = 1 / 4;
 
 /** Owns the stream. All ends lead through `#finish`. */
 export class ServerCall implements StreamListener {
@@ -77,6 +83,8 @@ export class ServerCall implements StreamListener {
   /** The caller may call. */
   #isAdmitted = false;
   #heldBytes = 0;
+  /** The message is not complete yet: what is held counts for the connection. */
+  #isReceiving = true;
   /** The client's time limit, by performance.now(). */
   #deadlineMs = Number.POSITIVE_INFINITY;
   /** When the phase that the call is in has taken too long. */
@@ -200,13 +208,25 @@ export class ServerCall implements StreamListener {
       this.#fail(grpcCodes.INTERNAL, what);
       return;
     }
+    this.#owner.receivingBytes -= this.#heldBytes;
+    this.#isReceiving = false;
     const message = this.#unpack(reader);
     if (message === undefined) return;
     this.#phaseEndMs = Number.POSITIVE_INFINITY;
     const { remoteAddress } = this.#owner;
+    // The method has the message until it settles, also where the call ends before that.
+    const lentBytes = this.#heldBytes;
+    this.#heldBytes = 0;
+    const giveBack = () => this.#settings.budget.give(lentBytes);
     method({ path: this.#path, headers: this.#headers, rawHeaders: this.#rawHeaders, remoteAddress, message }).then(
-      (response) => this.#succeed(response),
-      (caught: unknown) => this.#failWith(caught),
+      (response) => {
+        giveBack();
+        this.#succeed(response);
+      },
+      (caught: unknown) => {
+        giveBack();
+        this.#failWith(caught);
+      },
     );
   }
 
@@ -257,8 +277,9 @@ export class ServerCall implements StreamListener {
   }
 
   /** Answers with headers alone, which are the trailers as well. */
-  #fail(code: number, message: string, retryAfterMs?: number): void {
+  #fail(code: number, text: string, retryAfterMs?: number): void {
     if (this.#isAnswered) return;
+    const message = text.slice(0, maxStatusText).toWellFormed();
     const details =
       retryAfterMs === undefined
         ? undefined
@@ -288,13 +309,21 @@ export class ServerCall implements StreamListener {
   }
 
   #hold(bytes: number): boolean {
-    if (!this.#settings.budget.take(bytes)) return false;
+    const { budget } = this.#settings;
+    if (this.#isReceiving) {
+      const { receivingBytes } = this.#owner;
+      const isAlone = receivingBytes === this.#heldBytes;
+      if (!isAlone && receivingBytes + bytes > budget.maxBytes * receivingShare) return false;
+    }
+    if (!budget.take(bytes)) return false;
     this.#heldBytes += bytes;
+    if (this.#isReceiving) this.#owner.receivingBytes += bytes;
     return true;
   }
 
   #release(): void {
     this.#settings.budget.give(this.#heldBytes);
+    if (this.#isReceiving) this.#owner.receivingBytes -= this.#heldBytes;
     this.#heldBytes = 0;
   }
 

@@ -60,6 +60,7 @@ export class ServerSession implements CallOwner, ConnectionOwner {
   #drainingSinceMs: number | undefined;
   #graceMs = Number.POSITIVE_INFINITY;
   #remoteAddress: string | undefined;
+  receivingBytes = 0;
 
   constructor(settings: SessionSettings, socket: Socket) {
     this.#settings = settings;
@@ -162,13 +163,17 @@ export class ServerSession implements CallOwner, ConnectionOwner {
     }
   }
 
-  /** As grpc-go enforces it: two pings too many are forgiven. */
+  /** As grpc-go enforces it: two pings too many are forgiven, and one behind every answer, by which a client measures. */
   pinged(): void {
     const { minPingIntervalMs, permitWithoutStream } = this.#settings.keepalive;
     const nowMs = performance.now();
     const mayPing = this.#calls.size > 0 || permitWithoutStream;
     const allowedMs = this.#lastPingMs + (mayPing ? minPingIntervalMs : idlePingIntervalMs);
     this.#lastPingMs = nowMs;
+    if (this.#connection.takeAnswered()) {
+      this.#pingStrikes = 0;
+      return;
+    }
     if (nowMs >= allowedMs) return;
     this.#pingStrikes += 1;
     if (this.#pingStrikes > maxPingStrikes) this.#calm("too_many_pings");

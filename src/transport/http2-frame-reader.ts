@@ -6,6 +6,8 @@ import { clientPreface, frameFlags, frameHeadBytes, frameTypes, Http2Error, http
 export interface FrameListener {
   /** The head of a DATA frame; its whole payload counts for the windows. */
   dataBegins(stream: number, length: number): void;
+  /** The DATA frame brings no byte of a body. */
+  dataIsEmpty(): void;
   /** A piece of a body: part of a buffer that is not kept. Never empty. */
   data(stream: number, chunk: Buffer): void;
   /** The stream ends with the DATA frame that was read. */
@@ -122,8 +124,12 @@ export class FrameReader {
       const isPadded = (flags & frameFlags.padded) !== 0;
       if (isPadded && length === 0) throw new Http2Error(http2Codes.FRAME_SIZE_ERROR, "padding without a length");
       this.#paddingBytes = isPadded ? -1 : 0;
-      if (length === 0) this.#endData();
-      else this.#state = "data";
+      if (length > 0) {
+        this.#state = "data";
+        return;
+      }
+      this.#listener.dataIsEmpty();
+      this.#endData();
       return;
     }
     if (type > frameTypes.continuation) {
@@ -144,6 +150,7 @@ export class FrameReader {
       this.#leftBytes -= 1;
       if (this.#paddingBytes > this.#leftBytes)
         throw new Http2Error(http2Codes.PROTOCOL_ERROR, "more padding than frame");
+      if (this.#paddingBytes === this.#leftBytes) this.#listener.dataIsEmpty();
     }
     const bodyBytes = Math.min(this.#leftBytes - this.#paddingBytes, chunk.length - at);
     if (bodyBytes > 0) {

@@ -5,6 +5,7 @@ import type { ServerStream, StreamAnswer } from "./http2-server-stream.ts";
 import {
   defaultWindowBytes,
   encodeFrame,
+  expectHttp2,
   frameFlags,
   frameTypes,
   Http2Error,
@@ -18,6 +19,9 @@ import {
 const defaultTableBytes = 4096;
 const noBytes = new Uint8Array(0);
 const maxFrameSetting = 2 ** 24 - 1;
+const settingBytes = 6;
+/** In a frame: there are a dozen, and each is said once. */
+const maxSettings = 32;
 /** Tells that our side uses no table: a client that wants a smaller one must hear it. */
 const emptyTable = Buffer.from([0x20]);
 
@@ -32,6 +36,8 @@ export class Http2Output {
   #maxFrameBytes = minFrameBytes;
   #mustEmptyTable = false;
   #fullSinceMs: number | undefined;
+  /** Headers or data of an answer were sent; to be cleared by who reads it. */
+  hasAnswered = false;
   /** Of new streams. */
   initialWindowBytes = defaultWindowBytes;
 
@@ -102,29 +108,42 @@ export class Http2Output {
     return true;
   }
 
-  /** Throws Http2Error for a value that may not be. */
-  applySetting(id: number, value: number, streams: Iterable<ServerStream>): void {
-    if (id === settingIds.tableSize) {
-      this.#mustEmptyTable ||= value < defaultTableBytes;
-    } else if (id === settingIds.push) {
-      if (value > 1) throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a setting out of range");
-    } else if (id === settingIds.maxFrame) {
-      if (value < minFrameBytes || value > maxFrameSetting) {
-        throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a setting out of range");
+  /** Throws Http2Error for settings that may not be. */
+  applySettings(payload: Buffer, streams: Iterable<ServerStream>): void {
+    expectHttp2(payload.length % settingBytes === 0, http2Codes.FRAME_SIZE_ERROR, "settings of another size");
+    const isCalm = payload.length <= maxSettings * settingBytes;
+    expectHttp2(isCalm, http2Codes.ENHANCE_YOUR_CALM, "too many settings in a frame");
+    let windowBytes = this.initialWindowBytes;
+    for (let at = 0; at < payload.length; at += settingBytes) {
+      const value = payload.readUInt32BE(at + 2);
+      switch (payload.readUInt16BE(at)) {
+        case settingIds.tableSize:
+          this.#mustEmptyTable ||= value < defaultTableBytes;
+          break;
+        case settingIds.push:
+          expectHttp2(value <= 1, http2Codes.PROTOCOL_ERROR, "a setting out of range");
+          break;
+        case settingIds.maxFrame: {
+          const isInRange = value >= minFrameBytes && value <= maxFrameSetting;
+          expectHttp2(isInRange, http2Codes.PROTOCOL_ERROR, "a setting out of range");
+          this.#maxFrameBytes = value;
+          break;
+        }
+        case settingIds.initialWindow:
+          expectHttp2(value <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+          windowBytes = value;
       }
-      this.#maxFrameBytes = value;
-    } else if (id === settingIds.initialWindow) {
-      this.#applyWindow(value, streams);
     }
+    // Every stream is looked at: once, however often a frame says it.
+    if (windowBytes !== this.initialWindowBytes) this.#applyWindow(windowBytes, streams);
   }
 
   #applyWindow(value: number, streams: Iterable<ServerStream>): void {
-    if (value > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
     const change = value - this.initialWindowBytes;
     this.initialWindowBytes = value;
     for (const stream of streams) {
       stream.sendWindowBytes += change;
-      if (stream.sendWindowBytes > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+      expectHttp2(stream.sendWindowBytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
     }
     this.#sendWaiting();
   }
@@ -140,6 +159,7 @@ export class Http2Output {
       if (length <= 0) break;
       this.#windowBytes -= length;
       stream.sendWindowBytes -= length;
+      this.hasAnswered = true;
       this.push(encodeFrame(frameTypes.data, 0, stream.id, rest.subarray(0, length)));
       rest = rest.subarray(length);
     }
@@ -158,6 +178,7 @@ export class Http2Output {
   #pushHeaders(stream: number, block: Buffer, endsStream: boolean): void {
     const whole = this.#mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
     this.#mustEmptyTable = false;
+    this.hasAnswered = true;
     let type: number = frameTypes.headers;
     let at = 0;
     do {

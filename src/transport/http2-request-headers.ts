@@ -15,6 +15,8 @@ export interface RequestHeaders {
 /** A block up to this size is remembered. */
 const maxRememberedBytes = 1024;
 const requestPseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
+/** RFC 9113 section 8.3.1; without them a request is malformed. */
+const neededPseudo = [":method", ":scheme", ":path"] as const;
 /** HTTP/2 has no such headers (RFC 9113 section 8.2.2). */
 const connectionHeaders: ReadonlySet<string> = new Set([
   "connection",
@@ -80,7 +82,7 @@ export class RequestHeaderReader {
       rawHeaders.push(field.name, field.value);
     });
     if (bytes > this.#maxBytes) return "too-large";
-    const isWhole = headers[":method"] !== undefined && headers[":path"] !== undefined;
+    const isWhole = neededPseudo.every((name) => headers[name] !== undefined);
     return isMalformed || !isWhole ? "malformed" : { headers, rawHeaders };
   }
 }

@@ -1,74 +1,14 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, connect as connectHttp2, type OutgoingHttpHeaders } from "node:http2";
-import { connect, type Socket } from "node:net";
+import { connect } from "node:net";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { startOwnServer, testPath } from "../../test/support/grpc-kit.ts";
-import type { GrpcServerOptions } from "./grpc-server.ts";
-import type { GrpcMethod } from "./grpc-server-call.ts";
-import { frameMessage } from "./grpc-wire.ts";
+import { headersFrame, many, message, openRaw, request, settings, uint32 } from "../../test/support/http2-raw.ts";
 import { clientPreface, encodeFrame, encodeHeaderBlock, frameTypes, http2Codes, settingsFrame } from "./http2-wire.ts";
 
-const echo: GrpcMethod = async ({ message }) => message;
-const request = encodeHeaderBlock({
-  ":method": "POST",
-  ":scheme": "http",
-  ":path": testPath,
-  "content-type": "application/grpc",
-});
-const settings = settingsFrame([]);
-const uint32 = (value: number): Buffer => Buffer.from([value >>> 24, value >>> 16, value >>> 8, value]);
-const headersFrame = (stream: number, flags = 4, block: Uint8Array = request) => encodeFrame(1, flags, stream, block);
-const message = frameMessage(Buffer.from("hello"));
-
-interface Frame {
-  readonly type: number;
-  readonly flags: number;
-  readonly stream: number;
-  readonly payload: Buffer;
-}
-
-/** A client that writes bytes, and reads frames. */
-class RawClient {
-  readonly socket: Socket;
-  readonly frames: Frame[] = [];
-  readonly closed: Promise<unknown>;
-  #rest = Buffer.alloc(0);
-
-  constructor(port: number) {
-    this.socket = connect(port, "127.0.0.1");
-    this.socket.on("error", () => {});
-    this.socket.on("data", (chunk) => this.#read(chunk));
-    this.closed = new Promise((resolve) => this.socket.once("close", resolve));
-    onTestFinished(() => void this.socket.destroy());
-    this.send(clientPreface, settings);
-  }
-
-  send(...frames: readonly Uint8Array[]): void {
-    this.socket.write(Buffer.concat(frames));
-  }
-
-  of(type: number): Frame[] {
-    return this.frames.filter((frame) => frame.type === type);
-  }
-
-  #read(chunk: Buffer): void {
-    this.#rest = Buffer.concat([this.#rest, chunk]);
-    while (this.#rest.length >= 9 && this.#rest.length >= 9 + this.#rest.readUIntBE(0, 3)) {
-      const end = 9 + this.#rest.readUIntBE(0, 3);
-      const [type = 0, flags = 0] = this.#rest.subarray(3, 5);
-      this.frames.push({ type, flags, stream: this.#rest.readUInt32BE(5), payload: this.#rest.subarray(9, end) });
-      this.#rest = this.#rest.subarray(end);
-    }
-  }
-}
-
-async function openRaw(options: Partial<GrpcServerOptions> = {}, method = echo): Promise<RawClient> {
-  return new RawClient((await startOwnServer(method, options)).port);
-}
-
-const many = (count: number, frame: Uint8Array): Uint8Array =>
-  Buffer.concat(Array.from({ length: count }, () => frame));
+const withLength = (length: string, flags = 4) =>
+  headersFrame(1, flags, Buffer.concat([request, encodeHeaderBlock({ "content-length": length })]));
 
 describe("what ends a connection is named in a GOAWAY", () => {
   test.each<readonly [string, keyof typeof http2Codes, readonly Uint8Array[]]>([
@@ -108,6 +48,13 @@ describe("what ends a connection is named in a GOAWAY", () => {
     ["a flood of answers to pings", "ENHANCE_YOUR_CALM", [many(10_000, encodeFrame(6, 1, 0, Buffer.alloc(8)))]],
     ["a flood of priorities", "ENHANCE_YOUR_CALM", [many(10_000, encodeFrame(2, 0, 1, Buffer.alloc(5)))]],
     ["a flood of windows", "ENHANCE_YOUR_CALM", [many(10_000, encodeFrame(8, 0, 0, uint32(1)))]],
+    ["headers of a stream that was skipped", "PROTOCOL_ERROR", [headersFrame(9), headersFrame(5)]],
+    ["33 settings at once", "ENHANCE_YOUR_CALM", [settingsFrame(Array.from({ length: 33 }, () => [4, 65_535]))]],
+    [
+      "a flood of padding",
+      "ENHANCE_YOUR_CALM",
+      [headersFrame(1), many(10_000, encodeFrame(0, 8, 1, Buffer.from([1, 0])))],
+    ],
     ["a flood of empty data", "ENHANCE_YOUR_CALM", [headersFrame(1), many(10_000, encodeFrame(0, 0, 1))]],
     ["a flood of frames of no known type", "ENHANCE_YOUR_CALM", [many(10_000, encodeFrame(99, 0, 0, Buffer.alloc(3)))]],
   ])("%s: %s", async (_title, code, frames) => {
@@ -130,7 +77,17 @@ describe("what ends a stream leaves the connection", () => {
     ["a window of nothing more", "PROTOCOL_ERROR", [headersFrame(1), encodeFrame(8, 0, 1, uint32(0))]],
     ["a window that overflows", "FLOW_CONTROL_ERROR", [headersFrame(1), encodeFrame(8, 0, 1, uint32(2 ** 31 - 1))]],
     ["headers twice", "PROTOCOL_ERROR", [headersFrame(1), headersFrame(1)]],
-    ["no path", "PROTOCOL_ERROR", [headersFrame(1, 4, encodeHeaderBlock({ ":method": "POST" }))]],
+    ["no path", "PROTOCOL_ERROR", [headersFrame(1, 4, encodeHeaderBlock({ ":method": "POST", ":scheme": "http" }))]],
+    ["no scheme", "PROTOCOL_ERROR", [headersFrame(1, 4, encodeHeaderBlock({ ":method": "POST", ":path": testPath }))]],
+    ["less than the declared length", "PROTOCOL_ERROR", [withLength("11"), encodeFrame(0, 1, 1, message)]],
+    ["more than the declared length", "PROTOCOL_ERROR", [withLength("9"), encodeFrame(0, 0, 1, message)]],
+    ["a declared length and no body", "PROTOCOL_ERROR", [withLength("1", 5)]],
+    ["a length that is no number", "PROTOCOL_ERROR", [withLength("ten"), encodeFrame(0, 1, 1, message)]],
+    [
+      "less than the declared length before trailers",
+      "PROTOCOL_ERROR",
+      [withLength("11"), encodeFrame(0, 0, 1, message), headersFrame(1, 5, encodeHeaderBlock({ a: "b" }))],
+    ],
     [
       "a header of HTTP/1",
       "PROTOCOL_ERROR",
@@ -207,6 +164,7 @@ describe("requests in unusual forms are taken", () => {
         encodeFrame(0, 1, 1),
       ],
     ],
+    ["with their length", [withLength("10"), encodeFrame(0, 1, 1, message)]],
     [
       "with trailers",
       [headersFrame(1), encodeFrame(0, 0, 1, message), headersFrame(1, 5, encodeHeaderBlock({ a: "b" }))],
@@ -251,6 +209,16 @@ describe("answers", () => {
     await expect.poll(() => client.of(frameTypes.headers).length).toBe(2);
     expect(body().subarray(5)).toEqual(long);
     expect(Math.max(...client.of(frameTypes.data).map(({ payload }) => payload.length))).toBe(16_384);
+  });
+
+  test("follow the last of the windows that one frame names", async () => {
+    const client = await openRaw({}, answer);
+    const windows = [0, 70_000, 1, 100, 20].map((bytes) => [4, bytes] as const);
+    client.send(settingsFrame([[4, 0]]), headersFrame(1), encodeFrame(0, 1, 1, message), settingsFrame(windows));
+    const body = () => Buffer.concat(client.of(frameTypes.data).map(({ payload }) => payload));
+    await expect.poll(() => body().length).toBe(20);
+    client.send(settingsFrame([[4, 30]]));
+    await expect.poll(() => body().length).toBe(30);
   });
 
   test("are not kept for a client that reads nothing", async () => {

@@ -3,10 +3,12 @@
 import type { Socket } from "node:net";
 import { FrameBudget } from "./http2-frame-budget.ts";
 import { type FrameListener, FrameReader, maxFrameBytes } from "./http2-frame-reader.ts";
+import { expectFrame } from "./http2-frame-rules.ts";
 import { type HeaderBlock, HeaderBlocks } from "./http2-header-blocks.ts";
 import { Http2Output } from "./http2-output.ts";
 import { RequestHeaderReader, type RequestHeaders } from "./http2-request-headers.ts";
 import { ServerStream, type StreamAnswer, type StreamOutput } from "./http2-server-stream.ts";
+import { StreamNumbers } from "./http2-stream-numbers.ts";
 import {
   defaultWindowBytes,
   encodeFrame,
@@ -48,7 +50,6 @@ export interface ConnectionOwner {
 
 /** For a client to end its side after a GOAWAY, which a reset could overtake. */
 const lingerMs = 1000;
-const priorityBytes = 5;
 
 export class ServerConnection implements FrameListener, StreamOutput {
   readonly #socket: Socket;
@@ -62,7 +63,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
   readonly #streams = new Map<number, ServerStream>();
   /** Of the DATA frame that is read; undefined where nobody wants it. */
   #current: ServerStream | undefined;
-  #lastStream = 0;
+  readonly #numbers = new StreamNumbers();
   #lastTaken = maxInt31;
   #receiveWindowBytes: number;
   #readBytes = 0;
@@ -132,15 +133,15 @@ export class ServerConnection implements FrameListener, StreamOutput {
   close(): void {
     if (this.isEnding) return;
     this.#isClosing = true;
-    this.#lastTaken = this.#lastStream;
-    this.#output.push(goawayFrame(this.#lastStream, http2Codes.NO_ERROR, ""));
+    this.#lastTaken = this.#numbers.last;
+    this.#output.push(goawayFrame(this.#lastTaken, http2Codes.NO_ERROR, ""));
     if (this.#streams.size === 0) this.#end();
   }
 
   /** Ends at once, and tells the client why. */
   fail(code: number, text: string): void {
     if (this.#endedMs !== undefined || this.#socket.destroyed) return;
-    this.#output.push(goawayFrame(this.#lastStream, code, text));
+    this.#output.push(goawayFrame(Math.min(this.#numbers.last, this.#lastTaken), code, text));
     this.#end();
     for (const stream of [...this.#streams.values()]) this.#close(stream, http2Codes.CANCEL, true);
   }
@@ -171,7 +172,11 @@ export class ServerConnection implements FrameListener, StreamOutput {
     try {
       this.#reader.push(chunk);
     } catch (caught) {
-      if (!(caught instanceof Http2Error)) throw caught;
+      if (!(caught instanceof Http2Error)) {
+        // The rest of the chunk is lost: nothing that comes after it could be read.
+        this.fail(http2Codes.INTERNAL_ERROR, "");
+        throw caught;
+      }
       this.fail(caught.code, caught.message);
     }
     releaseChunk(chunk);
@@ -188,7 +193,6 @@ export class ServerConnection implements FrameListener, StreamOutput {
       this.#receiveWindowBytes += this.#readBytes;
       this.#readBytes = 0;
     }
-    if (length === 0) this.#budget.spend();
     const stream = this.#knownStream(id);
     this.#current = stream;
     if (stream === undefined) return;
@@ -199,9 +203,15 @@ export class ServerConnection implements FrameListener, StreamOutput {
     else this.grant(stream);
   }
 
+  dataIsEmpty(): void {
+    if (this.#endedMs === undefined) this.#budget.spend();
+  }
+
   data(_id: number, chunk: Buffer): void {
     const stream = this.#current;
-    if (stream !== undefined && !stream.isClosed) stream.listener?.data(chunk);
+    if (stream === undefined || stream.isClosed) return;
+    if (stream.addBody(chunk.length)) stream.listener?.data(chunk);
+    else this.#refuse(stream, http2Codes.PROTOCOL_ERROR);
   }
 
   dataEnds(id: number): void {
@@ -221,22 +231,18 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   #otherFrame(type: number, flags: number, id: number, payload: Buffer): void {
     this.#budget.spend();
+    expectFrame(type, id, payload.length);
     switch (type) {
       case frameTypes.settings:
-        expectHttp2(id === 0, http2Codes.PROTOCOL_ERROR, "settings of a stream");
         this.#settingsFrame(flags, payload);
         return;
       case frameTypes.ping:
-        expectHttp2(id === 0, http2Codes.PROTOCOL_ERROR, "a ping of a stream");
-        expectHttp2(payload.length === 8, http2Codes.FRAME_SIZE_ERROR, "a ping of another size");
         this.#pingFrame(flags, payload);
         return;
       case frameTypes.window:
-        expectHttp2(payload.length === 4, http2Codes.FRAME_SIZE_ERROR, "a window of another size");
         this.#windowFrame(id, payload.readUInt32BE(0) & maxInt31);
         return;
       case frameTypes.reset: {
-        expectHttp2(payload.length === 4, http2Codes.FRAME_SIZE_ERROR, "a reset of another size");
         const code = payload.readUInt32BE(0);
         const stream = this.#knownStream(id);
         if (stream !== undefined) this.#close(stream, code, true);
@@ -244,27 +250,21 @@ export class ServerConnection implements FrameListener, StreamOutput {
         else if (code === http2Codes.CANCEL) this.#owner.refused();
         return;
       }
-      case frameTypes.priority:
-        expectHttp2(id !== 0, http2Codes.PROTOCOL_ERROR, "a priority of no stream");
-        expectHttp2(payload.length === priorityBytes, http2Codes.FRAME_SIZE_ERROR, "a priority of another size");
-        return;
-      case frameTypes.goaway:
-        expectHttp2(id === 0, http2Codes.PROTOCOL_ERROR, "an end of a stream");
-        expectHttp2(payload.length >= 8, http2Codes.FRAME_SIZE_ERROR, "an end of another size");
-        return;
       case frameTypes.push:
         throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a client does not push");
     }
   }
 
   #headerBlock({ stream: id, endsStream, bytes }: HeaderBlock): void {
-    if (id <= this.#lastStream) {
+    if (!this.#numbers.opens(id)) {
       this.#trailerBlock(id, endsStream, bytes);
       return;
     }
-    this.#lastStream = id;
     const headers = this.#headers.read(bytes);
-    if (id > this.#lastTaken) return;
+    if (id > this.#lastTaken) {
+      this.#budget.spend();
+      return;
+    }
     this.#budget.earn();
     if (typeof headers === "string" || this.#streams.size >= this.#settings.maxStreams) {
       const isBusy = typeof headers !== "string";
@@ -279,7 +279,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   #take(id: number, endsStream: boolean, headers: RequestHeaders): void {
     const windows = { receiveBytes: this.#settings.streamWindowBytes, sendBytes: this.#output.initialWindowBytes };
-    const stream = new ServerStream(id, this, windows);
+    const stream = new ServerStream(id, this, windows, headers.headers["content-length"]);
     this.#streams.set(id, stream);
     this.#owner.opened(stream, headers);
     if (endsStream) this.#requestEnds(stream);
@@ -299,7 +299,8 @@ export class ServerConnection implements FrameListener, StreamOutput {
   #requestEnds(stream: ServerStream): void {
     if (stream.isClosed || stream.isRequestComplete) return;
     stream.isRequestComplete = true;
-    stream.listener?.ended();
+    if (stream.isBodyWhole) stream.listener?.ended();
+    else this.#refuse(stream, http2Codes.PROTOCOL_ERROR);
   }
 
   #settingsFrame(flags: number, payload: Buffer): void {
@@ -307,10 +308,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
       expectHttp2(payload.length === 0, http2Codes.FRAME_SIZE_ERROR, "an answer to settings with settings");
       return;
     }
-    expectHttp2(payload.length % 6 === 0, http2Codes.FRAME_SIZE_ERROR, "settings of another size");
-    for (let at = 0; at < payload.length; at += 6) {
-      this.#output.applySetting(payload.readUInt16BE(at), payload.readUInt32BE(at + 2), this.#streams.values());
-    }
+    this.#output.applySettings(payload, this.#streams.values());
     this.#output.push(encodeFrame(frameTypes.settings, frameFlags.ack, 0));
   }
 
@@ -340,7 +338,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   /** Undefined for a stream that was closed; one that was never opened is an error. */
   #knownStream(id: number): ServerStream | undefined {
-    const isIdle = id > this.#lastStream || id % 2 === 0;
+    const isIdle = id > this.#numbers.last || id % 2 === 0;
     expectHttp2(!isIdle, http2Codes.PROTOCOL_ERROR, "a frame of no stream");
     return this.#streams.get(id);
   }
@@ -351,6 +349,13 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   answer(stream: ServerStream, answer: StreamAnswer): void {
     this.#output.answer(stream, answer);
+  }
+
+  /** Whether headers or data of an answer were sent since the last call. */
+  takeAnswered(): boolean {
+    const { hasAnswered } = this.#output;
+    this.#output.hasAnswered = false;
+    return hasAnswered;
   }
 
   #answered(stream: ServerStream): void {

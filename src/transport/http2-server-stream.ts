@@ -36,6 +36,9 @@ export class ServerStream {
   readBytes = 0;
   /** What the client takes. */
   sendWindowBytes: number;
+  /** Of the body, as `content-length` says; NaN where that is no number. */
+  readonly #declaredBytes: number | undefined;
+  #bodyBytes = 0;
   /** Of an answer that waits for a window. */
   rest: Uint8Array | undefined;
   trailers: Buffer | undefined;
@@ -49,11 +52,26 @@ export class ServerStream {
     id: number,
     output: StreamOutput,
     windows: { readonly receiveBytes: number; readonly sendBytes: number },
+    contentLength: string | undefined,
   ) {
     this.id = id;
     this.#output = output;
     this.receiveWindowBytes = windows.receiveBytes;
     this.sendWindowBytes = windows.sendBytes;
+    if (contentLength !== undefined) {
+      this.#declaredBytes = /^[0-9]{1,15}$/.test(contentLength) ? Number(contentLength) : Number.NaN;
+    }
+  }
+
+  /** False where so much more is not what was declared (RFC 9113 section 8.1.1). */
+  addBody(bytes: number): boolean {
+    this.#bodyBytes += bytes;
+    return this.#declaredBytes === undefined || this.#bodyBytes <= this.#declaredBytes;
+  }
+
+  /** Whether all that was declared has come. */
+  get isBodyWhole(): boolean {
+    return this.#declaredBytes === undefined || this.#bodyBytes === this.#declaredBytes;
   }
 
   get isPaused(): boolean {
