@@ -29,7 +29,8 @@ export interface DurableQueueOptions<T> {
   /** Of directories that are made; files get the same without the right to search. Default 0o750. */
   readonly directoryPermissions?: number | undefined;
   readonly now: () => number;
-  readonly sleep: (ms: number) => Promise<void>;
+  /** Never rejects; ends early when the signal aborts, where it can. Must not keep the process alive longer than that. */
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
   /** Hears of damage that is found, at the start and later. */
   readonly damaged?: ((damage: Damage) => void) | undefined;
   readonly gaveUp?: ((reason: GiveUpReason, records: number, items: number) => void) | undefined;

@@ -1,16 +1,18 @@
-/** The queue on disk against simple lists: random appends, takes, acknowledgements, kills, power cuts, full disks and damage. */
+/** The queue on disk against simple lists: random appends, takes, acknowledgements, rewinds, kills, power cuts, full disks, age and damage. */
 
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import type { DurableQueue } from "./durable-queue.ts";
-import { definitionLane, recordSeed, segmentHeaderBytes } from "./record-format.ts";
+import { decodeJournalHeader } from "./journal-format.ts";
+import { decodeSegmentHeader, definitionLane, type QueueId, recordSeed, segmentHeaderBytes } from "./record-format.ts";
 import { scanSegment } from "./scan-segment.ts";
 import { segmentNumber } from "./segment.ts";
 import { ForgetfulFiles } from "./test-forgetful-files.ts";
-import { openTestQueue, type TestItem, takeNext, testDirectory } from "./test-queue-kit.ts";
+import { openTestQueue, type TestItem, takeNext } from "./test-queue-kit.ts";
 
 const laneCount = 4;
+const maxAgeMs = 10_000;
 
 type Step =
   | { readonly kind: "append"; readonly lanes: readonly number[]; readonly size: number; readonly wait: boolean }
@@ -21,7 +23,8 @@ type Step =
       readonly acknowledge: number;
       readonly done: number;
     }
-  | { readonly kind: "kill" | "power" | "restart" }
+  | { readonly kind: "kill" | "power" | "restart" | "rewind" }
+  | { readonly kind: "age"; readonly ms: number }
   | { readonly kind: "full"; readonly room: number }
   | {
       readonly kind: "damage";
@@ -56,6 +59,8 @@ const steps = fc.array(
       weight: 2,
       arbitrary: fc.record({ kind: fc.constantFrom("kill" as const, "power" as const, "restart" as const) }),
     },
+    { weight: 1, arbitrary: fc.constant({ kind: "rewind" as const }) },
+    { weight: 1, arbitrary: fc.record({ kind: fc.constant("age" as const), ms: fc.nat({ max: 12_000 }) }) },
     { weight: 1, arbitrary: fc.record({ kind: fc.constant("full" as const), room: fc.nat({ max: 3000 }) }) },
     {
       weight: 1,
@@ -96,9 +101,14 @@ class Model {
   queue: DurableQueue<TestItem> | undefined;
   nextId = 1;
   nowMs = 0;
+  /** Acknowledgements may be forgotten. */
+  mayRepeat = false;
   hadPowerCut = false;
+  /** When each was appended. */
+  readonly appendedMs: number[] = [];
   hadDamage = false;
   readonly appends: Promise<void>[] = [];
+  readonly ids: QueueId[] = [];
 
   constructor(fsync: boolean, seed: number) {
     this.fsync = fsync;
@@ -110,7 +120,10 @@ class Model {
   }
 
   async open(): Promise<DurableQueue<TestItem>> {
-    this.queue ??= await openTestQueue(this.files, { fsync: this.fsync, now: () => this.nowMs });
+    if (this.queue !== undefined) return this.queue;
+    this.queue = await openTestQueue(this.files, { fsync: this.fsync, now: () => this.nowMs, maxAgeMs });
+    const { id } = this.queue;
+    if (!this.ids.some((one) => Buffer.compare(one, id) === 0)) this.ids.push(id);
     return this.queue;
   }
 
@@ -119,12 +132,15 @@ class Model {
     else if (step.kind === "take") await this.take(step);
     else if (step.kind === "full") await this.fill(step.room);
     else if (step.kind === "damage") await this.damage(step);
+    else if (step.kind === "age") this.age(step.ms);
+    else if (step.kind === "rewind") await this.rewind();
     else await this.end(step.kind);
   }
 
   async append({ lanes, size, wait }: Step & { kind: "append" }): Promise<void> {
     const queue = await this.open();
     const items = lanes.map((to) => ({ lane: to, item: { id: this.nextId++, size, shape: this.nextId % 3 } }));
+    for (const { item } of items) this.appendedMs[item.id] = this.nowMs;
     const files = this.files;
     const append = queue.append(items).then(
       () => {
@@ -161,6 +177,7 @@ class Model {
     const model = this.lanes[from];
     if (handed === undefined || model === undefined) return false;
     const { id } = handed.item;
+    expect(handed.timeMs).toBeGreaterThanOrEqual(this.nowMs - maxAgeMs);
     expect(id).toBeGreaterThan(model.last);
     // Nothing that was accepted and not acknowledged was left out.
     for (const missed of model.accepted) {
@@ -168,7 +185,7 @@ class Model {
         expect.fail(`lane ${from}: ${missed} is missing before ${id}`);
       }
     }
-    if (!this.hadPowerCut) {
+    if (!this.mayRepeat) {
       expect(id).toBeGreaterThan(model.acknowledged);
       expect(handed.done).toBe(model.partly?.id === id && model.last === 0 ? model.partly.done : 0);
     } else expect(handed.done).toBeLessThanOrEqual(model.partly?.id === id ? model.partly.done : 2);
@@ -183,6 +200,7 @@ class Model {
     else {
       this.files.cutPower(this.random);
       this.hadPowerCut = true;
+      this.mayRepeat = true;
       if (!this.fsync) for (let id = 1; id < this.nextId; id++) this.excused.add(id);
     }
     this.queue = undefined;
@@ -196,31 +214,50 @@ class Model {
     await this.append({ kind: "append", lanes: [0, 1, 2, 3], size: 900, wait: true });
     await this.append({ kind: "append", lanes: [0, 1, 2, 3], size: 100, wait: true });
     this.files.capacity = Number.POSITIVE_INFINITY;
-    this.nowMs += 2000;
+    this.age(2000);
+  }
+
+  /** What is older than the limit may be given up, and must not be handed out. */
+  age(ms: number): void {
+    this.nowMs += ms;
+    for (const [id, atMs] of this.appendedMs.entries()) if (atMs < this.nowMs - maxAgeMs) this.excused.add(id);
+  }
+
+  async rewind(): Promise<void> {
+    const queue = await this.open();
+    await queue.rewind();
+    queue.begin(() => {});
+    for (const model of this.lanes) model.restart();
   }
 
   async damage({ file, offset, what }: Step & { kind: "damage" }): Promise<void> {
     await this.end("kill");
     this.hadDamage = true;
-    const names = this.files.names.filter((name) => name.includes("segment-"));
+    const names = this.files.names.filter((name) => name.includes("segment-") || name.includes("positions-"));
     const name = names[file % Math.max(1, names.length)];
     if (name === undefined) return;
     const content = this.files.content(name);
-    const at = offset % content.length;
+    // Journals are mostly zeros.
+    const at = offset % Math.max(1, Math.min(content.length, name.includes("positions-") ? 2048 : content.length));
     const hit = (from: number, to: number) => (what === "flip" ? at >= from && at < to : what === "remove" || at < to);
-    await this.excuse(name, hit);
+    if (name.includes("segment-")) await this.excuse(name, hit);
+    else this.mayRepeat = true;
     if (what === "remove") this.files.replace(name, undefined);
     else if (what === "cut") this.files.replace(name, Buffer.from(content.subarray(0, at)));
     else content[at] = (content[at] ?? 0) ^ (1 << (offset % 8));
+    // Where nothing says any more whose records these are, they stay where they are.
+    const isKnown = this.files.names.some((one) => {
+      const head = this.files.content(one).subarray(0, segmentHeaderBytes);
+      return (decodeSegmentHeader(head) ?? decodeJournalHeader(head)) !== undefined;
+    });
+    if (!isKnown) for (let id = 1; id < this.nextId; id++) this.excused.add(id);
   }
 
   /** Records that are hit may be missing, and those whose definition is hit. */
   async excuse(name: string, hit: (from: number, to: number) => boolean): Promise<void> {
-    const queueId = Uint8Array.from(this.files.content(`${testDirectory}/positions-0`).subarray(16, 32));
-    const other = Uint8Array.from(this.files.content(`${testDirectory}/positions-1`).subarray(16, 32));
     const file = await this.files.process().open(name, "read");
     const lostShapes = new Set<string>();
-    for (const id of [queueId, other]) {
+    for (const id of this.ids) {
       const seed = recordSeed(id, segmentNumber(name.split("/").at(-1) ?? "") ?? 0);
       await scanSegment(file, segmentHeaderBytes, await file.size(), seed, ({ header, offset, payload }) => {
         const isHit = hit(offset, offset + 44 + payload.length);

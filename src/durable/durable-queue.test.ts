@@ -169,9 +169,75 @@ describe("limits", () => {
     await queue.append(many(0, 0, 100));
     nowMs += 61_000;
     await queue.append(many(0, 100, 5));
-    expect(await drainLane(queue, 0)).toEqual([0, ...numbers(100, 5)]);
-    expect(gaveUp.reduce((sum, [, records]) => sum + records, 0)).toBe(99);
+    expect(await drainLane(queue, 0)).toEqual(numbers(100, 5));
+    expect(gaveUp.reduce((sum, [, records]) => sum + records, 0)).toBe(100);
+    expect(gaveUp.reduce((sum, [, , items]) => sum + items, 0)).toBe(100 * itemsPerRecord);
     expect(new Set(gaveUp.map(([reason]) => reason))).toEqual(new Set(["too_old"]));
+  });
+
+  test("records in memory grow too old without a restart", async () => {
+    const files = new ForgetfulFiles();
+    let nowMs = 1_000_000;
+    const gaveUp: [string, number, number][] = [];
+    const options = { now: () => nowMs, maxAgeMs: 60_000, memoryBytes: 1 << 20 };
+    const queue = await openTestQueue(files, { ...options, gaveUp: (...event) => gaveUp.push(event) });
+    await queue.append(many(0, 0, 10));
+    expect(queue.take(0)).toMatchObject({ item: { id: 0 } });
+    nowMs += 40_000;
+    await queue.append(many(0, 10, 5));
+    nowMs += 21_000;
+    await Promise.resolve();
+    expect(queue.peek(0)).toMatchObject({ item: { id: 10 } });
+    expect(gaveUp).toEqual([["too_old", 9, 9 * itemsPerRecord]]);
+    // The first is under way: what comes behind it waits for its answer.
+    expect(queue.stats()).toMatchObject({ records: 15 });
+    await queue.acknowledge([[0, { sequence: 1, done: 0 }]]);
+    expect(queue.stats()).toMatchObject({ records: 5 });
+    files.kill();
+    expect(await drainLane(await openTestQueue(files, options), 0)).toEqual(numbers(10, 5));
+  });
+
+  test("one append gives a bounded number of segments up before it is refused", async () => {
+    const files = new ForgetfulFiles();
+    let nowMs = 0;
+    let free = 1 << 20;
+    const queue = await openTestQueue(files, {
+      now: () => nowMs,
+      minFreeBytes: 10_000,
+      whenFull: "drop_oldest",
+      files: { ...files.process(), freeBytes: async () => free },
+    });
+    for (let id = 0; id < 1000; id++) await queue.append(many(0, id, 1));
+    free = 0;
+    nowMs += 1001;
+    // The device is asked in the background.
+    await queue.append(many(0, 1000, 1));
+    const { segments } = queue.stats();
+    await expect(queue.append(many(0, 1001, 1))).rejects.toThrow("too little room");
+    expect(segments - queue.stats().segments).toBe(16);
+  });
+
+  test("what was under way when its segment was given up is counted unless it was delivered", async () => {
+    let dropped = 0;
+    const queue = await openTestQueue(new ForgetfulFiles(), {
+      maxBytes: 40_000,
+      whenFull: "drop_oldest",
+      gaveUp: (reason, records, items) => {
+        expect([reason, items]).toEqual(["queue_full", records * itemsPerRecord]);
+        dropped += records;
+      },
+    });
+    for (let id = 0; id < 10; id++) await queue.append(many(0, id, 1));
+    for (let i = 0; i < 10; i++) await takeNext(queue, 0);
+    for (let id = 10; id < 1000; id++) await queue.append(many(0, id, 1));
+    const before = dropped;
+    await queue.acknowledge([[0, { sequence: 4, done: 0 }]]);
+    expect(dropped).toBe(before);
+    await queue.rewind();
+    expect(dropped).toBe(before + 6);
+    expect(queue.stats().records).toBe(1000 - 4 - dropped);
+    await queue.close();
+    expect(dropped).toBe(before + 6);
   });
 
   test("a full disk refuses, loses nothing that was taken, and goes on when there is room", async () => {
@@ -293,7 +359,9 @@ describe("damage", () => {
     for (const name of files.names.filter((one) => one.includes("positions"))) files.content(name).fill(1, 0, 100);
     const { ids, damage } = await reopened(files);
     expect(ids).toEqual(numbers(0, 100));
-    expect(damage).toMatchObject([{ kind: "journal", bytes: 56 }]);
+    expect(damage).toEqual(
+      [0, 1].map((n) => ({ file: `${testDirectory}/positions-${n}`, offset: 0, bytes: 64, kind: "journal" })),
+    );
   });
 
   test("a version from the future is refused and not touched", async () => {

@@ -1,18 +1,22 @@
 /** A queue on disk: records in lanes that are handed out in order and stay until they are acknowledged. */
 
 import { randomBytes } from "node:crypto";
+import { dirname } from "node:path";
 import { toError } from "../model/errors.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import type { DurableQueueOptions, DurableStats, GiveUpReason, Handed, LaneStats } from "./durable-options.ts";
-import { type FileLayer, systemFiles } from "./file-layer.ts";
+import { systemFiles } from "./file-layer.ts";
+import type { Position } from "./journal-format.ts";
 import { LaneLoader } from "./lane-loader.ts";
-import { adoptSegments, giveUpSegment } from "./lane-segments.ts";
-import { LaneState, sumLanes } from "./lane-state.ts";
-import { type Position, PositionJournal } from "./position-journal.ts";
+import { adoptSegments, countAbandoned, giveUpSegment } from "./lane-segments.ts";
+import { LaneState, sumLanes, type Waiting } from "./lane-state.ts";
+import { LateSync } from "./late-sync.ts";
+import { PositionJournal } from "./position-journal.ts";
+import { QueueRoom } from "./queue-room.ts";
 import { QueueSpace } from "./queue-space.ts";
 import type { QueueId } from "./record-format.ts";
 import { type Recovered, recoverQueue } from "./recover-queue.ts";
-import { removeSegment } from "./remove-segment.ts";
+import { SegmentRemover } from "./remove-segment.ts";
 import { type Segment, SegmentReader } from "./segment.ts";
 import { SegmentWriter, type Written } from "./segment-writer.ts";
 import { StorageError } from "./storage-error.ts";
@@ -21,8 +25,6 @@ import { StorageError } from "./storage-error.ts";
 export const maxLanes = 4096;
 const defaultMaxBytes = 10 * 1024 * 1024 * 1024;
 const defaultMinFreeBytes = 64 * 1024 * 1024;
-/** Segments that one append gives up at most before it is refused. */
-const maxGiveUps = 16;
 const defaultSegmentBytes = 64 * 1024 * 1024;
 const defaultMemoryBytes = 16 * 1024 * 1024;
 const minSegmentBytes = 4096;
@@ -30,20 +32,21 @@ const minSegmentBytes = 4096;
 export class DurableQueue<T> {
   readonly id: QueueId;
   readonly #options: DurableQueueOptions<T>;
-  readonly #files: FileLayer;
   readonly #lock: DirectoryLock;
   readonly #reader: SegmentReader;
   readonly #journal: PositionJournal;
   readonly #writer: SegmentWriter<T>;
   readonly #loader: LaneLoader<T>;
   readonly #space: QueueSpace;
+  readonly #room: QueueRoom;
+  readonly #remover: SegmentRemover;
+  readonly #lateSync: LateSync;
   readonly #lanes = new Map<number, LaneState<T>>();
   /** By number, oldest first. */
   readonly #segments = new Map<number, Segment>();
   #listener: (lane: number) => void = () => {};
-  #removals: Promise<void> = Promise.resolve();
-  #waiting = 0;
-  #turn: Promise<void> = Promise.resolve();
+  /** Records that were accepted before are too old; the same within a turn, so that `take` hands out what `peek` showed. */
+  #oldestAllowedMs: number | undefined;
   #hasBegun = false;
   #closing: Promise<void> | undefined;
 
@@ -51,7 +54,6 @@ export class DurableQueue<T> {
     const files = options.files ?? systemFiles;
     const { directory, codec, now } = options;
     this.#options = options;
-    this.#files = files;
     this.#lock = lock;
     this.id = recovered.queueId ?? randomBytes(16);
     this.#reader = new SegmentReader(files);
@@ -59,6 +61,8 @@ export class DurableQueue<T> {
       positions: Array.from(this.#lanes, ([lane, state]) => [lane, state.acknowledged] as const),
       segments: this.#segments.keys(),
     }));
+    const { damaged } = options;
+    this.#remover = new SegmentRemover({ files, journal: this.#journal, reader: this.#reader, damaged });
     const maxBytes = options.maxBytes ?? defaultMaxBytes;
     this.#space = new QueueSpace({
       files,
@@ -88,11 +92,23 @@ export class DurableQueue<T> {
       codec,
       memoryBytes: options.memoryBytes ?? defaultMemoryBytes,
       segments: () => this.#segments.values(),
+      now,
       sleep: options.sleep,
       isTooOld: (timeMs) => this.#isTooOld(timeMs),
       damaged: (damage) => options.damaged?.(damage),
       loaded: (...event) => this.#loaded(...event),
     });
+    this.#room = new QueueRoom({
+      space: this.#space,
+      segments: this.#segments,
+      dropsOldest: options.whenFull === "drop_oldest",
+      isTooOld: (timeMs) => this.#isTooOld(timeMs),
+      diskBytes: () => this.#diskBytes(),
+      finish: () => this.#writer.finish(),
+      removed: () => this.#remover.idle(),
+      giveUp: (segment, reason) => this.#giveUp(segment, reason),
+    });
+    this.#lateSync = new LateSync(() => this.#journal.sync(), options.sleep);
   }
 
   /**
@@ -104,6 +120,8 @@ export class DurableQueue<T> {
     let lock: DirectoryLock | undefined;
     try {
       if (options.createDirectory !== false) await files.makeDirectory(directory, directoryPermissions);
+      // Whoever made it may have died before its name was synced. A directory above that may not be read is no fault.
+      if (options.fsync === true) await files.syncDirectory(dirname(directory)).catch(() => {});
       lock = await (options.lock ?? lockDirectory)(directory);
       const recovered = await recoverQueue({ files, directory, repair: true });
       const queue = new DurableQueue(options, lock, recovered);
@@ -139,6 +157,7 @@ export class DurableQueue<T> {
     this.#hasBegun = false;
     this.#listener = () => {};
     await this.#loader.pause();
+    this.#countAbandoned();
     await this.#adoptAll();
     this.#loader.resume();
   }
@@ -157,7 +176,8 @@ export class DurableQueue<T> {
       bytes += codec.memoryBytes(item);
     }
     try {
-      await (this.#mustWait(bytes) ? this.#appendInTurn(items, bytes) : this.#writer.append(items));
+      const write = () => this.#writer.append(items);
+      await (this.#room.mustWait(bytes) ? this.#room.inTurn(bytes, write) : write());
     } catch (caught) {
       if (caught instanceof StorageError && caught.code === "STORAGE_FULL" && caught.cause !== undefined)
         this.#space.wasFull();
@@ -168,8 +188,8 @@ export class DurableQueue<T> {
   /** The first record of a lane that is in memory and not handed out. More may follow from disk: see `begin`. */
   peek(lane: number): Handed<T> | undefined {
     const state = this.#lanes.get(lane);
-    const first = state?.peek();
-    if (state === undefined || first?.item === undefined) return undefined;
+    const first = state === undefined ? undefined : this.#firstYoung(state);
+    if (first?.item === undefined) return undefined;
     const { sequence, item, done, timeMs } = first;
     return { sequence, item, done, timeMs };
   }
@@ -230,10 +250,13 @@ export class DurableQueue<T> {
   }
 
   async #close(): Promise<void> {
+    this.#lateSync.stop();
     try {
+      await this.#room.idle();
       await this.#writer.finish();
       await this.#loader.pause();
-      await this.#removals;
+      await this.#remover.idle();
+      this.#countAbandoned();
       await this.#journal.close();
       await this.#reader.close();
     } finally {
@@ -242,7 +265,18 @@ export class DurableQueue<T> {
   }
 
   #adoptAll(): Promise<void> {
-    return adoptSegments(this.#segments, this.#reader, this.#lanes, (lane) => this.#state(lane));
+    return adoptSegments({
+      segments: this.#segments,
+      reader: this.#reader,
+      lanes: this.#lanes,
+      stateOf: (lane) => this.#state(lane),
+      damaged: (damage) => this.#options.damaged?.(damage),
+    });
+  }
+
+  /** What was handed out, given up, and not delivered by a reader that has ended. */
+  #countAbandoned(): void {
+    countAbandoned(this.#lanes.values(), (...event) => this.#options.gaveUp?.(...event));
   }
 
   #state(lane: number): LaneState<T> {
@@ -282,13 +316,24 @@ export class DurableQueue<T> {
     this.#listener(lane.lane);
   }
 
+  /** The first record in memory; those before it that are too old are given up. */
+  #firstYoung(lane: LaneState<T>): Waiting<T> | undefined {
+    const first = lane.peek();
+    if (first === undefined || !this.#isTooOld(first.timeMs)) return first;
+    const { records, items, memoryBytes } = lane.passOld((timeMs) => this.#isTooOld(timeMs));
+    this.#loader.usedBytes -= memoryBytes;
+    if (records > 0) this.#options.gaveUp?.("too_old", records, items);
+    this.#passSkipped(lane);
+    this.#loader.want(lane);
+    return lane.peek();
+  }
+
   /** Records that are given up and stand first are as good as delivered. */
   #passSkipped(lane: LaneState<T>): void {
     for (let first = lane.peek(); first !== undefined && first.item === undefined; first = lane.peek()) lane.take();
     const moved = lane.settle();
-    if (moved === undefined) return;
     this.#leaveSegments(lane);
-    void this.#note([[lane.lane, moved]]);
+    if (moved !== undefined) void this.#note([[lane.lane, moved]]);
   }
 
   async #note(moved: readonly (readonly [number, Position])[]): Promise<void> {
@@ -297,7 +342,9 @@ export class DurableQueue<T> {
       await this.#journal.acknowledged(moved);
     } catch {
       // Written with the next acknowledgement.
+      return;
     }
+    if (this.#options.fsync === true) this.#lateSync.wrote();
   }
 
   /** Segments of which the lane needs nothing more. */
@@ -316,83 +363,34 @@ export class DurableQueue<T> {
     if (!segment.isClosed || segment.openLanes > 0 || segment.isRemoved) return;
     segment.isRemoved = true;
     this.#segments.delete(segment.number);
-    const parts = { files: this.#files, journal: this.#journal, reader: this.#reader, damaged: this.#options.damaged };
-    this.#removals = this.#removals.then(() => removeSegment(segment, parts));
+    this.#remover.remove(segment);
   }
 
-  #isTooOld(timeMs: number | undefined): boolean {
+  #isTooOld(timeMs: number): boolean {
     const { maxAgeMs = 0, now } = this.#options;
-    return maxAgeMs > 0 && timeMs !== undefined && timeMs < now() - maxAgeMs;
-  }
-
-  #mustWait(bytes: number): boolean {
-    if (this.#waiting > 0 || this.#isTooOld(this.#oldestClosed()?.index.newestMs)) return true;
-    return this.#fullness(bytes) !== undefined;
-  }
-
-  /** Appends keep their order: behind one that makes room, all others wait. */
-  async #appendInTurn(items: readonly { readonly lane: number; readonly item: T }[], bytes: number): Promise<void> {
-    this.#waiting++;
-    let written: Promise<void> = Promise.resolve();
-    const turn = this.#turn.then(async () => {
-      await this.#makeRoom(bytes);
-      written = this.#writer.append(items);
-      written.catch(() => {});
-    });
-    this.#turn = turn.catch(() => {});
-    try {
-      await turn;
-    } finally {
-      this.#waiting--;
+    if (maxAgeMs <= 0) return false;
+    if (this.#oldestAllowedMs === undefined) {
+      this.#oldestAllowedMs = now() - maxAgeMs;
+      queueMicrotask(() => {
+        this.#oldestAllowedMs = undefined;
+      });
     }
-    await written;
-  }
-
-  /** Looks for room; throws STORAGE_FULL when there is none and none can be made. */
-  async #makeRoom(bytes: number): Promise<void> {
-    for (let tries = 0; tries < maxGiveUps; tries++) {
-      await this.#giveUpOld();
-      // What is being written must be whole before it can be removed or given up.
-      if (this.#fullness(bytes) !== undefined && this.#oldestClosed() === undefined) await this.#writer.finish();
-      await this.#removals;
-      const full = this.#fullness(bytes);
-      if (full === undefined) return;
-      const oldest = this.#options.whenFull === "drop_oldest" ? this.#oldestClosed() : undefined;
-      if (oldest === undefined) throw new StorageError("STORAGE_FULL", full);
-      await this.#giveUp(oldest, "queue_full");
-      await this.#space.refresh();
-    }
-  }
-
-  /** Segments of which every record is older than the limit. */
-  async #giveUpOld(): Promise<void> {
-    for (let oldest = this.#oldestClosed(); oldest !== undefined; oldest = this.#oldestClosed()) {
-      if (!this.#isTooOld(oldest.index.newestMs)) return;
-      await this.#giveUp(oldest, "too_old");
-    }
-  }
-
-  #oldestClosed(): Segment | undefined {
-    for (const segment of this.#segments.values()) if (segment.isClosed) return segment;
-    return undefined;
+    return timeMs < this.#oldestAllowedMs;
   }
 
   async #giveUp(segment: Segment, reason: GiveUpReason): Promise<void> {
-    const { records, items, memoryBytes, moved } = await giveUpSegment(segment, this.#reader, (lane) =>
-      this.#state(lane),
-    );
+    const stateOf = (lane: number) => this.#state(lane);
+    const { records, items, memoryBytes, moved } = await giveUpSegment(segment, this.#reader, stateOf, reason);
     this.#loader.usedBytes -= memoryBytes;
     for (const [lane] of moved) this.#leaveSegments(this.#state(lane));
     if (records > 0) this.#options.gaveUp?.(reason, records, items);
     await this.#note(moved);
     this.#removeIfDone(segment);
-    await this.#removals;
+    await this.#remover.idle();
   }
 
-  readonly #fullness = (bytes: number) => this.#space.fullness(bytes, this.#diskBytes());
-
   #diskBytes(): number {
-    let bytes = this.#writer.pendingBytes;
+    let bytes = this.#writer.pendingBytes + this.#remover.bytes;
     for (const segment of this.#segments.values()) bytes += segment.fileBytes;
     return bytes;
   }

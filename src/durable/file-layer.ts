@@ -111,6 +111,8 @@ async function makeDirectories(path: string, permissions: number): Promise<void>
   const make = async () => {
     try {
       await fs.promises.mkdir(path, { mode: permissions });
+      // Its name is to survive a power cut as what will be in it.
+      await systemFiles.syncDirectory(dirname(path)).catch(() => {});
       return true;
     } catch (caught) {
       const { code } = caught as NodeJS.ErrnoException;

@@ -27,6 +27,16 @@ test("tells what waits and changes nothing", async () => {
   expect(files.names.map((name) => files.content(name))).toEqual(before);
 });
 
+test("a thorough look finds a flipped bit in a list of records", async () => {
+  const files = await filled();
+  const [name = ""] = files.names.filter((one) => one.includes("segment-"));
+  const content = files.content(name);
+  const listsEnd = content.readUInt32LE(content.length - 36);
+  content[listsEnd - 8] = (content[listsEnd - 8] ?? 0) ^ 1;
+  const { damage } = await inspectQueue(files.process(), testDirectory, true);
+  expect(damage).toMatchObject([{ file: name, kind: "index" }]);
+});
+
 test("only a thorough look finds a flipped bit", async () => {
   const files = await filled();
   const [name = ""] = files.names.filter((one) => one.includes("segment-"));

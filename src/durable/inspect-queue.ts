@@ -1,11 +1,14 @@
 /** Looks at a queue on disk without changing anything: what is in it, and whether it is whole. */
 
 import { join } from "node:path";
+import type { Damage } from "./damage.ts";
 import type { FileLayer } from "./file-layer.ts";
+import { readPast } from "./read-past.ts";
 import { definitionLane, segmentHeaderBytes } from "./record-format.ts";
-import { type Damage, recoverQueue } from "./recover-queue.ts";
+import { recoverQueue } from "./recover-queue.ts";
 import { scanSegment } from "./scan-segment.ts";
 import { type Segment, segmentNumber } from "./segment.ts";
+import { isListIntact, placeBytes } from "./segment-lanes.ts";
 
 export interface InspectedSegment {
   readonly file: string;
@@ -95,9 +98,28 @@ async function verifySegment(files: FileLayer, segment: Segment): Promise<Damage
   if (result.tailBytes > 0) {
     damage.push({ file: segment.path, offset: result.end, bytes: result.tailBytes, kind: "record" });
   }
-  return records === segment.index.records || damage.length > 0
-    ? damage
-    : [{ file: segment.path, offset: segment.committed, bytes: 0, kind: "record" }];
+  if (records !== segment.index.records && damage.length === 0) {
+    damage.push({ file: segment.path, offset: segment.committed, bytes: 0, kind: "record" });
+  }
+  return [...damage, ...(await verifyLists(files, segment))];
+}
+
+/** The lists that the file has of where each lane's records are. */
+async function verifyLists(files: FileLayer, { path, index, seed }: Segment): Promise<Damage[]> {
+  const damage: Damage[] = [];
+  const file = await files.open(path, "read");
+  try {
+    for (const known of index.lanes.values()) {
+      if (known.list !== undefined) continue;
+      const bytes = Buffer.alloc(known.count * placeBytes);
+      const { length } = await readPast(file, bytes, known.listAt);
+      if (isListIntact(bytes.subarray(0, length), known, seed)) continue;
+      damage.push({ file: path, offset: known.listAt, bytes: bytes.length, kind: "index" });
+    }
+  } finally {
+    await file.close();
+  }
+  return damage;
 }
 
 async function scan(files: FileLayer, segment: Segment, take: Parameters<typeof scanSegment>[4]) {

@@ -1,13 +1,13 @@
 /** Brings records of lanes from disk into memory ahead of their turn, within a bound for all lanes together. */
 
 import { DecodeError, toError } from "../model/errors.ts";
+import { type Damage, isBroken } from "./damage.ts";
 import type { ItemCodec } from "./item-codec.ts";
-import { repairList } from "./lane-segments.ts";
-import type { LaneState } from "./lane-state.ts";
+import { type Lost, repairList, replaceList } from "./lane-segments.ts";
+import type { Cursor, LaneState } from "./lane-state.ts";
 import { definitionLane, type RecordHeader, recordHeaderBytes } from "./record-format.ts";
-import type { Damage } from "./recover-queue.ts";
 import type { Segment, SegmentReader, StoredRecord } from "./segment.ts";
-import type { RecordPlace } from "./segment-lanes.ts";
+import { placeBytes, type RecordPlace } from "./segment-lanes.ts";
 
 export interface LaneLoaderParts<T> {
   readonly reader: SegmentReader;
@@ -16,6 +16,7 @@ export interface LaneLoaderParts<T> {
   readonly memoryBytes: number;
   /** The segments there are, for definitions whose own segment has lost them. */
   readonly segments: () => Iterable<Segment>;
+  readonly now: () => number;
   readonly sleep: (ms: number) => Promise<void>;
   readonly isTooOld: (timeMs: number) => boolean;
   readonly damaged: (damage: Damage) => void;
@@ -32,6 +33,9 @@ export interface LaneLoaderParts<T> {
 const maxLoads = 4;
 /** After a failure that is no damage. */
 const retryMs = 1000;
+/** A file that cannot be read is named again after this time. */
+const warnMs = 60_000;
+const maxWarned = 1000;
 /** A lane is read on until this much of it is in memory, as far as there is room for all. */
 const laneBytes = 256 * 1024;
 
@@ -40,6 +44,8 @@ export class LaneLoader<T> {
   readonly #queue: LaneState<T>[] = [];
   readonly #loads = new Set<Promise<void>>();
   #isPaused = false;
+  /** When the files that could not be read were named. */
+  readonly #warnedMs = new Map<string, number>();
   /** Bytes of items that are in memory and not handed out. */
   usedBytes = 0;
 
@@ -75,13 +81,24 @@ export class LaneLoader<T> {
       lane.isListed = false;
       if (lane.unread === 0) continue;
       lane.isLoading = true;
-      const load = this.#load(lane).finally(() => {
-        lane.isLoading = false;
+      const load = this.#attempt(lane).then((isLater) => {
         this.#loads.delete(load);
-        this.want(lane);
+        if (isLater) void this.#wantLater(lane);
+        else {
+          lane.isLoading = false;
+          this.want(lane);
+        }
       });
       this.#loads.add(load);
     }
+  }
+
+  /** The lane waits; others take its turn. */
+  async #wantLater(lane: LaneState<T>): Promise<void> {
+    this.pump();
+    await this.#parts.sleep(retryMs);
+    lane.isLoading = false;
+    this.want(lane);
   }
 
   /** Reads nothing more, and waits for what is being read. */
@@ -97,23 +114,29 @@ export class LaneLoader<T> {
     this.usedBytes = 0;
   }
 
-  /** Reads the record at the lane's cursor. */
-  async #load(lane: LaneState<T>): Promise<void> {
-    const { cursor } = lane;
-    if (cursor === undefined) return;
-    const { segment, index } = cursor;
-    const found = await this.#read(segment, lane.lane, index);
-    if (found === "later") {
-      if (!this.#isPaused) await this.#parts.sleep(retryMs);
-      return;
+  /** Whether it is to be tried again after a while. */
+  async #attempt(lane: LaneState<T>): Promise<boolean> {
+    try {
+      return await this.#load(lane);
+    } catch (caught) {
+      if (lane.cursor !== undefined) this.#warn(lane.cursor.segment, caught);
+      return true;
     }
-    if (found === "elsewhere") {
-      const { records, items } = await repairList(segment, this.#parts.reader, lane);
-      this.#parts.loaded(lane, "damaged", records, items);
-      return;
+  }
+
+  /** Reads the record at the lane's cursor. Rejects with errors that may pass: too many open files, for example. */
+  async #load(lane: LaneState<T>): Promise<boolean> {
+    const { cursor } = lane;
+    if (cursor === undefined) return false;
+    const { segment, index } = cursor;
+    const found = await this.#read(lane, cursor);
+    if (found === "elsewhere" || found === "gone") {
+      const lost = found === "gone" ? replaceList(lane, cursor, undefined) : await this.#repair(lane, cursor);
+      this.#parts.loaded(lane, "damaged", lost.records, lost.items);
+      return false;
     }
     // The segment was given up meanwhile.
-    if (lane.cursor !== cursor) return;
+    if (lane.cursor !== cursor) return false;
     this.#advance(lane, segment, index);
     const done = firstDone(lane, found.place.sequence);
     const item = found.skipped === undefined ? found.item : undefined;
@@ -122,6 +145,24 @@ export class LaneLoader<T> {
     const { sequence, items } = found.place;
     lane.push({ sequence, item, items, bytes: found.bytes, memoryBytes, timeMs: found.timeMs, done });
     this.#parts.loaded(lane, found.skipped, 1, items - done);
+    return false;
+  }
+
+  async #repair(lane: LaneState<T>, cursor: Cursor): Promise<Lost> {
+    try {
+      return await repairList(cursor.segment, this.#parts.reader, lane);
+    } catch (caught) {
+      if (!isGone(caught) && !isBroken(caught)) throw caught;
+      return replaceList(lane, cursor, undefined);
+    }
+  }
+
+  #warn({ path }: Segment, caught: unknown): void {
+    const { now, damaged } = this.#parts;
+    if (now() - (this.#warnedMs.get(path) ?? Number.NEGATIVE_INFINITY) < warnMs) return;
+    if (this.#warnedMs.size >= maxWarned) this.#warnedMs.clear();
+    this.#warnedMs.set(path, now());
+    damaged({ file: `${path}: ${toError(caught).message}`, offset: 0, bytes: 0, kind: "unreadable" });
   }
 
   #advance(lane: LaneState<T>, segment: Segment, index: number): void {
@@ -134,34 +175,45 @@ export class LaneLoader<T> {
     }
   }
 
-  async #read(segment: Segment, lane: number, index: number) {
-    const { reader, isTooOld, damaged, codec } = this.#parts;
-    let place: RecordPlace = { offset: 0, sequence: 0, items: 0 };
+  async #read(lane: LaneState<T>, cursor: Cursor) {
+    const { reader, isTooOld, codec } = this.#parts;
+    const { segment, index } = cursor;
+    const damaged = (offset: number, bytes: number, kind: Damage["kind"], file = segment.path) => {
+      // Unless it was given up meanwhile.
+      if (lane.cursor === cursor) this.#parts.damaged({ file, offset, bytes, kind });
+    };
+    const known = segment.index.lanes.get(lane.lane);
+    let place: RecordPlace | undefined;
     let record: StoredRecord | undefined;
     try {
-      place = await reader.place(segment, lane, index);
-      record = await reader.record(segment, lane, place);
+      place = await reader.place(segment, lane.lane, index);
+      if (place !== undefined) record = await reader.record(segment, lane.lane, place);
     } catch (caught) {
-      const { code } = caught as { code?: unknown };
-      // Too many open files, for example: that passes.
-      if (code !== "ENOENT" && code !== "EIO") return "later";
-      // A file that cannot be read is as good as damaged; what is behind it may still be whole.
-      damaged({ file: `${segment.path}: ${toError(caught).message}`, offset: place.offset, bytes: 0, kind: "record" });
-      return skip(place, "damaged");
+      if (!isGone(caught) && !isBroken(caught)) throw caught;
+      const file = `${segment.path}: ${toError(caught).message}`;
+      damaged(place?.offset ?? 0, 0, isGone(caught) ? "missing" : "record", file);
+      if (isGone(caught)) return "gone";
+      // What cannot be read is as good as damaged; what is behind it may still be whole.
+      return place === undefined ? "elsewhere" : skip(place, "damaged");
+    }
+    if (place === undefined) {
+      damaged(known?.listAt ?? 0, (known?.count ?? 0) * placeBytes, "index");
+      return "elsewhere";
     }
     if (record === undefined) {
-      damaged({ file: segment.path, offset: place.offset, bytes: 0, kind: "record" });
-      return segment.index.lanes.get(lane)?.isRepaired === true ? skip(place, "damaged") : "elsewhere";
+      damaged(place.offset, 0, "record");
+      return known?.isRepaired === true ? skip(place, "damaged") : "elsewhere";
     }
     const { header, payload } = record;
     if (isTooOld(header.timeMs)) return skip(place, "too_old", header);
     try {
       const find = (name: string) => this.#definition(segment, name);
-      const item = await codec.decode(header.kind, payload, find, lane);
+      const item = await codec.decode(header.kind, payload, find, lane.lane);
       return { ...skip(place, undefined, header), item };
     } catch (caught) {
+      if (caught instanceof UnreadableError) throw caught.cause;
       const kind = caught instanceof DecodeError && caught.format === missingDefinition ? "definition" : "content";
-      damaged({ file: segment.path, offset: place.offset, bytes: payload.length, kind });
+      damaged(place.offset, payload.length, kind);
       return skip(place, "damaged", header);
     }
   }
@@ -184,10 +236,18 @@ export class LaneLoader<T> {
       const record = await this.#parts.reader.record(segment, definitionLane, { offset });
       if (record === undefined || record.payload.toString("hex", 0, 16) !== name) return undefined;
       return record.payload.subarray(16);
-    } catch {
-      return undefined;
+    } catch (caught) {
+      if (isGone(caught) || isBroken(caught)) return undefined;
+      throw new UnreadableError("a definition cannot be read", { cause: caught });
     }
   }
+}
+
+/** Comes through the codec: the record is whole. */
+class UnreadableError extends Error {}
+
+function isGone(caught: unknown): boolean {
+  return (caught as { code?: unknown }).code === "ENOENT";
 }
 
 /** The format of the DecodeError of a record whose definition cannot be found. */

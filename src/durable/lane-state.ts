@@ -1,6 +1,7 @@
 /** One lane of a disk queue: what is acknowledged, what is on its way, what is in memory, what is only on disk. */
 
-import { isBehind, type Position } from "./position-journal.ts";
+import type { GiveUpReason } from "./durable-options.ts";
+import { isBehind, type Position } from "./journal-format.ts";
 import type { Segment } from "./segment.ts";
 
 /** A record that is in memory and not handed out yet. */
@@ -22,7 +23,11 @@ interface Taken {
   readonly items: number;
   readonly bytes: number;
   readonly timeMs: number;
+  /** Items at its beginning that are delivered. */
+  done: number;
   isDone: boolean;
+  /** Why it is on disk no more, while it is under way. */
+  abandoned: GiveUpReason | undefined;
 }
 
 /** The next record that is read from disk. */
@@ -110,8 +115,8 @@ export class LaneState<T> {
     return this.#waiting[this.#head];
   }
 
-  /** Hands the first record out: it stays in its place until it is acknowledged. */
-  take(): Waiting<T> | undefined {
+  /** Hands the first record out: it stays in its place until it is acknowledged. One that is skipped is done. */
+  take(isSkipped = false): Waiting<T> | undefined {
     const first = this.#waiting[this.#head];
     if (first === undefined) return undefined;
     // The item is not to live as long as the array.
@@ -123,9 +128,24 @@ export class LaneState<T> {
     }
     this.memoryBytes -= first.memoryBytes;
     this.waitingItems -= waitingItems(first);
-    const { sequence, items, bytes, timeMs } = first;
-    this.#taken.push({ sequence, items, bytes, timeMs, isDone: first.item === undefined });
+    const { sequence, items, bytes, timeMs, done } = first;
+    const isDone = isSkipped || first.item === undefined;
+    this.#taken.push({ sequence, items, bytes, timeMs, done, isDone, abandoned: undefined });
     return first;
+  }
+
+  /** Passes the first records in memory that are too old; returns what they were. */
+  passOld(isTooOld: (timeMs: number) => boolean): { records: number; items: number; memoryBytes: number } {
+    const passed = { records: 0, items: 0, memoryBytes: 0 };
+    for (let first = this.peek(); first !== undefined; first = this.peek()) {
+      if (first.item !== undefined && !isTooOld(first.timeMs)) break;
+      this.take(true);
+      passed.memoryBytes += first.memoryBytes;
+      if (first.item === undefined) continue;
+      passed.records++;
+      passed.items += first.items - first.done;
+    }
+    return passed;
   }
 
   /** Notes that everything taken up to a position is done; returns the new position when it moved. */
@@ -143,7 +163,9 @@ export class LaneState<T> {
     }
     this.#taken.splice(0, count);
     // Of the first record that is not done, part is.
-    if (position !== undefined && position.done > 0 && this.#taken[0]?.sequence === position.sequence + 1) {
+    const first = this.#taken[0];
+    if (position !== undefined && position.done > 0 && first?.sequence === position.sequence + 1) {
+      first.done = Math.max(first.done, position.done);
       if (isBehind(position, moved)) moved = position;
     }
     if (!isBehind(moved, this.acknowledged)) return undefined;
@@ -152,7 +174,10 @@ export class LaneState<T> {
   }
 
   /** Everything up to a record is given up. Returns what of it was in memory and not handed out. */
-  abandon(through: number): { records: number; items: number; bytes: number; memoryBytes: number } {
+  abandon(
+    through: number,
+    reason: GiveUpReason,
+  ): { records: number; items: number; bytes: number; memoryBytes: number } {
     const dropped = { records: 0, items: 0, bytes: 0, memoryBytes: 0 };
     while (true) {
       const first = this.#waiting[this.#head];
@@ -168,14 +193,33 @@ export class LaneState<T> {
       dropped.records++;
       dropped.items += waitingItems(first);
     }
+    for (const taken of this.#taken) if (taken.sequence <= through && !taken.isDone) taken.abandoned ??= reason;
     if (through > this.acknowledged.sequence) this.acknowledged = { sequence: through, done: 0 };
     return dropped;
+  }
+
+  /** What was under way when it was given up, and is not delivered. */
+  *abandoned(): Iterable<{ readonly reason: GiveUpReason; readonly items: number }> {
+    for (const { abandoned: reason, isDone, items, done } of this.#taken) {
+      if (reason !== undefined && !isDone) yield { reason, items: items - done };
+    }
+  }
+
+  /** Records that were only on disk are there no more. */
+  lose(records: number, items: number): void {
+    this.records -= records;
+    this.items -= Math.min(items, this.items);
+    this.#clearWhenEmpty();
   }
 
   #forget({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
     this.records--;
     this.items -= items;
     this.bytes -= bytes;
+    this.#clearWhenEmpty();
+  }
+
+  #clearWhenEmpty(): void {
     if (this.records > 0) return;
     // Damaged records have no exact size.
     this.items = 0;

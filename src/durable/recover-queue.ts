@@ -1,8 +1,11 @@
 /** Reads what a directory of a disk queue holds: the journal, and of every segment its index. */
 
 import { join } from "node:path";
+import { toError } from "../model/errors.ts";
+import { type Damage, isBroken } from "./damage.ts";
 import type { FileLayer, OpenFile } from "./file-layer.ts";
-import { type JournalState, readJournal } from "./position-journal.ts";
+import { type JournalState, readJournal } from "./read-journal.ts";
+import { readPast } from "./read-past.ts";
 import {
   decodeSegmentHeader,
   definitionLane,
@@ -24,17 +27,11 @@ import {
 } from "./segment-lanes.ts";
 import { StorageError } from "./storage-error.ts";
 
-/** What is wrong with a file. */
-export interface Damage {
-  readonly file: string;
-  readonly offset: number;
-  readonly bytes: number;
-  readonly kind: "tail" | "record" | "header" | "foreign" | "missing" | "journal" | "definition" | "content";
-}
+export type { Damage } from "./damage.ts";
 
 export interface Recovered {
   readonly queueId: QueueId | undefined;
-  readonly journal: Awaited<ReturnType<typeof readJournal>>;
+  readonly journal: JournalState;
   /** By number. All are closed. */
   readonly segments: readonly Segment[];
   readonly damage: readonly Damage[];
@@ -53,8 +50,7 @@ export interface RecoverOptions {
 export async function recoverQueue(options: RecoverOptions): Promise<Recovered> {
   const { files, directory } = options;
   const journal = await readJournal(files, directory);
-  const damage: Damage[] = [];
-  if (journal.damaged > 0) damage.push({ file: "positions", offset: 0, bytes: journal.damaged * 28, kind: "journal" });
+  const damage: Damage[] = [...journal.damage];
   const numbers = (await files.list(directory)).flatMap((name) => segmentNumber(name) ?? []).sort((a, b) => a - b);
   const names = new Map(numbers.map((number) => [number, join(directory, segmentName(number))]));
   const headers = new Map<number, Awaited<ReturnType<typeof readHeader>>>();
@@ -68,13 +64,18 @@ export async function recoverQueue(options: RecoverOptions): Promise<Recovered> 
       damage.push({ file: path, offset: 0, bytes: 0, kind: queueId === undefined ? "header" : "foreign" });
       continue;
     }
-    if (options.repair && journal.removed.has(number)) {
-      await files.remove(path);
-      continue;
+    try {
+      if (options.repair && journal.removed.has(number)) {
+        await files.remove(path);
+        continue;
+      }
+      if (header === undefined) damage.push({ file: path, offset: 0, bytes: segmentHeaderBytes, kind: "header" });
+      const segment = await readSegment(options, path, number, queueId, header?.firstSequence, damage);
+      if (segment !== undefined) segments.push(segment);
+    } catch (caught) {
+      if (!isBroken(caught)) throw caught;
+      damage.push({ file: `${path}: ${toError(caught).message}`, offset: 0, bytes: 0, kind: "header" });
     }
-    if (header === undefined) damage.push({ file: path, offset: 0, bytes: segmentHeaderBytes, kind: "header" });
-    const segment = await readSegment(options, path, number, queueId, header?.firstSequence, damage);
-    if (segment !== undefined) segments.push(segment);
   }
   for (const number of journal.created) {
     if (journal.removed.has(number) || names.has(number)) continue;
@@ -102,16 +103,21 @@ function next(journal: JournalState, numbers: readonly number[], segments: reado
   return { nextNumber: number + 1, nextSequence: sequence + 1 };
 }
 
+/** Undefined where there is none, or where it cannot be read. */
 async function readHeader(files: FileLayer, path: string) {
-  const file = await files.open(path, "read");
+  let file: OpenFile | undefined;
   try {
+    file = await files.open(path, "read");
     const bytes = Buffer.alloc(segmentHeaderBytes);
     const header = decodeSegmentHeader(bytes.subarray(0, await file.read(bytes, 0)));
     if (header === undefined || !("version" in header)) return header;
     const message = `${path} has version ${header.version} of the format, this is version ${formatVersion}`;
     throw new StorageError("STORAGE_VERSION", message);
+  } catch (caught) {
+    if (!isBroken(caught)) throw caught;
+    return undefined;
   } finally {
-    await file.close();
+    await file?.close();
   }
 }
 
@@ -136,10 +142,11 @@ async function readSegment(
       for (const { listAt } of index.lanes.values()) committed = Math.min(committed, listAt);
       return { ...segment, firstSequence: firstOfSegment, index, committed, fileBytes: size, isClosed: true };
     }
-    const scanned = await scanIndex(file, size, segment, firstSequence, damage);
+    const { scanned, isWhole } = await scanIndex(file, size, segment, firstSequence, damage);
     const isEmpty = firstSequence === undefined && scanned.index.records === 0;
     if (isEmpty && !(await isUnwritten(file))) return undefined;
-    if (repair) await sealScanned(files, scanned);
+    // What the device could not read now it may read at the next start.
+    if (repair && isWhole) await sealScanned(files, scanned);
     return scanned;
   } finally {
     await file.close();
@@ -149,8 +156,8 @@ async function readSegment(
 /** A file that was made and whose first write did not come to the disk is ours, and empty. */
 async function isUnwritten(file: Readable): Promise<boolean> {
   const bytes = Buffer.alloc(segmentHeaderBytes);
-  await file.read(bytes, 0);
-  return bytes.every((byte) => byte === 0);
+  const { brokenAt } = await readPast(file, bytes, 0);
+  return brokenAt === undefined && bytes.every((byte) => byte === 0);
 }
 
 type Readable = Pick<OpenFile, "read">;
@@ -158,11 +165,11 @@ type Readable = Pick<OpenFile, "read">;
 async function readIndex(file: Readable, size: number, seed: number) {
   if (size < segmentHeaderBytes + trailerBytes) return undefined;
   const bytes = Buffer.alloc(trailerBytes);
-  await file.read(bytes, size - trailerBytes);
+  await readPast(file, bytes, size - trailerBytes);
   const trailer = decodeTrailer(bytes, seed);
   if (trailer === undefined || trailer.tableAt + tableBytes(trailer) + trailerBytes !== size) return undefined;
   const table = Buffer.alloc(tableBytes(trailer));
-  await file.read(table, trailer.tableAt);
+  await readPast(file, table, trailer.tableAt);
   const index = decodeTable(table, trailer, seed);
   return index === undefined ? undefined : { index, tableAt: trailer.tableAt, firstOfSegment: trailer.firstOfSegment };
 }
@@ -174,7 +181,7 @@ async function scanIndex(
   segment: Segment,
   knownFirst: number | undefined,
   damage: Damage[],
-): Promise<Segment> {
+): Promise<{ scanned: Segment; isWhole: boolean }> {
   let first = knownFirst;
   const { index, seed, path } = segment;
   const take = ({ header, offset, payload }: ScannedRecord) => {
@@ -191,7 +198,8 @@ async function scanIndex(
   for (const { offset, bytes } of result.damaged) damage.push({ file: path, offset, bytes, kind: "record" });
   if (result.tailBytes > 0) damage.push({ file: path, offset: result.end, bytes: result.tailBytes, kind: "tail" });
   const committed = result.end;
-  return { ...segment, firstSequence: first ?? 0, index, committed, fileBytes: size, isClosed: true };
+  const scanned = { ...segment, firstSequence: first ?? 0, index, committed, fileBytes: size, isClosed: true };
+  return { scanned, isWhole: !result.isBroken };
 }
 
 /** Cuts the torn tail off and writes the index, so that the next start need not read the segment again. */

@@ -1,6 +1,7 @@
 /** Reads a segment from its beginning to its end, past damage. */
 
 import type { OpenFile } from "./file-layer.ts";
+import { readPast } from "./read-past.ts";
 import {
   checksum,
   decodeRecordHeader,
@@ -30,6 +31,8 @@ export interface ScanResult {
   readonly damaged: readonly DamagedBytes[];
   /** Bytes behind the last intact record: a write that was cut off, or an index. */
   readonly tailBytes: number;
+  /** Whether the device could not read all of it. */
+  readonly isBroken: boolean;
 }
 
 const chunkBytes = 1 << 20;
@@ -42,6 +45,7 @@ class Window {
   readonly #size: number;
   #bytes: Buffer = Buffer.allocUnsafe(0);
   #at = 0;
+  isBroken = false;
 
   constructor(file: OpenFile, size: number) {
     this.#file = file;
@@ -54,7 +58,9 @@ class Window {
     if (offset < this.#at || end > this.#at + this.#bytes.length) {
       const wanted = Math.min(this.#size - offset, Math.max(length, chunkBytes));
       const bytes = Buffer.allocUnsafe(Math.max(0, wanted));
-      this.#bytes = bytes.subarray(0, await this.#file.read(bytes, offset));
+      const { length: count, brokenAt } = await readPast(this.#file, bytes, offset);
+      this.#bytes = bytes.subarray(0, count);
+      if (brokenAt !== undefined) this.isBroken = true;
       this.#at = offset;
     }
     return this.#bytes.subarray(offset - this.#at, Math.max(offset, end) - this.#at);
@@ -91,7 +97,7 @@ export async function scanSegment(
     }
     at = await nextMarker(window, at + 1, to);
   }
-  return { end, damaged, tailBytes: to - end };
+  return { end, damaged, tailBytes: to - end, isBroken: window.isBroken };
 }
 
 /** Where the next record may begin. */

@@ -16,6 +16,10 @@ export interface LaneIndex {
   listAt: number;
   /** The list in memory: offset, sequence number minus the first of the segment, items; undefined when it is in the file. */
   list: Uint32Array<ArrayBuffer> | undefined;
+  /** Of the list in the file. */
+  listCrc: number;
+  /** Whether the list in the file was found to be whole. */
+  isListChecked: boolean;
   /** The list was made anew from the records, because one was not where it should be. */
   isRepaired?: boolean;
 }
@@ -55,6 +59,8 @@ export class SegmentIndex {
         oldestMs: timeMs,
         listAt: -1,
         list: new Uint32Array(8 * placeNumbers),
+        listCrc: 0,
+        isListChecked: false,
       };
       this.lanes.set(lane, known);
     }
@@ -102,7 +108,12 @@ function encodeList(list: Uint32Array): Buffer {
   return bytes;
 }
 
-/** The end of a sealed segment: lists, definitions, lanes, trailer. Lists in the file are noted in the index. */
+/** Whether bytes of a file are the list of a lane. */
+export function isListIntact(bytes: Buffer, { count, listCrc }: LaneIndex, seed: number): boolean {
+  return bytes.length === count * placeBytes && crc32(bytes, seed) === listCrc;
+}
+
+/** The end of a sealed segment: lists, definitions, lanes, trailer. The index notes the checksums of the lists. */
 export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: number, seed: number): Buffer[] {
   const parts: Buffer[] = [];
   let end = at;
@@ -119,6 +130,9 @@ export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: nu
     lanes.writeDoubleLE(known.bytes, laneAt + 32);
     lanes.writeDoubleLE(known.oldestMs, laneAt + 40);
     lanes.writeUInt32LE(end, laneAt + 48);
+    known.listCrc = crc32(list, seed);
+    known.isListChecked = false;
+    lanes.writeUInt32LE(known.listCrc, laneAt + 52);
     laneAt += laneBytes;
     end += list.length;
   }
@@ -204,6 +218,8 @@ export function decodeTable(table: Buffer, trailer: Trailer, seed: number): Segm
       oldestMs: table.readDoubleLE(at + 40),
       listAt: table.readUInt32LE(at + 48),
       list: undefined,
+      listCrc: table.readUInt32LE(at + 52),
+      isListChecked: false,
     });
   }
   return index;

@@ -256,7 +256,7 @@ export class SegmentWriter<T> {
       await journal.created(number);
     } catch (caught) {
       await file.close();
-      await files.remove(segment.path);
+      await files.remove(segment.path).catch(() => {});
       throw caught;
     }
     segment.committed = segmentHeaderBytes;

@@ -9,7 +9,7 @@ import {
   recordHeaderBytes,
   recordSeed,
 } from "./record-format.ts";
-import { decodeList, placeAt, placeBytes, type RecordPlace, type SegmentIndex } from "./segment-lanes.ts";
+import { decodeList, isListIntact, placeAt, placeBytes, type RecordPlace, type SegmentIndex } from "./segment-lanes.ts";
 
 /** One file of records. */
 export interface Segment {
@@ -142,20 +142,30 @@ export class SegmentReader {
     return checksum([payload], segment.seed) === header.payloadCrc ? { header, payload } : undefined;
   }
 
-  /** Part of the list of a lane that has entry `index`. */
-  async list(segment: Segment, lane: number, index: number, count = listWindow): Promise<ListWindow> {
+  /** Part of the list of a lane that has entry `index`; undefined where the list is damaged. */
+  async list(segment: Segment, lane: number, index: number, count = listWindow): Promise<ListWindow | undefined> {
     const known = segment.index.lanes.get(lane);
     if (known === undefined) return { from: index, list: new Uint32Array(0) };
     if (known.list !== undefined) return { from: 0, list: known.list };
     const entries = Math.min(count, known.count - index);
-    const bytes = await this.#read(segment, known.listAt + index * placeBytes, entries * placeBytes);
-    return { from: index, list: decodeList(bytes) };
+    const from = index * placeBytes;
+    const end = from + entries * placeBytes;
+    if (known.isListChecked) {
+      return { from: index, list: decodeList(await this.#read(segment, known.listAt + from, end - from)) };
+    }
+    // The first look is at all of it: its checksum is.
+    const whole = await this.#read(segment, known.listAt, known.count * placeBytes);
+    // Made anew meanwhile.
+    if (known.list !== undefined) return { from: 0, list: known.list };
+    if (!isListIntact(whole, known, segment.seed)) return undefined;
+    known.isListChecked = true;
+    return { from: index, list: decodeList(whole.subarray(from, end)) };
   }
 
-  /** Where record `index` of a lane is. */
-  async place(segment: Segment, lane: number, index: number): Promise<RecordPlace> {
-    const { from, list } = await this.list(segment, lane, index, 1);
-    return placeAt(list, index - from, segment.firstSequence);
+  /** Where record `index` of a lane is; undefined where the list is damaged. */
+  async place(segment: Segment, lane: number, index: number): Promise<RecordPlace | undefined> {
+    const found = await this.list(segment, lane, index, 1);
+    return found === undefined ? undefined : placeAt(found.list, index - found.from, segment.firstSequence);
   }
 
   /** The file will be removed. */

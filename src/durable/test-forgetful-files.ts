@@ -28,6 +28,10 @@ export class ForgetfulFiles {
   capacity = Number.POSITIVE_INFINITY;
   /** Reads and writes that fail, for a while. */
   failure: Error | undefined;
+  /** Calls for a file that fail. */
+  fault: (call: "open" | "read" | "write" | "remove", path: string) => Error | undefined = () => undefined;
+  /** Directories, in the order in which they were synced. */
+  readonly syncedDirectories: string[] = [];
   syncs = 0;
   writes = 0;
   #names = new Map<string, Content>();
@@ -88,20 +92,30 @@ export class ForgetfulFiles {
       return run();
     };
     return {
-      open: (path, mode) => act(() => this.#handle(this.#open(path, mode), act)),
+      open: (path, mode) =>
+        act(() => {
+          this.#fail("open", path);
+          return this.#handle(path, this.#open(path, mode), act);
+        }),
       list: (directory) =>
         act(() =>
           this.names.filter((name) => dirname(name) === directory).map((name) => name.slice(directory.length + 1)),
         ),
       makeDirectory: () => act(() => {}),
       remove: (path) => act(() => this.#remove(path)),
-      syncDirectory: () =>
+      syncDirectory: (path) =>
         act(() => {
+          this.syncedDirectories.push(path);
           this.#nameChanges = [];
           this.#syncedNames = new Map(this.#names);
         }),
       freeBytes: () => act(() => this.capacity - this.usedBytes),
     };
+  }
+
+  #fail(...[call, path]: Parameters<ForgetfulFiles["fault"]>): void {
+    const error = this.fault(call, path);
+    if (error !== undefined) throw error;
   }
 
   #open(path: string, mode: OpenMode): Content {
@@ -116,17 +130,19 @@ export class ForgetfulFiles {
   }
 
   #remove(path: string): void {
+    this.#fail("remove", path);
     if (!this.#names.delete(path)) throw systemError("ENOENT");
     this.#nameChanges.push({ name: path, content: undefined });
   }
 
-  #handle(content: Content, act: <T>(run: () => T) => Promise<T>): OpenFile {
+  #handle(path: string, content: Content, act: <T>(run: () => T) => Promise<T>): OpenFile {
     const change = (position: number, bytes: Uint8Array | undefined) => {
       content.changes.push({ position, bytes: bytes === undefined ? undefined : Buffer.from(bytes) });
       content.bytes = apply(content.bytes, position, bytes);
     };
     const write = (part: Uint8Array, at: number) => {
       this.writes++;
+      this.#fail("write", path);
       const room = this.capacity - this.usedBytes - Math.max(0, at + part.length - content.bytes.length);
       if (room < 0) throw systemError("ENOSPC");
       change(at, part);
@@ -134,6 +150,7 @@ export class ForgetfulFiles {
     return {
       read: (target, position) =>
         act(() => {
+          this.#fail("read", path);
           const part = content.bytes.subarray(position, position + target.length);
           target.set(part);
           return part.length;

@@ -1,0 +1,27 @@
+/** What can be wrong with the files of a disk queue. */
+
+/** What is wrong with a file. */
+export interface Damage {
+  /** Its path, and what the system said where it could not be read. */
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+  readonly kind:
+    | "tail"
+    | "record"
+    | "header"
+    | "foreign"
+    | "missing"
+    | "journal"
+    | "index"
+    | "definition"
+    | "content"
+    /** Nothing is lost: reading is repeated until it works. */
+    | "unreadable";
+}
+
+/** Whether the device cannot read a place, or a directory stands where a file should: repeating helps neither. */
+export function isBroken(caught: unknown): boolean {
+  const { code } = caught as { code?: unknown };
+  return code === "EIO" || code === "EISDIR";
+}
