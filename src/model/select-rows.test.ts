@@ -150,8 +150,10 @@ test("samples", () => {
         exemplars: eight
           .filter((n) => n % 3 === 0)
           .map((row) => ({ row, labels: [], value: row, timestampMs: undefined })),
+        histograms: wideTimes ? eight.map((n) => Uint8Array.of(n)) : undefined,
       };
       const describeRow = (segment: SamplesSegment, row: number) => ({
+        histogram: segment.histograms?.[row],
         set: segment.layout.labels?.[segment.from + row],
         value: segment.values[row],
         stale: isStale(segment, row),

@@ -59,6 +59,7 @@ export function selectSamples(
     timestampMs: segment.timestampMs,
     timestampsMs: segment.timestampsMs && gatherDoubles(segment.timestampsMs, local),
     exemplars: pickExemplars(segment.exemplars, local),
+    histograms: segment.histograms && Array.from(local, (row) => segment.histograms?.[row] ?? new Uint8Array()),
   };
 }
 

@@ -8,6 +8,7 @@ import type { RemoteWriteConfig } from "../../prometheus/config/types.ts";
 import { compileRelabel } from "../../prometheus/relabel/relabel.ts";
 import { encodeMetadataRequest, type MetadataEntry } from "../../prometheus/remote-write/encode-request.ts";
 import { createPost } from "../../prometheus/remote-write/http-post.ts";
+import { LastingLanes } from "../../prometheus/remote-write/lasting-lanes.ts";
 import { LayoutMapper } from "../../prometheus/remote-write/map-layouts.ts";
 import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { type DropReason, RemoteWriteSender, type SenderObserver } from "../../prometheus/remote-write/sender.ts";
@@ -28,7 +29,7 @@ export interface EndpointParts {
   readonly maxQueuedBytes: number;
   /** The queue, where it is on disk. Whoever opened it closes it. */
   readonly disk?: DurableQueue<SamplesSegment> | undefined;
-  /** Settles when an earlier queue of the same endpoint is empty. */
+  /** Settles when all earlier endpoints with this URL have ended. */
   readonly startAfter?: Promise<unknown> | undefined;
   /** Metric families that active targets declare. */
   readonly metadata: () => Iterable<MetadataEntry>;
@@ -48,6 +49,8 @@ export class RemoteWriteEndpoint {
   readonly #parts: EndpointParts;
   readonly #mapper: LayoutMapper;
   readonly #sender: RemoteWriteSender;
+  /** On disk a series stays behind its backlog, whatever becomes of its target's interval or address. */
+  readonly #lanes: LastingLanes | undefined;
   readonly #labels: { remote_name: string; url: string };
   readonly #stopMetadata = new AbortController();
   readonly #removeListeners: (() => void)[] = [];
@@ -68,6 +71,7 @@ export class RemoteWriteEndpoint {
     const rules = config.writeRelabelConfigs;
     const program = rules.length === 0 ? undefined : compileRelabel(rules, parts.nameScheme);
     this.#mapper = new LayoutMapper(identities, parts.externalLabels, program);
+    if (parts.disk !== undefined) this.#lanes = new LastingLanes(identities, parts.disk.id);
     const dropped = meter.counter(`${metricPrefix}samples_dropped_total`, {
       help: "Total number of samples which were dropped, by reason.",
     });
@@ -98,6 +102,7 @@ export class RemoteWriteEndpoint {
     this.#removeListeners.push(
       identities.onSweep(() => {
         this.#mapper.forget();
+        this.#lanes?.forget();
         this.#sender.forget();
       }),
       ...this.#gauges(),
@@ -133,7 +138,7 @@ export class RemoteWriteEndpoint {
     }
     this.#droppedSeries.add(dropped);
     if (segments.length === 0) return undefined;
-    if (this.#parts.disk !== undefined) return this.#sender.accept(segments);
+    if (this.#lanes !== undefined) return this.#sender.accept(this.#lanes.apply(segments));
     // What becomes of the samples is counted by the observer; nobody waits for their delivery.
     this.#sender.enqueue(segments);
     return undefined;

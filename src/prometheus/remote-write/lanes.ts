@@ -2,6 +2,9 @@
 
 import { type SampleExemplar, type SamplesSegment, segmentBytes, sliceSamples } from "../../model/batch.ts";
 
+/** Lanes of a sender, many more than requests under way, so that one rarely holds unrelated sources up. What is on disk has them. */
+export const laneCount = 256;
+
 /** One accepted batch: settled when the last of its rows is delivered or dropped. */
 export class Ticket {
   #open = 1;

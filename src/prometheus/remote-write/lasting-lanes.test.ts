@@ -56,11 +56,17 @@ test("a series has the same lane in every process, layout and part of a layout",
       const from = Math.min(cut, source.length - 1);
       const part = { ...whole, from, values: whole.values.subarray(from) };
       const divided = new LastingLanes(identities, queueId).apply([part]);
-      // Nothing is lost, nothing changes its place.
-      expect(divided.flatMap(({ values }) => Array.from(values))).toEqual(Array.from(part.values));
+      // Nothing is lost or doubled, and one lane is one segment.
+      const values = divided.flatMap((one) => Array.from(one.values));
+      expect(values.toSorted((a, b) => a - b)).toEqual(Array.from(part.values));
+      expect(new Set(divided.map(({ layout }) => layout.origin.lane)).size).toBe(divided.length);
       for (const one of divided) {
         for (let i = one.from; i < one.to; i++) {
-          const key = JSON.stringify(identities.labels(one.layout.labels?.[i] ?? 0));
+          const labels = identities.labels(one.layout.labels?.[i] ?? 0);
+          // The value of a row is its number: it has the labels that it had.
+          const [name = "", job = "", instance = ""] = source[one.values[i - one.from] ?? -1] ?? [];
+          expect(labels).toEqual(row(name, job, instance));
+          const key = JSON.stringify(labels);
           expect(laneOf.get(key) ?? one.layout.origin.lane).toBe(one.layout.origin.lane);
           laneOf.set(key, one.layout.origin.lane);
         }

@@ -81,3 +81,36 @@ test("a successor goes on with the same queue, and what comes meanwhile keeps it
   for (const got of all.values()) expect(got).toEqual(times(1, 30));
   expect(second.delivered.length).toBeGreaterThan(0);
 });
+
+/** Of three senders of one queue each ends when the next begins, as reloads in a row make them. */
+async function handOnTwice(turnsBetween: number) {
+  const files = new ForgetfulFiles();
+  const answer = Promise.withResolvers<number>();
+  const first = await startDiskSender(files, () => answer.promise);
+  for (const time of times(1, 20)) await first.offer(time);
+  while (first.sender.inFlight === 0) await setImmediate();
+  const firstEnded = first.sender.shutdown(AbortSignal.timeout(30_000), true);
+  const second = await startDiskSender(files, () => 200, { before: { ...first, ended: firstEnded } });
+  const goOn = async () => {
+    for (let turns = turnsBetween; turns > 0; turns--) await setImmediate();
+  };
+  if (turnsBetween > 0) answer.resolve(200);
+  await goOn();
+  const secondEnded = second.sender.shutdown(AbortSignal.timeout(30_000), true);
+  const ended = Promise.all([firstEnded, secondEnded]).then(() => {});
+  const third = await startDiskSender(files, () => 200, { before: { ...first, ended } });
+  for (const time of times(21, 30)) await third.offer(time);
+  if (turnsBetween === 0) expect(third.delivered).toEqual([]);
+  answer.resolve(200);
+  await third.idle();
+  return perSeries([...first.delivered, ...second.delivered, ...third.delivered]);
+}
+
+test.each([0, 1, 2, 3, 4, 5, 8])(
+  "a sender that is replaced %i turns after it began leaves the queue to the next",
+  async (turns) => {
+    const all = await handOnTwice(turns);
+    expect(all.size).toBe(21);
+    for (const got of all.values()) expect(got).toEqual(times(1, 30));
+  },
+);

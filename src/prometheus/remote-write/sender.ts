@@ -7,7 +7,7 @@ import type { Identities } from "../../model/identities.ts";
 import { DurableLanes } from "./durable-lanes.ts";
 import { type RequestBounds, RequestEncoder } from "./encode-request.ts";
 import { ExemplarFilter } from "./exemplar-filter.ts";
-import { Lanes, rowsOfItem, type SenderLanes, Ticket, youngRows } from "./lanes.ts";
+import { Lanes, laneCount, rowsOfItem, type SenderLanes, Ticket, youngRows } from "./lanes.ts";
 import { type Post, type PostOutcome, postUntilDone, type RetryPolicy } from "./post-request.ts";
 import { cutOff, fullness, shutdownError } from "./sender-errors.ts";
 import type { DropReason, SenderObserver } from "./sender-observer.ts";
@@ -42,14 +42,11 @@ export interface SenderParts {
   readonly now: () => number;
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>;
   readonly random: () => number;
-  /** Requests begin when this is settled: an earlier queue of the same endpoint has older samples of the same series. */
+  /** Requests begin when this is settled: all earlier senders to the same endpoint, whose samples are older, have ended. */
   readonly startAfter?: Promise<unknown> | undefined;
   /** The queue, where it is on disk: then `accept` takes data, and what is not delivered stays. The owner closes it. */
   readonly disk?: DurableQueue<SamplesSegment> | undefined;
 }
-
-/** Many more lanes than requests under way, so that a lane rarely holds unrelated sources up. */
-const laneCount = 256;
 
 export class RemoteWriteSender {
   readonly #parts: SenderParts;
@@ -68,6 +65,8 @@ export class RemoteWriteSender {
   /** The last attempt failed. */
   #isFailing = false;
   #isHeld = false;
+  /** The queue on disk is taken over. */
+  #begun: Promise<void> | undefined;
   /** Requests under way. */
   readonly #requests = new Set<Promise<void>>();
   #whenIdle: PromiseWithResolvers<void> | undefined;
@@ -79,8 +78,10 @@ export class RemoteWriteSender {
     if (parts.disk !== undefined) this.#disk = new DurableLanes(parts.disk, laneCount, () => this.#dispatch());
     this.#lanes = this.#disk ?? this.#memory;
     const release = () => {
+      // A queue on disk may have its next sender already.
+      if (this.#closing && this.#disk !== undefined) return;
       this.#isHeld = false;
-      void this.#disk?.begin();
+      this.#begun = this.#disk?.begin();
       this.#dispatch();
     };
     this.#isHeld = parts.startAfter !== undefined;
@@ -106,9 +107,9 @@ export class RemoteWriteSender {
     return this.#inFlight;
   }
 
-  /** Bytes of what is remembered to send layouts again. */
-  get templateBytes(): number {
-    return this.#encoder.templateBytes;
+  /** What is held to make requests. */
+  get encoderMemory(): Pick<RequestEncoder, "templateBytes" | "bufferBytes"> {
+    return this.#encoder;
   }
 
   /** Label sets that exemplars are remembered for: forgotten when numbers are given back. */
@@ -167,12 +168,8 @@ export class RemoteWriteSender {
     if (this.#disk === undefined) return this.enqueue(segments);
     if (this.#closing) throw shutdownError();
     const { observer } = this.#parts;
-    let samples = 0;
-    let highest = 0;
-    for (const segment of segments) {
-      samples += segment.to - segment.from;
-      highest = Math.max(highest, segment.timestampMs);
-    }
+    const samples = segments.reduce((sum, { from, to }) => sum + to - from, 0);
+    const highest = segments.reduce((most, { timestampMs }) => Math.max(most, timestampMs), 0);
     try {
       await this.#disk.append(segments.map((segment) => ({ ...segment, exemplars: this.#exemplars.of(segment) })));
     } catch (caught) {
@@ -192,6 +189,7 @@ export class RemoteWriteSender {
     if (isHandover && this.#disk !== undefined) {
       this.#isHeld = true;
       const cut = () => this.#abort.abort();
+      if (deadline.aborted) cut();
       deadline.addEventListener("abort", cut, { once: true });
       await Promise.all(this.#requests);
       deadline.removeEventListener("abort", cut);
@@ -216,7 +214,7 @@ export class RemoteWriteSender {
     }
     if (samples > 0) this.#parts.observer.dropped("shutdown", samples, exemplars, error.message);
     // What was cut off is counted before the process may end.
-    await Promise.all(this.#requests);
+    await Promise.all([this.#begun, ...this.#requests]);
   }
 
   /** An empty queue takes a batch of any size: one that is larger than the whole queue would be refused for ever. */
