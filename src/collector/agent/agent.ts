@@ -38,8 +38,8 @@ export class Agent {
   readonly #noticed = new Set<string>();
   readonly #storage: AgentStorage | undefined;
   #endpoints: RemoteWriteEndpoint[] = [];
-  /** Queues of entries that a reload changed or took away, while they are emptied. */
-  readonly #ending = new Set<Promise<void>>();
+  /** By URL: settles when the queues of entries that reloads changed or took away are emptied. */
+  readonly #ending = new Map<string, Promise<void>>();
   #config: PrometheusConfig | undefined;
   #configText = "";
   #state: "starting" | "ready" | "stopping" = "starting";
@@ -125,6 +125,7 @@ export class Agent {
     const read = readAgentConfig(this.options.configFile, this.options.env);
     await this.#server.start();
     await this.#apply(read.config, read.text, read.notices);
+    await this.#storage?.warnOfUnused(this.#disks);
     this.#state = "ready";
     this.#sweeper = setInterval(() => this.identities.sweep(), sweepIntervalMs);
     if (this.options.env[eventLoopDelayVariable]) observeEventLoopDelay(this.registry, this.#clock.monotonic);
@@ -185,24 +186,24 @@ export class Agent {
       kept.set(entry, endpoint);
     }
     const disks = await this.#openDisks(config, kept);
-    const ending = new Map<string, Promise<void>>();
     for (const endpoint of old) {
-      const isHandover = endpoint.disk !== undefined && [...disks.values()].includes(endpoint.disk);
-      const before = ending.get(endpoint.config.url);
-      const ended = this.#endEndpoint(endpoint, isHandover);
-      ending.set(endpoint.config.url, before === undefined ? ended : Promise.all([before, ended]).then(() => {}));
+      this.#endEndpoint(endpoint, endpoint.disk !== undefined && [...disks.values()].includes(endpoint.disk));
     }
     this.#endpoints = config.remoteWrite.map((entry) => {
       const known = kept.get(entry);
       if (known !== undefined) return known;
-      // What the old queue holds is older: it goes first, so that series stay in order.
-      const endpoint = this.#createEndpoint(entry, config, ending.get(entry.url), disks.get(entry));
+      // What old queues hold is older, also those of earlier reloads: it goes first, so that series stay in order.
+      const endpoint = this.#createEndpoint(entry, config, this.#ending.get(entry.url), disks.get(entry));
       endpoint.start();
       return endpoint;
     });
   }
 
-  /** The queues on disk of entries that begin; one that an entry of the same URL had is taken over. */
+  get #disks(): ReadonlySet<DurableQueue<SamplesSegment>> {
+    return new Set(this.#endpoints.flatMap(({ disk }) => disk ?? []));
+  }
+
+  /** The queues on disk of entries that begin; one that an entry of the same folder had is taken over. */
   async #openDisks(
     config: PrometheusConfig,
     kept: ReadonlyMap<RemoteWriteConfig, RemoteWriteEndpoint>,
@@ -212,7 +213,7 @@ export class Agent {
     const inUse = new Set([...kept.values()].flatMap(({ disk }) => disk ?? []));
     for (const entry of config.remoteWrite) {
       if (kept.has(entry)) continue;
-      const disk = await this.#storage.open(entry.url, inUse);
+      const disk = await this.#storage.open(entry, inUse);
       inUse.add(disk);
       disks.set(entry, disk);
     }
@@ -220,13 +221,20 @@ export class Agent {
   }
 
   /** Delivers what a queue holds, until the flush deadline. */
-  #endEndpoint(endpoint: RemoteWriteEndpoint, isHandover: boolean): Promise<void> {
-    const ended = endpoint
-      .shutdown(AbortSignal.timeout(this.options.flushDeadlineMs), isHandover)
-      .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }))
-      .finally(() => this.#ending.delete(ended));
-    this.#ending.add(ended);
-    return ended;
+  #endEndpoint(endpoint: RemoteWriteEndpoint, isHandover: boolean): void {
+    const { url } = endpoint.config;
+    const own = endpoint
+      .shutdown(this.#flushDeadline(), isHandover)
+      .catch((error: unknown) => this.log.error("remote write did not shut down", { err: toError(error) }));
+    const ended = Promise.all([this.#ending.get(url), own]).then(async () => {
+      if (this.#ending.get(url) === ended) this.#ending.delete(url);
+      if (!isHandover) await this.#storage?.warnOfUnused(this.#disks);
+    });
+    this.#ending.set(url, ended);
+  }
+
+  #flushDeadline(): AbortSignal {
+    return AbortSignal.timeout(this.options.flushDeadlineMs);
   }
 
   #createEndpoint(
@@ -286,10 +294,10 @@ export class Agent {
     const wasReady = this.#state === "ready";
     this.#state = "stopping";
     clearInterval(this.#sweeper);
-    const deadline = AbortSignal.timeout(this.options.flushDeadlineMs);
+    const deadline = this.#flushDeadline();
     await this.#reloading;
     await this.#scrapes.close(deadline);
-    await Promise.all([...this.#ending, ...this.#endpoints.map((endpoint) => endpoint.shutdown(deadline))]);
+    await Promise.all([...this.#ending.values(), ...this.#endpoints.map((endpoint) => endpoint.shutdown(deadline))]);
     await this.#storage?.close();
     await this.#server.close();
     if (wasReady) this.log.info("See you next time!");

@@ -26,7 +26,7 @@ const TLS_NAMES: Readonly<Record<TlsVersion, string>> = {
 
 /** 32 hex digits; an entry without a name takes the first six of them. */
 export function remoteWriteHash(
-  config: Omit<RemoteWriteConfig, "fingerprint" | "at">,
+  config: Omit<RemoteWriteConfig, "isNamed" | "fingerprint" | "at">,
   rules: readonly DecodedRelabelRule[],
 ): string {
   return createHash("md5").update(remoteWriteText(config, rules)).digest("hex");
@@ -34,7 +34,7 @@ export function remoteWriteHash(
 
 /** The entry as `/api/v1/status/config` shows it, with its defaults, less the indentation. */
 export function remoteWriteText(
-  config: Omit<RemoteWriteConfig, "fingerprint" | "at">,
+  config: Omit<RemoteWriteConfig, "isNamed" | "fingerprint" | "at">,
   rules: readonly DecodedRelabelRule[],
 ): string {
   const { queueConfig: queue, metadataConfig: metadata } = config;

@@ -77,7 +77,7 @@ export function decodeRemoteWrite(
   };
   noticeLater(section, content);
   const name = content.name || remoteWriteHash(content, writeRelabelConfigs).slice(0, 6);
-  return { ...content, name, fingerprint: fingerprintOf(content), at: node.at };
+  return { ...content, name, isNamed: content.name !== "", fingerprint: fingerprintOf(content), at: node.at };
 }
 
 function decodeUrl(section: SectionReader): string {

@@ -108,6 +108,8 @@ export interface RemoteWriteConfig {
   readonly url: string;
   /** As written or, without one, six hex digits that Prometheus would choose. */
   readonly name: string;
+  /** The name is written. */
+  readonly isNamed: boolean;
   readonly remoteTimeoutMs: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly writeRelabelConfigs: readonly RelabelRule[];
