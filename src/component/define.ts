@@ -50,8 +50,8 @@ export interface CreateContext<C> {
   /** The signals that pass through it when it is created: of a processor the one of its pipeline. A reload may add some. */
   readonly signals?: readonly Signal[] | undefined;
   /**
-   * Set when a reload puts this component into the place of another with the same id: settles when that one has drained.
-   * An exporter that keeps series in order sends nothing before.
+   * Set when a reload puts this component into the place of another with the same id: settles when that one, and
+   * those before it, have drained. An exporter that keeps series in order sends nothing before.
    */
   readonly after?: Promise<void> | undefined;
   /**

@@ -67,6 +67,8 @@ export class GraphNode {
   #isClosed = false;
   #retired: Promise<void> | undefined;
   readonly #end = Promise.withResolvers<void>();
+  /** Settles when the component and all that it came after have ended. */
+  readonly ended: Promise<void>;
   #inFlight = 0;
   #wakeIdle: () => void = () => {};
   #lastUnexpected: { readonly message: string; readonly atMs: number } | undefined;
@@ -81,6 +83,8 @@ export class GraphNode {
   ) {
     this.#setup = setup;
     this.place = place;
+    // One that is replaced before its own predecessor has ended ends at once: then that one is still to be waited for.
+    this.ended = Promise.all([this.#end.promise, predecessor?.ended]).then(() => {});
     this.#environment = environment;
     this.#meter = new ComponentMeter(environment.meter);
     this.#log = environment.log.child({
@@ -120,11 +124,6 @@ export class GraphNode {
 
   get setup(): ComponentSetup {
     return this.#setup;
-  }
-
-  /** Settles when the component has ended. */
-  get ended(): Promise<void> {
-    return this.#end.promise;
   }
 
   get status(): ComponentStatus {

@@ -23,6 +23,8 @@ export class Pipelines {
   #coming: Graph | undefined;
   #state: "new" | "running" | "ended" = "new";
   readonly #retiring = new Set<Promise<void>>();
+  /** Nodes that left the graph and have not ended, by key: one that takes such a place again comes after it. */
+  readonly #leaving = new Map<string, GraphNode>();
   #ended: Promise<void> | undefined;
 
   constructor(options: PipelinesOptions) {
@@ -160,7 +162,8 @@ export class Pipelines {
     const source = (component: ComponentSetup, place: NodePlace): GraphNode => {
       const kept = old?.nodes.get(place.key);
       if (kept !== undefined && (kept.isSameAs(component) || kept.canBecome(component))) return kept;
-      const node = new GraphNode(component, place, this.#options, this.#host, kept);
+      const before = kept ?? this.#leaving.get(place.key);
+      const node = new GraphNode(component, place, this.#options, this.#host, before);
       fresh.add(node);
       return node;
     };
@@ -179,6 +182,9 @@ export class Pipelines {
     for (const node of gone.flat()) {
       node.hideMetrics();
       if (!ids.has(node.path)) node.forgetMetrics();
+      const { key } = node.place;
+      this.#leaving.set(key, node);
+      void node.ended.then(() => this.#leaving.get(key) === node && this.#leaving.delete(key));
     }
     const work = this.#retireAll(gone).finally(() => this.#retiring.delete(work));
     this.#retiring.add(work);

@@ -27,6 +27,24 @@ describe("reload", () => {
     expect(events).toEqual(["start exporter:out@2", "end exporter:out"]);
   });
 
+  test.each([
+    ["one that was replaced before its own predecessor had ended", one, { version: "2" }],
+    ["one that comes back while it still ends", { metrics: { receivers: ["in"], exporters: ["other"] } }, {}],
+  ])("an exporter has its turn after all before it: %s", async (_title, between, fault) => {
+    const { pipelines, setup, events } = createTestProcess();
+    const end = Promise.withResolvers<void>();
+    await pipelines.start(setup(one, { "exporter:out": { endsAfter: end.promise } }));
+    await pipelines.reload(setup(between, { "exporter:out": fault }));
+    await pipelines.reload(setup(one, { "exporter:out": { version: "3", notesTurn: true } }));
+    for (let i = 0; i < 5; i++) await turn();
+    const ofOut = () => events.filter((event) => /^(end|turn) exporter:out/.test(event));
+    expect(ofOut()).toEqual("version" in fault ? ["end exporter:out@2"] : []);
+    end.resolve();
+    for (let i = 0; i < 5; i++) await turn();
+    expect(ofOut().slice(-2)).toEqual(["end exporter:out", "turn exporter:out@3"]);
+    await pipelines.shutdown(1000);
+  });
+
   test("a replaced processor drains into what stood behind it", async () => {
     const { pipelines, setup, send, batch, sink } = createTestProcess();
     await pipelines.start(setup(one, { "processor:p": { holds: true } }));

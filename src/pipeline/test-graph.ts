@@ -27,6 +27,10 @@ export interface Fault {
   readonly throws?: Error;
   /** Never ends. */
   readonly hangs?: boolean;
+  /** Ends behind this. */
+  readonly endsAfter?: Promise<void>;
+  /** Whether `events` has a line when those before it have ended. */
+  readonly notesTurn?: boolean;
   readonly reconfigurable?: boolean;
   readonly failReconfigure?: Error;
   /** The only signal that an exporter has a function for. */
@@ -184,11 +188,13 @@ function testDefinition(kind: ComponentKind, parts: Parts): AnyDefinition {
     readonly id: string;
     readonly config: Fault;
     readonly next?: Output;
+    readonly after?: Promise<void>;
     spawn(name: string, loop: (signal: AbortSignal) => Promise<void>): void;
   }) => {
-    const { id, config, next, spawn } = context;
+    const { id, config, next, after, spawn } = context;
     const name = `${kind}:${id}${config.version === undefined ? "" : `@${config.version}`}`;
     if (config.crashLoop !== undefined) spawn("loop", () => config.crashLoop ?? Promise.resolve());
+    if (config.notesTurn === true) void (after ?? Promise.resolve()).then(() => parts.events.push(`turn ${name}`));
     const flushes: (() => Promise<void>)[] = [];
     const life: Lifecycle = {
       async start() {
@@ -198,6 +204,7 @@ function testDefinition(kind: ComponentKind, parts: Parts): AnyDefinition {
       },
       async shutdown() {
         if (config.hangs === true) await new Promise(() => {});
+        await config.endsAfter;
         for (const flush of flushes.splice(0)) await flush();
         parts.events.push(`end ${name}`);
       },
