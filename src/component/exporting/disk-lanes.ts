@@ -6,7 +6,7 @@ import type { DurableQueue } from "../../durable/durable-queue.ts";
 import { createHashKey, type HashKey } from "../../kernels/hash-bytes.ts";
 import type { OtlpRequest } from "../../model/otlp-request.ts";
 
-/** Data as it is offered; `lane` is for what has one, the lane of others is that of their resources. */
+/** Data as it is offered. In memory what is scraped goes by `lane`; on disk, and without one, the lane is that of its resources. */
 export interface OfferedRequest {
   readonly request: OtlpRequest;
   readonly lane?: number | undefined;
@@ -77,12 +77,8 @@ export class DiskLanes {
   /** The records that requests become: each lane gets its resources of a request. */
   records(offered: readonly OfferedRequest[]): { lane: number; item: OtlpRequest }[] {
     const records: { lane: number; item: OtlpRequest }[] = [];
-    for (const { request, lane } of offered) {
+    for (const { request } of offered) {
       if (request.items === 0) continue;
-      if (lane !== undefined) {
-        records.push({ lane: (lane >>> 0) % laneCount, item: request });
-        continue;
-      }
       const [first, second] = resourceRanges(request.bytes);
       if (first === undefined) continue;
       if (second === undefined) {

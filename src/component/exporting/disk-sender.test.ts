@@ -1,118 +1,10 @@
+/** An exporter's queue on disk: order, restarts, refusals, limits, hand-over. */
+
 import { setImmediate as turn } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { z } from "zod";
-import { nodeFromValue } from "../../codec/yaml/parse-yaml.ts";
-import { DurableQueue } from "../../durable/durable-queue.ts";
+import { type Answer, createStorage, startExporter } from "../../../test/support/disk-exporter.ts";
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
-import { ConsumeError } from "../../model/errors.ts";
-import { buildTraces } from "../../testing/build-otlp.ts";
-import { createFakeClock } from "../../testing/fake-clock.ts";
-import { createTestContext } from "../../testing/test-context.ts";
-import type { QueueRequest, QueueStorage } from "../queue-storage.ts";
-import { completeExporting, exportingFields } from "./config.ts";
-import { createExporting } from "./exporting.ts";
-
-const schema = z.strictObject(exportingFields({ timeoutMs: 5000 }));
-
-/** As `complete` of an exporter leaves it. */
-function parse(section: object) {
-  const issue = () => {};
-  const node = nodeFromValue(section);
-  return completeExporting(schema.parse(section), { node, path: [], env: {}, issue, notice: issue });
-}
-
-/** Queues in files that outlive a process, shared as the extension shares them. */
-function createStorage(files: ForgetfulFiles, maxBytes?: number): QueueStorage & { readonly users: () => number } {
-  let users = 0;
-  let opening: Promise<DurableQueue<unknown>> | undefined;
-  return {
-    users: () => users,
-    async openQueue<T>({ codec, damaged, gaveUp }: QueueRequest<T>) {
-      opening ??= DurableQueue.open<T>({
-        directory: "/queue",
-        codec,
-        maxBytes,
-        segmentBytes: 4096,
-        minFreeBytes: 0,
-        now: Date.now,
-        sleep: async () => await turn(),
-        files: files.process(),
-        lock: async () => ({ release: () => {} }),
-        damaged,
-        gaveUp,
-      }) as Promise<DurableQueue<unknown>>;
-      users++;
-      const queue = (await opening) as DurableQueue<T>;
-      return {
-        queue,
-        directory: "/queue",
-        isShared: () => users > 1,
-        async release() {
-          if (--users === 0) await queue.close();
-        },
-      };
-    },
-  };
-}
-
-type Answer = "take" | "fail" | "reject";
-
-/** An exporter with a server that answers as it is told. */
-async function startExporter(
-  storage: QueueStorage,
-  answer: (names: readonly string[]) => Answer,
-  section: { readonly sending_queue?: object; readonly retry_on_failure?: object } = {},
-  options: { readonly after?: Promise<void>; readonly maxBytes?: number } = {},
-) {
-  const clock = createFakeClock();
-  const kit = createTestContext({}, { id: "out", clock });
-  kit.host.extensions.set("file_storage", storage);
-  const config = parse({ ...section, sending_queue: { storage: "file_storage", ...section.sending_queue } });
-  const delivered: string[] = [];
-  let attempts = 0;
-  const exporting = createExporting({ ...kit.context, signals: ["traces"], after: options.after }, config, {
-    maxBytes: options.maxBytes ?? Number.POSITIVE_INFINITY,
-    random: () => 0.5,
-    async send({ requests }) {
-      attempts++;
-      await turn();
-      const names = requests.flatMap(
-        ({ bytes }) =>
-          Buffer.from(bytes)
-            .toString("latin1")
-            .match(/item-\d+\./g) ?? [],
-      );
-      const said = answer(names);
-      if (said !== "take") {
-        throw new ConsumeError("CONSUME_REFUSED", "the server refuses", { permanent: said === "reject" });
-      }
-      delivered.push(...names.map((name) => name.slice(5, -1)));
-      return { rejectedItems: 0 };
-    },
-  });
-  await exporting.start();
-  const offer = async (from: number, to = from + 1, service = "a") => {
-    const resource = { "service.name": service };
-    await exporting.traces(
-      buildTraces(Array.from({ length: to - from }, (_, i) => ({ name: `item-${from + i}.`, resource }))),
-    );
-  };
-  const until = async (isTrue: () => boolean) => {
-    for (let i = 0; !isTrue(); i++) {
-      if (i > 5000) throw new Error("it does not come");
-      await turn();
-      if (i % 10 === 9) await clock.advance(10);
-    }
-  };
-  const metric = (name: string) =>
-    kit.meter
-      .collect()
-      .filter((one) => one.name === name)
-      .flatMap(({ samples }) => samples)
-      .reduce((sum, { value }) => sum + value, 0);
-  const stop = () => exporting.shutdown(AbortSignal.timeout(1000));
-  return { exporting, offer, until, stop, metric, clock, delivered, attempts: () => attempts, log: kit.log };
-}
+import type { QueueStorage } from "../queue-storage.ts";
 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
@@ -156,6 +48,49 @@ test("resources keep their lanes over a restart", async () => {
     order.set(index % 20, index);
   }
   await after.stop();
+});
+
+test("what is scraped keeps its place also when its target changed over the restart", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail", {}, { signal: "metrics" });
+  await before.offerScraped(0, 30, 7);
+  await before.stop();
+  let isDown = true;
+  const section = { sending_queue: { batch: { min_size: 1, max_size: 3 } } };
+  const answer = (): Answer => (isDown ? "fail" : "take");
+  const after = await startExporter(createStorage(files), answer, section, { signal: "metrics" });
+  await after.offerScraped(30, 40, 8);
+  isDown = false;
+  await after.clock.advance(60_000);
+  await after.until(() => after.delivered.length === 40);
+  expect(after.delivered).toEqual(numbers(0, 40));
+  await after.stop();
+});
+
+test("one that is replaced before the one before it has ended leaves the queue to the next", async () => {
+  const storage = createStorage(new ForgetfulFiles());
+  const answer = Promise.withResolvers<Answer>();
+  const first = await startExporter(storage, () => answer.promise);
+  for (let i = 0; i < 5; i++) await first.offer(i);
+  await first.until(() => first.attempts() > 0);
+  const firstEnded = Promise.withResolvers<void>();
+  const second = await startExporter(storage, () => "take", {}, { after: firstEnded.promise });
+  const firstStopped = first.stop().then(firstEnded.resolve);
+  await second.offer(5);
+  const secondStopped = second.stop();
+  // As the graph says it.
+  const ended = Promise.all([firstEnded.promise, secondStopped]).then(() => {});
+  const third = await startExporter(storage, () => "take", {}, { after: ended });
+  await secondStopped;
+  await third.offer(6);
+  expect([...first.delivered, ...second.delivered, ...third.delivered]).toEqual([]);
+  answer.resolve("take");
+  await firstStopped;
+  await third.until(() => third.metric("millrace_storage_records") === 0);
+  expect(second.delivered).toEqual([]);
+  expect([...first.delivered, ...third.delivered]).toEqual(numbers(0, 7));
+  await third.stop();
+  expect(storage.users()).toBe(0);
 });
 
 test("a successor waits for the end of the one before and takes over what it left", async () => {
@@ -220,7 +155,7 @@ test("what is refused for good is dropped alone, counted", async () => {
 test("at the limit of the disk senders are refused, and wait where block_on_overflow says so", async () => {
   let isDown = true;
   const answer = (): Answer => (isDown ? "fail" : "take");
-  const refusing = await startExporter(createStorage(new ForgetfulFiles(), 3000), answer);
+  const refusing = await startExporter(createStorage(new ForgetfulFiles(), { maxBytes: 3000 }), answer);
   let accepted = 0;
   const fill = async () => {
     for (; accepted < 200; accepted++) await refusing.offer(accepted, accepted + 1);
@@ -228,6 +163,8 @@ test("at the limit of the disk senders are refused, and wait where block_on_over
   await expect(fill()).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL", permanent: false, retryAfterMs: 1000 });
   expect(accepted).toBeGreaterThan(3);
   expect(refusing.metric("otelcol_exporter_enqueue_failed_spans")).toBe(1);
+  // Whoever sent it is told, and has it.
+  expect(refusing.metric("otelcol_exporter_dropped_items")).toBe(0);
   isDown = false;
   await refusing.clock.advance(60_000);
   await refusing.until(() => refusing.delivered.length === accepted);
@@ -237,7 +174,7 @@ test("at the limit of the disk senders are refused, and wait where block_on_over
 
   isDown = true;
   const section = { sending_queue: { block_on_overflow: true } };
-  const blocking = await startExporter(createStorage(new ForgetfulFiles(), 3000), answer, section);
+  const blocking = await startExporter(createStorage(new ForgetfulFiles(), { maxBytes: 3000 }), answer, section);
   const offers = Array.from({ length: 60 }, (_, i) => blocking.offer(i));
   await blocking.until(() => blocking.attempts() > 0);
   isDown = false;

@@ -42,6 +42,8 @@ export class DiskSender implements QueueState {
   #isFailing = false;
   #isClosing = false;
   #isHeld = true;
+  /** The queue is taken over. */
+  #begun: Promise<void> | undefined;
   #idle: PromiseWithResolvers<void> | undefined;
   #ended: Promise<void> | undefined;
 
@@ -49,7 +51,9 @@ export class DiskSender implements QueueState {
     this.#parts = parts;
     this.#metrics = parts.metrics(this);
     this.#lanes = new DiskLanes(parts.opened.queue);
-    const begin = () => void this.#begin();
+    const begin = () => {
+      this.#begun = this.#begin();
+    };
     if (parts.after === undefined) begin();
     else parts.after.then(begin, begin);
   }
@@ -95,7 +99,6 @@ export class DiskSender implements QueueState {
       if (refused === undefined) return;
       if (refused.code !== "CONSUME_QUEUE_FULL" || refused.permanent || !queue.block_on_overflow) {
         this.#metrics.enqueueFailed.add(items);
-        if (refused.code === "CONSUME_QUEUE_FULL") this.#metrics.dropped("queue_full", items);
         throw refused;
       }
       // Room comes with what is delivered, or on the device with what others remove.
@@ -131,7 +134,7 @@ export class DiskSender implements QueueState {
       deadline.removeEventListener("abort", end);
     }
     this.#abort.abort();
-    await Promise.all(this.#sending);
+    await Promise.all([this.#begun, ...this.#sending]);
     await opened.release();
   }
 

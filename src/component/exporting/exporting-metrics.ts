@@ -35,7 +35,7 @@ export interface ExportingMetrics {
   readonly enqueueFailed: MetricCell;
   readonly batchItems: HistogramCell;
   readonly batchBytes: HistogramCell;
-  dropped(reason: DropReason | "queue_full", items: number): void;
+  dropped(reason: DropReason, items: number): void;
 }
 
 /** The metrics of one signal of an exporter. */

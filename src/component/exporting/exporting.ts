@@ -127,7 +127,7 @@ function maxBytesOf(batch: BatchLimits | undefined, maxBytes: number): number {
   return batch?.sizer === "bytes" && batch.maxSize !== Number.POSITIVE_INFINITY ? batch.maxSize : maxBytes;
 }
 
-/** Unopened requests as they are, scraped samples by the lane of their target, points by their resources. */
+/** Unopened requests as they are, scraped samples by target, points all together. */
 function divideMetrics({ segments }: MetricsBatch, encode: Encode): OfferedRequest[] {
   const pieces: OfferedRequest[] = [];
   const points: PointsSegment[] = [];

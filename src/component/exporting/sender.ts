@@ -199,7 +199,6 @@ export class RequestSender implements QueueState {
 
   #refuse(error: ConsumeError, items: number): never {
     this.#metrics.enqueueFailed.add(items);
-    if (error.code === "CONSUME_QUEUE_FULL") this.#metrics.dropped("queue_full", items);
     throw error;
   }
 
