@@ -1,6 +1,6 @@
 /** Queues on disk that are open in this process: who takes a queue's place at a reload shares it until the other has ended. */
 
-import { resolve } from "node:path";
+import { dirname, resolve } from "node:path";
 import type { DurableQueueOptions } from "./durable-options.ts";
 import { DurableQueue } from "./durable-queue.ts";
 
@@ -16,6 +16,7 @@ export interface OpenedQueue<T> {
 
 interface Entry {
   readonly opening: Promise<DurableQueue<unknown>>;
+  readonly fsync: boolean;
   users: number;
 }
 
@@ -33,7 +34,8 @@ export async function openShared<T>(options: DurableQueueOptions<T>): Promise<Op
   for (let end = closing.get(directory); end !== undefined; end = closing.get(directory)) await end;
   let entry = entries.get(directory);
   if (entry === undefined) {
-    entry = { opening: DurableQueue.open<T>(options) as Promise<DurableQueue<unknown>>, users: 0 };
+    const opening = DurableQueue.open<T>(options) as Promise<DurableQueue<unknown>>;
+    entry = { opening, fsync: options.fsync === true, users: 0 };
     entries.set(directory, entry);
   }
   const mine = entry;
@@ -63,4 +65,10 @@ export async function openShared<T>(options: DurableQueueOptions<T>): Promise<Op
     if (--mine.users === 0) entries.delete(directory);
     throw caught;
   }
+}
+
+/** The open queues of which the directory is in this one and that are not synced as `fsync` says. */
+export function syncedOtherwise(directory: string, fsync: boolean): string[] {
+  const parent = resolve(directory);
+  return [...entries].filter(([one, entry]) => dirname(one) === parent && entry.fsync !== fsync).map(([one]) => one);
 }

@@ -21,12 +21,12 @@ afterEach(() => folder[Symbol.dispose]());
 async function start(section: object) {
   const clock = createFakeClock();
   const config = parseConfig(fileStorage, section) as Parameters<typeof fileStorage.create>[0]["config"];
-  const { context } = createTestContext(config, { id: "file_storage", clock });
+  const { context, log } = createTestContext(config, { id: "file_storage", clock });
   const extension = fileStorage.create(context) as ReturnType<typeof fileStorage.create> & QueueStorage;
   await extension.start?.();
   const open = (name: string) =>
     extension.openQueue<OtlpRequest>({ name, codec: new RequestCodec(), damaged: () => {}, gaveUp: () => {} });
-  return { open, clock };
+  return { open, clock, log };
 }
 
 const request: OtlpRequest = { signal: "traces", bytes: new Uint8Array(100), items: 1 };
@@ -96,6 +96,20 @@ describe("queues", () => {
     const [second] = await Promise.all([open("a.traces"), closed]);
     await second.queue.append([{ lane: 0, item: request }]);
     await second.release();
+  });
+
+  test("another fsync counts after a restart for a queue that is open, and that is said once", async () => {
+    const { open, log } = await start({ directory: folder.path });
+    const held = await open("a.traces");
+    expect(log.entries).toEqual([]);
+    const message = "extensions::file_storage::fsync: counts after a restart for the queues that are open";
+    const changed = await start({ directory: folder.path, fsync: true });
+    expect(changed.log.entries).toMatchObject([
+      { level: "warn", message, fields: { queues: [folder.file("a.traces")] } },
+    ]);
+    expect((await start({ directory: folder.path })).log.entries).toEqual([]);
+    await held.release();
+    expect((await start({ directory: folder.path, fsync: true })).log.entries).toEqual([]);
   });
 
   test("the limit holds for each", async () => {

@@ -7,10 +7,10 @@ import { byteSize, duration } from "../../codec/yaml/field-types.ts";
 import { type CompleteContext, defineExtension, type Lifecycle } from "../../component/define.ts";
 import type { OpenedQueue, QueueRequest, QueueStorage } from "../../component/queue-storage.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
-import type { Clock } from "../../component/telemetry.ts";
+import type { Clock, Logger } from "../../component/telemetry.ts";
 import { lockWithin } from "../../durable/directory-lock.ts";
 import { systemFiles } from "../../durable/file-layer.ts";
-import { openShared } from "../../durable/shared-queues.ts";
+import { openShared, syncedOtherwise } from "../../durable/shared-queues.ts";
 import { ConfigError, toError } from "../../model/errors.ts";
 import { queueFolder } from "./queue-folder.ts";
 
@@ -77,22 +77,24 @@ export default defineExtension<FileStorageConfig>({
     return section;
   },
 
-  create: ({ id, config: section, clock }) => new FileStorage(id, section, clock),
+  create: ({ id, config: section, clock, log }) => new FileStorage(id, section, clock, log),
 });
 
 class FileStorage implements Lifecycle, QueueStorage {
   readonly #id: string;
   readonly #config: FileStorageConfig;
   readonly #clock: Clock;
+  readonly #log: Logger;
 
-  constructor(id: string, section: FileStorageConfig, clock: Clock) {
+  constructor(id: string, section: FileStorageConfig, clock: Clock, log: Logger) {
     this.#id = id;
     this.#config = section;
     this.#clock = clock;
+    this.#log = log;
   }
 
   async start(): Promise<void> {
-    const { directory, create_directory: create } = this.#config;
+    const { directory, create_directory: create, fsync } = this.#config;
     try {
       if (create) await systemFiles.makeDirectory(directory, this.#permissions);
       else if (!(await stat(directory)).isDirectory()) throw new Error(`${directory} is not a directory`);
@@ -101,12 +103,16 @@ class FileStorage implements Lifecycle, QueueStorage {
       const why = code === "ENOENT" ? `${directory} does not exist, and create_directory is false` : message;
       throw new ConfigError([{ path: `extensions::${this.#id}::directory`, message: why }], { cause: caught });
     }
+    // After a reload exporters go on with queues that they opened before.
+    const queues = syncedOtherwise(directory, fsync);
+    if (queues.length === 0) return;
+    this.#log.warn(`extensions::${this.#id}::fsync: counts after a restart for the queues that are open`, { queues });
   }
 
   /** Queues end with their exporters: this extension may be replaced while they run. */
   openQueue<T>({ name, codec, damaged, gaveUp }: QueueRequest<T>): Promise<OpenedQueue<T>> {
     const { directory, timeout, fsync, max_size: maxSize, max_age: maxAgeMs, ...rest } = this.#config;
-    const sleep = (ms: number) => this.#clock.sleep(ms);
+    const sleep = (ms: number, signal?: AbortSignal) => this.#clock.sleep(ms, signal);
     return openShared<T>({
       directory: join(directory, queueFolder(name)),
       directoryPermissions: this.#permissions,
