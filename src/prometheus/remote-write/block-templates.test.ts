@@ -143,6 +143,14 @@ describe("templates", () => {
     }
     for (const { scrape, requests } of held) expect(seriesOf(requests)).toEqual(expected(sets, scrape));
     expect(buffers.size).toBeLessThan(8);
+    const before = encoder.bufferBytes;
+    const bodies = held.flatMap(({ requests }) => requests.map(({ body }) => body));
+    for (const body of bodies) encoder.release(body);
+    const released = bodies.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+    expect(encoder.bufferBytes - before).toBe(released);
+    for (let i = 0; i < 20; i++) encoder.release(new Uint8Array(1 << 20));
+    expect(encoder.bufferBytes).toBeGreaterThan(before + (4 << 20));
+    expect(encoder.bufferBytes).toBeLessThan(before + (8 << 20));
   });
 
   test("every part of a layout may be sent, in requests with others", () => {

@@ -65,6 +65,11 @@ export class RequestEncoder {
     return this.#templates.bytesOf(this.#identities.layouts());
   }
 
+  /** Bytes of the buffers that requests are built in, one after another. */
+  get bufferBytes(): number {
+    return this.#bytes.length + this.#body.bufferBytes;
+  }
+
   begin(): void {
     this.#length = 0;
     this.#body.begin();

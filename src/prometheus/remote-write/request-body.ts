@@ -21,6 +21,11 @@ export class RequestBody {
   /** Bytes of the body before compression. */
   plainBytes = 0;
 
+  /** Bytes of the buffer in use and of those that wait for the next bodies; bodies under way are not among them. */
+  get bufferBytes(): number {
+    return this.#free.reduce((sum, { length }) => sum + length, this.#bytes.length);
+  }
+
   begin(): void {
     this.#length = headerBytes;
     this.plainBytes = 0;
