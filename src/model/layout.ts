@@ -17,6 +17,8 @@ export const rowPart = {
   created: 6,
   /** Of a point that another row of its family has taken the place of: it is counted, and goes nowhere. */
   replaced: 7,
+  /** Of a part that its point has from a row before: it is counted as a duplicate, and goes nowhere. */
+  repeated: 8,
 } as const;
 
 /** The OTLP reading of the rows of a samples layout; all arrays have one element per row. */

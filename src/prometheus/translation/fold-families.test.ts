@@ -92,6 +92,20 @@ describe("rows whose names end like a part of a family", () => {
   });
 });
 
+describe("a page that declares nothing any more", () => {
+  it("is read as a page, not as markers", () => {
+    const origin = testOrigin();
+    const declared = testSegment([gauge("", 1), gauge("_total", 1)], origin).layout;
+    origin.learn(declared);
+    declared.reading();
+    const page = testSegment([{ name: "x_total" }, { name: "x_total", labels: { a: "1" } }], origin).layout;
+    origin.learn(page);
+    const { series, part } = page.reading();
+    expect([...part]).toEqual([rowPart.replaced, rowPart.value]);
+    expect(Array.from(series, (id) => origin.identities.seriesView(id).metric.name)).toEqual(["x", "x"]);
+  });
+});
+
 describe("markers of such rows", () => {
   const marker = ({ family: _, ...row }: PageRow): PageRow => ({ ...row, stale: true });
   function markersBeside(page: readonly PageRow[], gone: readonly PageRow[]): string[] {

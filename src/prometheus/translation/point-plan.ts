@@ -117,6 +117,7 @@ class Planner {
     if (part === rowPart.value) this.#numberRows.push(row);
     else if (part === rowPart.none) this.#malformed.push(row);
     else if (part === rowPart.replaced) this.#replaced.push(row);
+    else if (part === rowPart.repeated) this.#duplicates.push(row);
     else if (part === rowPart.created && this.#groupType(series) === undefined) this.#created.set(series, row);
     else this.#takeGroupRow(row, series, part);
   }

@@ -6,9 +6,11 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import { type OtlpReading, rowPart, type SamplesLayout } from "../../model/layout.ts";
 import type { Family } from "../../model/series.ts";
-import { currentFamily, isComposite, type LayoutFacts, type NameReading, readName } from "./family-reading.ts";
+import { currentFamily, isComposite, type LayoutFacts, readName } from "./family-reading.ts";
 import { FamilyFolder, mayFold, type PlacedName, withoutSharedMarkers } from "./fold-families.ts";
+import type { NameMemory } from "./name-memory.ts";
 import { parseBound } from "./parse-bound.ts";
+import { markRepeated } from "./repeated-rows.ts";
 import { resourceAttributes } from "./resource-attributes.ts";
 
 /** What the reader needs to know of the source of the rows. */
@@ -98,6 +100,8 @@ export class LayoutReader {
   readonly #resources = new Map<number, number>();
   readonly #scopes = new Map<string, number>();
   readonly #bounds = new Map<number, number>();
+  /** The numbers of the texts of bounds. */
+  readonly #boundNumbers = new Map<number, number>();
   readonly #writer = new ByteWriter(256);
   #list = new Uint32Array(64);
   #defaultScope = none;
@@ -151,12 +155,25 @@ export class LayoutReader {
     };
     const declares = this.#readNames(knownNames);
     for (let row = 0; row < labels.length; row++) this.#readRow(row, labels[row] as number, info, result);
-    if (!declares) withoutSharedMarkers(labels, result, (row) => this.#nameOf(row), page);
+    // A page may declare nothing any more: it is no list of markers.
+    const isMarkers = !declares && this.#layout !== page;
+    if (isMarkers) withoutSharedMarkers(labels, result, (row) => this.#nameOf(row), page);
     else if (mayFold(this.#readings.values())) {
       const folder = new FamilyFolder(this.#identities, result);
       for (let row = 0; row < labels.length; row++) folder.take(row, this.#nameOf(row));
     }
+    this.#markRepeated(result);
     return result;
+  }
+
+  /** Processors and exporters are not to tell such rows from those of series that a processor has made equal. */
+  #markRepeated(reading: OtlpReading): void {
+    // Rows without a job or an instance may repeat rows that name those of the target.
+    const sharesResources = new Set(this.#resources.values()).size < this.#resources.size;
+    const numbers = this.#boundNumbers;
+    if (sharesResources || new Set(numbers.values()).size < numbers.size) {
+      markRepeated(reading, numbers, sharesResources);
+    }
   }
 
   #nameOf(row: number): PlacedName {
@@ -290,8 +307,10 @@ export class LayoutReader {
     let text = this.#bounds.get(pairId);
     if (text === undefined) {
       const { value } = this.#pair(pairId);
-      text = parseBound(value) === undefined ? none : this.#identities.internText(value);
+      const bound = parseBound(value);
+      text = bound === undefined ? none : this.#identities.internText(value);
       this.#bounds.set(pairId, text);
+      if (bound !== undefined) this.#boundNumbers.set(text, bound);
     }
     return text;
   }
@@ -362,29 +381,4 @@ function gatherFacts(rows: Iterable<{ name: string; family: Family | undefined }
     if (current.renamed && isComposite(type) && current.suffix === "_count") countedRenames.add(current.base);
   }
   return { families, countedRenames };
-}
-
-/** How many layouts with declarations a name is remembered for after it was seen last. */
-const rememberedLayouts = 10;
-
-/** What the names of a target meant when its page declared them: rows of stale markers come without declarations. */
-export class NameMemory {
-  readonly #names = new Map<string, { reading: NameReading; seen: number }>();
-  #layouts = 0;
-
-  /** Begins a layout with declarations and forgets what was not seen for ten of them. */
-  begin(): void {
-    this.#layouts++;
-    for (const [name, { seen }] of this.#names) {
-      if (this.#layouts - seen > rememberedLayouts) this.#names.delete(name);
-    }
-  }
-
-  get(name: string): NameReading | undefined {
-    return this.#names.get(name)?.reading;
-  }
-
-  set(name: string, reading: NameReading): void {
-    this.#names.set(name, { reading, seen: this.#layouts });
-  }
 }

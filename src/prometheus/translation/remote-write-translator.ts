@@ -14,6 +14,7 @@ import { none } from "../../model/intern-table.ts";
 import { type PointsLayout, SamplesLayout } from "../../model/layout.ts";
 import type { Dropped } from "./assemble-points.ts";
 import type { DropReason } from "./drop-reason.ts";
+import { withoutFalseMarkers } from "./false-markers.ts";
 import { distinctMetadata, type MetricMetadata } from "./metric-families.ts";
 import type { TranslationStrategy } from "./metric-name.ts";
 import type { SeriesLabelOptions } from "./series-labels.ts";
@@ -83,8 +84,9 @@ class Translator implements RemoteWriteTranslator {
           : translatePoints(segment, this.#pointsOf(segment.layout), dropped);
       if (translated !== undefined && translated.to > translated.from) segments.push(translated);
     }
-    if (this.#targetInfo) segments.push(...this.#targetInfoSegments(batch));
-    return { batch: { ...metricsBatch(segments), segments }, dropped: drops };
+    const kept = withoutFalseMarkers(segments, dropped);
+    if (this.#targetInfo) kept.push(...this.#targetInfoSegments(batch));
+    return { batch: { ...metricsBatch(kept), segments: kept }, dropped: drops };
   }
 
   metadata(batch: MetricsBatch): MetricMetadata[] {

@@ -11,6 +11,9 @@ describe("splitInstance", () => {
     [":80", "", "80"],
     ["https://example.org/x", "example.org", ""],
     ["http://example.org:8080/x", "example.org", "8080"],
+    ["https://example.org:443/x", "example.org", "443"],
+    ["http://[2001:db8::1]/x:9", "2001:db8::1", ""],
+    ["http://[2001:db8::1]:80", "2001:db8::1", "80"],
   ])("splits %j into host %j and port %j", (instance, host, port) => {
     expect(splitInstance(instance)).toEqual({ host, port });
   });

@@ -46,11 +46,13 @@ function isDiscernible(host: string): boolean {
 
 /**
  * Host and port of an `instance`. Without a port, or with colons that are none, all of it is the host. An instance that
- * is a URL gives the URL's host and port (otelcol-contrib splits it at the last colon instead).
+ * is a URL gives the URL's host and port (otelcol-contrib splits it at its only colon, or takes all of it for the host).
  */
 export function splitInstance(instance: string): { host: string; port: string } {
   if (instance.includes("://") && URL.canParse(instance)) {
-    const { hostname, port } = new URL(instance);
+    const { hostname } = new URL(instance);
+    // URL leaves the port out where it is the usual one of its scheme.
+    const port = /^[^/?#]*:\/\/[^/?#]*:(\d+)(?:[/?#]|$)/.exec(instance)?.[1] ?? "";
     return { host: hostname.replace(/^\[(.*)\]$/, "$1"), port };
   }
   const bracketed = /^\[([^\]]*)\]:([^:]*)$/.exec(instance);

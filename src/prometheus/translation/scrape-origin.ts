@@ -5,7 +5,8 @@ import type { Identities, Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
 import type { Origin, OtlpReading, SamplesLayout } from "../../model/layout.ts";
 import { assemblePoints, type Dropped } from "./assemble-points.ts";
-import { LayoutReader, NameMemory, type PageInfo, scopeInfoName, targetInfoName } from "./read-layout.ts";
+import { NameMemory } from "./name-memory.ts";
+import { LayoutReader, type PageInfo, scopeInfoName, targetInfoName } from "./read-layout.ts";
 
 /** The scope name under which otelcol-contrib hands on what it scraped. */
 export const contribScopeName = "github.com/open-telemetry/opentelemetry-collector-contrib/receiver/prometheusreceiver";

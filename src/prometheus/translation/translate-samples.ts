@@ -80,8 +80,8 @@ function countStatic(source: SamplesSegment, translated: TranslatedLayout, dropp
   }
 }
 
-/** A layout without some rows is made anew each time: that it is needed is rare, and which rows it lacks may change. */
-function withoutRows(segment: SamplesSegment, gone: Uint8Array): SamplesSegment {
+/** The segment without the rows that `gone` has 1 for. A layout without some rows is made anew each time: that it is needed is rare, and which rows it lacks may change. */
+export function withoutRows(segment: SamplesSegment, gone: Uint8Array): SamplesSegment {
   const { layout, from } = segment;
   const kept: number[] = [];
   for (let i = 0; i < gone.length; i++) if (gone[i] === 0) kept.push(from + i);
