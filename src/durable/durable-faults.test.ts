@@ -50,7 +50,11 @@ describe("the journal", () => {
     await drainLane(queue, 0);
     await queue.close();
     expect(segmentsOf(files)).toEqual([]);
-    files.content(positions(0)).fill(0, 0, 64);
+    const [older = "", newer = ""] = [positions(0), positions(1)].sort(
+      (a, b) => files.content(a).readDoubleLE(32) - files.content(b).readDoubleLE(32),
+    );
+    expect(files.content(older).readDoubleLE(32)).toBeLessThan(files.content(newer).readDoubleLE(32));
+    files.content(newer).fill(0, 0, 64);
     const { queue: after } = await open(files);
     for (let id = 200; id < 300; id++) await after.append(many(0, id, 1));
     files.kill();
@@ -240,15 +244,28 @@ describe("calls that fail", () => {
       waits++;
       await setImmediate();
     };
-    const { queue } = await open(files, { memoryBytes: 1, sleep });
-    let reads = 0;
-    files.fault = (call, path) => {
-      if (call !== "read" || path !== first) return undefined;
-      reads++;
-      return reads > 2 && reads < 8 ? systemError("EMFILE") : undefined;
-    };
+    const process = files.process();
+    let fails = 0;
+    const { queue } = await open(files, {
+      memoryBytes: 1,
+      sleep,
+      files: {
+        ...process,
+        open: async (path, mode, permissions) => {
+          const file = await process.open(path, mode, permissions);
+          return {
+            ...file,
+            read: async (target, position) => {
+              // What is read to make a list anew is large.
+              if (path === first && target.length > 1000 && fails++ < 3) throw systemError("EMFILE");
+              return await file.read(target, position);
+            },
+          };
+        },
+      },
+    });
     expect(await drainLane(queue, 0)).toEqual([0, ...numbers(2, 58)]);
-    expect(waits).toBeGreaterThan(0);
+    expect(waits).toBe(3);
     await queue.rewind();
     await queue.close();
   });
@@ -258,10 +275,8 @@ describe("calls that fail", () => {
     const [first = ""] = segmentsOf(files);
     let nowMs = 0;
     const refused = (call: string, path: string) =>
-      call === "open" && path === first ? systemError("EACCES") : undefined;
-    const damage: Damage[] = [];
-    const opened = openTestQueue(files, { now: () => nowMs, damaged: (one) => damage.push(one) });
-    const queue = await opened;
+      (call === "open" || call === "read") && path === first ? systemError("EACCES") : undefined;
+    const { queue, damage } = await open(files, { now: () => nowMs });
     files.fault = refused;
     // What was begun before may have read it.
     await queue.rewind();
@@ -269,12 +284,11 @@ describe("calls that fail", () => {
     await queue.append(many(1, 10, 5));
     for (let i = 0; i < 200; i++) await setImmediate();
     expect(await drainLane(queue, 1)).toEqual(numbers(10, 5));
-    if (queue.peek(0) === undefined) {
-      expect(damage).toMatchObject([{ kind: "unreadable", file: expect.stringContaining(`${first}: EACCES`) }]);
-      nowMs += 61_000;
-      for (let i = 0; i < 50; i++) await setImmediate();
-      expect(damage.length).toBe(2);
-    }
+    expect(queue.peek(0)).toBeUndefined();
+    expect(damage).toMatchObject([{ kind: "unreadable", file: expect.stringContaining(`${first}: EACCES`) }]);
+    nowMs += 61_000;
+    for (let i = 0; i < 50; i++) await setImmediate();
+    expect(damage.length).toBe(2);
     files.fault = () => undefined;
     expect(await drainLane(queue, 0)).toEqual([0]);
     await queue.close();
@@ -295,6 +309,32 @@ describe("calls that fail", () => {
     expect(ids.at(-1)).toBe(99);
     if (kind === "journal") expect(ids).toEqual(numbers(0, 100));
     else expect(files.content(name)).toEqual(before);
+  });
+
+  test("a place that cannot be read costs the record that is there, however many are read at a time", async () => {
+    const files = new ForgetfulFiles();
+    const { queue: first } = await open(files, { segmentBytes: 1 << 18 });
+    await first.append(many(0, 0, 1000));
+    await first.close();
+    const process = files.process();
+    const { queue, gaveUp } = await open(files, {
+      files: {
+        ...process,
+        open: async (path, mode, permissions) => {
+          const file = await process.open(path, mode, permissions);
+          return {
+            ...file,
+            read: async (target, position) => {
+              const isHit = path.includes("segment") && position <= 100_000 && position + target.length > 100_000;
+              if (isHit) throw systemError("EIO");
+              return await file.read(target, position);
+            },
+          };
+        },
+      },
+    });
+    expect((await drainLane(queue, 0)).length).toBe(999);
+    expect(gaveUp).toEqual([["damaged", 1, itemsPerRecord]]);
   });
 
   test("places that cannot be read cost the records in them", async () => {

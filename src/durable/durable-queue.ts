@@ -157,7 +157,6 @@ export class DurableQueue<T> {
     this.#hasBegun = false;
     this.#listener = () => {};
     await this.#loader.pause();
-    this.#countAbandoned();
     await this.#adoptAll();
     this.#loader.resume();
   }
@@ -256,7 +255,7 @@ export class DurableQueue<T> {
       await this.#writer.finish();
       await this.#loader.pause();
       await this.#remover.idle();
-      this.#countAbandoned();
+      countAbandoned(this.#lanes.values(), (...event) => this.#options.gaveUp?.(...event));
       await this.#journal.close();
       await this.#reader.close();
     } finally {
@@ -271,12 +270,8 @@ export class DurableQueue<T> {
       lanes: this.#lanes,
       stateOf: (lane) => this.#state(lane),
       damaged: (damage) => this.#options.damaged?.(damage),
+      gaveUp: (...event) => this.#options.gaveUp?.(...event),
     });
-  }
-
-  /** What was handed out, given up, and not delivered by a reader that has ended. */
-  #countAbandoned(): void {
-    countAbandoned(this.#lanes.values(), (...event) => this.#options.gaveUp?.(...event));
   }
 
   #state(lane: number): LaneState<T> {

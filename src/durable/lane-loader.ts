@@ -144,7 +144,8 @@ export class LaneLoader<T> {
     this.usedBytes += memoryBytes;
     const { sequence, items } = found.place;
     lane.push({ sequence, item, items, bytes: found.bytes, memoryBytes, timeMs: found.timeMs, done });
-    this.#parts.loaded(lane, found.skipped, 1, items - done);
+    const isCounted = found.skipped !== undefined && !lane.countOnce(sequence);
+    this.#parts.loaded(lane, found.skipped, isCounted ? 0 : 1, items - done);
     return false;
   }
 

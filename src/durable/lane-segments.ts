@@ -43,7 +43,11 @@ export async function giveUpSegment(
       const list = known.list ?? lists.get(lane);
       let items = 0;
       for (let i = cursor.index; i < count && list !== undefined; i++) {
-        items += placeAt(list, i, segment.firstSequence).items;
+        const place = placeAt(list, i, segment.firstSequence);
+        items += place.items;
+        if (!state.isCounted(place.sequence)) continue;
+        sum.records--;
+        sum.items -= place.items;
       }
       if (list === undefined) items = Math.round((known.items * unread) / count);
       state.unread -= unread;
@@ -99,14 +103,16 @@ export interface AdoptParts {
   readonly lanes: ReadonlyMap<number, LaneState<unknown>>;
   readonly stateOf: (lane: number) => LaneState<unknown>;
   readonly damaged: (damage: Damage) => void;
+  readonly gaveUp: (reason: GiveUpReason, records: number, items: number) => void;
 }
 
 /** Lets the lanes begin anew with what the segments have. Records that are written meanwhile are in the indexes. */
 export async function adoptSegments(parts: AdoptParts): Promise<void> {
-  const { segments, lanes, stateOf } = parts;
+  const { segments, lanes, stateOf, gaveUp } = parts;
   const lists = new Map<Segment, ReadonlyMap<number, Uint32Array>>();
   for (const segment of [...segments.values()]) lists.set(segment, await partialLists(segment, parts));
-  // From here on nothing else runs.
+  // From here on nothing else runs. What was given up until now is forgotten with the rest.
+  countAbandoned(lanes.values(), gaveUp);
   for (const lane of lanes.values()) lane.reset();
   for (const segment of segments.values()) {
     segment.openLanes = 0;

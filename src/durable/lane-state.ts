@@ -59,6 +59,8 @@ export class LaneState<T> {
   readonly #waiting: (Waiting<T> | undefined)[] = [];
   #head = 0;
   readonly #taken: Taken[] = [];
+  /** Records that were given up and counted, and are not passed yet: a reader that begins anew meets them again. */
+  readonly #counted = new Set<number>();
 
   constructor(lane: number, acknowledged: Position) {
     this.lane = lane;
@@ -95,6 +97,17 @@ export class LaneState<T> {
   get oldestMs(): number | undefined {
     const first = this.#taken[0]?.timeMs ?? this.#waiting[this.#head]?.timeMs;
     return first ?? this.segments[0]?.index.lanes.get(this.lane)?.oldestMs;
+  }
+
+  /** Whether a record that is given up is to be counted: the first time it is. */
+  countOnce(sequence: number): boolean {
+    if (this.#counted.has(sequence)) return false;
+    this.#counted.add(sequence);
+    return true;
+  }
+
+  isCounted(sequence: number): boolean {
+    return this.#counted.has(sequence);
   }
 
   count({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
@@ -141,7 +154,7 @@ export class LaneState<T> {
       if (first.item !== undefined && !isTooOld(first.timeMs)) break;
       this.take(true);
       passed.memoryBytes += first.memoryBytes;
-      if (first.item === undefined) continue;
+      if (first.item === undefined || !this.countOnce(first.sequence)) continue;
       passed.records++;
       passed.items += first.items - first.done;
     }
@@ -159,6 +172,7 @@ export class LaneState<T> {
       if (!taken.isDone) break;
       count++;
       if (taken.sequence > moved.sequence) moved = { sequence: taken.sequence, done: 0 };
+      this.#counted.delete(taken.sequence);
       this.#forget(taken);
     }
     this.#taken.splice(0, count);
@@ -189,11 +203,12 @@ export class LaneState<T> {
       this.#forget(first);
       dropped.memoryBytes += first.memoryBytes;
       dropped.bytes += first.bytes;
-      if (first.item === undefined) continue;
+      if (first.item === undefined || this.#counted.has(first.sequence)) continue;
       dropped.records++;
       dropped.items += waitingItems(first);
     }
     for (const taken of this.#taken) if (taken.sequence <= through && !taken.isDone) taken.abandoned ??= reason;
+    for (const sequence of this.#counted) if (sequence <= through) this.#counted.delete(sequence);
     if (through > this.acknowledged.sequence) this.acknowledged = { sequence: through, done: 0 };
     return dropped;
   }

@@ -65,6 +65,8 @@ async function removeSegment(segment: Segment, parts: RemoveSegmentParts): Promi
   try {
     await files.remove(segment.path);
   } catch (caught) {
+    // Somebody else removed it.
+    if ((caught as { code?: unknown }).code === "ENOENT") return true;
     // The next start tries again.
     const file = `${segment.path} cannot be removed: ${toError(caught).message}`;
     damaged?.({ file, offset: 0, bytes: 0, kind: "missing" });

@@ -1,5 +1,6 @@
 /** A segment of a disk queue as the process sees it, and the open files of segments. */
 
+import { isBroken } from "./damage.ts";
 import type { FileLayer, OpenFile } from "./file-layer.ts";
 import {
   checksum,
@@ -76,6 +77,7 @@ const maxOpen = 32;
 /** Small records are read many at a time. */
 const blockBytes = 64 * 1024;
 const maxBlocks = 64;
+const maxBroken = 10_000;
 /** Entries of a lane's list that are read at a time. */
 const listWindow = 512;
 
@@ -90,6 +92,8 @@ export class SegmentReader {
   readonly #files: FileLayer;
   readonly #open = new Map<string, Entry>();
   readonly #blocks = new Map<string, Buffer>();
+  /** Blocks with places that the device cannot read: what else is in them is read piece by piece. */
+  readonly #broken = new Set<string>();
 
   constructor(files: FileLayer) {
     this.#files = files;
@@ -122,9 +126,11 @@ export class SegmentReader {
     const isSmall = last - first <= 1 && (last + 1) * blockBytes <= segment.committed;
     if (!isSmall) return await this.#read(segment, offset, length);
     const from = await this.#block(segment, first);
+    const to = first === last ? from : await this.#block(segment, last);
+    if (from === undefined || to === undefined) return await this.#read(segment, offset, length);
     const at = offset - first * blockBytes;
     if (first === last) return from.subarray(at, at + length);
-    return Buffer.concat([from.subarray(at), await this.#block(segment, last)]).subarray(0, length);
+    return Buffer.concat([from.subarray(at), to]).subarray(0, length);
   }
 
   /** The record of a lane at a place; undefined when what is there is damaged or something else. */
@@ -170,7 +176,9 @@ export class SegmentReader {
 
   /** The file will be removed. */
   async forget(path: string): Promise<void> {
-    for (const key of this.#blocks.keys()) if (key.startsWith(`${path}:`)) this.#blocks.delete(key);
+    for (const keys of [this.#blocks, this.#broken]) {
+      for (const key of keys.keys()) if (key.startsWith(`${path}:`)) keys.delete(key);
+    }
     const entry = this.#open.get(path);
     if (entry === undefined) return;
     this.#open.delete(path);
@@ -182,11 +190,21 @@ export class SegmentReader {
     for (const path of [...this.#open.keys()]) await this.forget(path);
   }
 
-  async #block(segment: Segment, block: number): Promise<Buffer> {
+  /** Undefined where not all of it can be read. */
+  async #block(segment: Segment, block: number): Promise<Buffer | undefined> {
     const key = `${segment.path}:${block}`;
     const known = this.#blocks.get(key);
     if (known !== undefined) return known;
-    const bytes = await this.#read(segment, block * blockBytes, blockBytes);
+    if (this.#broken.has(key)) return undefined;
+    let bytes: Buffer;
+    try {
+      bytes = await this.#read(segment, block * blockBytes, blockBytes);
+    } catch (caught) {
+      if (!isBroken(caught)) throw caught;
+      if (this.#broken.size >= maxBroken) this.#broken.clear();
+      this.#broken.add(key);
+      return undefined;
+    }
     if (bytes.length === blockBytes) {
       for (const oldest of this.#blocks.keys()) {
         if (this.#blocks.size < maxBlocks) break;
