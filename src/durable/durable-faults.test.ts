@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { Damage } from "./damage.ts";
 import type { DurableQueueOptions } from "./durable-options.ts";
+import type { FileLayer } from "./file-layer.ts";
 import { inspectQueue } from "./inspect-queue.ts";
 import { journalBytes } from "./journal-format.ts";
 import { ForgetfulFiles, systemError } from "./test-forgetful-files.ts";
@@ -24,6 +25,28 @@ async function open(files: ForgetfulFiles, options: Partial<DurableQueueOptions<
     ...options,
   });
   return { queue, damage, gaveUp };
+}
+
+/** The files, of which a read may fail. */
+function withReads(
+  files: ForgetfulFiles,
+  before: (path: string, position: number, length: number) => Error | undefined,
+): FileLayer {
+  const process = files.process();
+  return {
+    ...process,
+    open: async (path, mode, permissions) => {
+      const file = await process.open(path, mode, permissions);
+      return {
+        ...file,
+        read: async (target, position) => {
+          const error = before(path, position, target.length);
+          if (error !== undefined) throw error;
+          return await file.read(target, position);
+        },
+      };
+    },
+  };
 }
 
 /** A queue that ended as it should. */
@@ -244,26 +267,12 @@ describe("calls that fail", () => {
       waits++;
       await setImmediate();
     };
-    const process = files.process();
     let fails = 0;
-    const { queue } = await open(files, {
-      memoryBytes: 1,
-      sleep,
-      files: {
-        ...process,
-        open: async (path, mode, permissions) => {
-          const file = await process.open(path, mode, permissions);
-          return {
-            ...file,
-            read: async (target, position) => {
-              // What is read to make a list anew is large.
-              if (path === first && target.length > 1000 && fails++ < 3) throw systemError("EMFILE");
-              return await file.read(target, position);
-            },
-          };
-        },
-      },
-    });
+    // What is read to make a list anew is large.
+    const read = withReads(files, (path, _position, length) =>
+      path === first && length > 1000 && fails++ < 3 ? systemError("EMFILE") : undefined,
+    );
+    const { queue } = await open(files, { memoryBytes: 1, sleep, files: read });
     expect(await drainLane(queue, 0)).toEqual([0, ...numbers(2, 58)]);
     expect(waits).toBe(3);
     await queue.rewind();
@@ -316,23 +325,11 @@ describe("calls that fail", () => {
     const { queue: first } = await open(files, { segmentBytes: 1 << 18 });
     await first.append(many(0, 0, 1000));
     await first.close();
-    const process = files.process();
-    const { queue, gaveUp } = await open(files, {
-      files: {
-        ...process,
-        open: async (path, mode, permissions) => {
-          const file = await process.open(path, mode, permissions);
-          return {
-            ...file,
-            read: async (target, position) => {
-              const isHit = path.includes("segment") && position <= 100_000 && position + target.length > 100_000;
-              if (isHit) throw systemError("EIO");
-              return await file.read(target, position);
-            },
-          };
-        },
-      },
+    const read = withReads(files, (path, position, length) => {
+      const isHit = path.includes("segment") && position <= 100_000 && position + length > 100_000;
+      return isHit ? systemError("EIO") : undefined;
     });
+    const { queue, gaveUp } = await open(files, { files: read });
     expect((await drainLane(queue, 0)).length).toBe(999);
     expect(gaveUp).toEqual([["damaged", 1, itemsPerRecord]]);
   });
@@ -340,27 +337,15 @@ describe("calls that fail", () => {
   test("places that cannot be read cost the records in them", async () => {
     const files = await filled(100);
     const [, second = ""] = segmentsOf(files);
-    const process = files.process();
     const content = files.content(second);
     // Without an index it is read whole.
     files.replace(second, Buffer.from(content.subarray(0, listsOf(content, 1).to - 1)));
     const brokenAt = 4096 * Math.floor(content.length / 8192);
-    const { queue, damage } = await open(files, {
-      files: {
-        ...process,
-        open: async (path, mode, permissions) => {
-          const file = await process.open(path, mode, permissions);
-          if (path !== second) return file;
-          return {
-            ...file,
-            read: async (target, position) => {
-              if (position <= brokenAt && position + target.length > brokenAt) throw systemError("EIO");
-              return await file.read(target, position);
-            },
-          };
-        },
-      },
+    const read = withReads(files, (path, position, length) => {
+      const isHit = path === second && position <= brokenAt && position + length > brokenAt;
+      return isHit ? systemError("EIO") : undefined;
     });
+    const { queue, damage } = await open(files, { files: read });
     const ids = await drainLane(queue, 0);
     expect(ids).toEqual(numbers(0, 100).filter((id) => ids.includes(id)));
     expect(damage.length).toBeGreaterThan(0);
