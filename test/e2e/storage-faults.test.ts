@@ -1,5 +1,6 @@
 /** Queues on disk where the disk is full, read-only, of another version, foreign or taken: errors, back-pressure, recovery. */
 
+import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
@@ -48,6 +49,15 @@ const agentConfig = (url = `${nowhere}/write`, jobs: readonly object[] = []) =>
     scrape_configs: jobs,
   });
 
+/** The command as somebody runs it to whom permissions apply; undefined where that cannot be had. */
+function withoutOverride<T extends { file: string; args: string[] }>(command: T): T | undefined {
+  if (process.getuid?.() !== 0) return command;
+  const args = ["--bounding-set=-dac_override,-dac_read_search", "--", command.file, ...command.args];
+  return spawnSync("setpriv", [...args.slice(0, 2), "true"]).status === 0
+    ? { ...command, file: "setpriv", args }
+    : undefined;
+}
+
 const subjects = [
   {
     name: "run",
@@ -83,6 +93,17 @@ describe.each(subjects)("a directory for $name", ({ key, queue, command, ready }
     const { code, output } = await startFailing(folder, join(disk.path, "queues"));
     expect(code).toBe(1);
     expect(output).toMatch(/(?:file_storage::directory|--storage\.agent\.path): .*read-only/i);
+  });
+
+  it("that may not be written is an error that names the key", async (context) => {
+    using folder = createTempFolder("forbidden");
+    const directory = folder.file("queues");
+    mkdirSync(directory, { mode: 0o500 });
+    const forbidden = withoutOverride(command(folder, directory));
+    if (forbidden === undefined) return context.skip("root cannot give up its right to write everywhere");
+    await using started = new TestProcess(forbidden);
+    expect((await started.ended).code).toBe(1);
+    expect(started.output).toMatch(/(?:sending_queue::storage|--storage\.agent\.path): .*permission denied/i);
   });
 
   it("that is a file is an error", async () => {
