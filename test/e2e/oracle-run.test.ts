@@ -19,7 +19,8 @@ import {
   sortOut,
 } from "../kit/run-compare.ts";
 import { outputFile, type RunReceiver, runPipelines, sinkPath, writeRunConfig } from "../kit/run-config.ts";
-import { meantDifferences, meantNames, scopeVersionName, unexplainedMetadata } from "../kit/run-meant.ts";
+import { meantDifferences, meantHeadings, meantRules, unexplainedMetadata } from "../kit/run-meant.ts";
+import { underRightKeys } from "../kit/run-meant-keys.ts";
 import { observeFile, observeSink, SlotFinder } from "../kit/run-observations.ts";
 import { addCase, beginScenario, type OracleCase, slotMs } from "../kit/scrape-oracle.ts";
 import { startCollector, startMillraceRun } from "../kit/subjects.ts";
@@ -96,6 +97,7 @@ describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (
     const clean = new Map(cases.map(({ name }) => [name, cleanSlots(name, slots, subjects)]));
     let differences: RunDifference[] = [];
     const strays: string[] = [];
+    const rulesOfKeys = new Set<string>();
     for (const pipeline of runPipelines) {
       const [peerSeries, ownSeries] = subjects.map(({ subject, finder }) =>
         observeSink(sink.path(sinkPath(subject, pipeline)), finder),
@@ -104,16 +106,14 @@ describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (
         observeFile(outputFile(folder, subject, pipeline), finder),
       );
       if (!peerSeries || !ownSeries || !peerPoints || !ownPoints) throw new Error("two subjects expected");
-      differences = [
-        ...differences,
-        ...compareObservations(pipeline, "series", peerSeries, ownSeries, clean),
-        ...compareObservations(`${pipeline} file`, "points", peerPoints, ownPoints, clean),
-      ];
-      for (const [theirs, ours] of [[peerSeries, ownSeries] as const, [peerPoints, ownPoints] as const]) {
-        for (const key of theirs.strays)
-          if (!ours.strays.has(key) && !isOfUrl(key)) strays.push(`${pipeline} only of the peer: ${key}`);
-        for (const key of ours.strays)
-          if (!theirs.strays.has(key) && !isOfUrl(key)) strays.push(`${pipeline} only of our own: ${key}`);
+      for (const [form, theirs, ours] of [
+        ["series", underRightKeys(peerSeries, "series", rulesOfKeys), ownSeries],
+        ["points", underRightKeys(peerPoints, "points", rulesOfKeys), ownPoints],
+      ] as const) {
+        const output = form === "series" ? pipeline : `${pipeline} file`;
+        differences = [...differences, ...compareObservations(output, form, theirs, ours, clean)];
+        for (const key of theirs.strays) if (!ours.strays.has(key)) strays.push(`${output} only of the peer: ${key}`);
+        for (const key of ours.strays) if (!theirs.strays.has(key)) strays.push(`${output} only of our own: ${key}`);
       }
     }
     // Who missed the first page of a target knows less of its families until the next one declares them.
@@ -128,24 +128,19 @@ describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (
       ...runPipelines.flatMap((pipeline) => sink.path(sinkPath(ownName, pipeline)).faults),
     ];
     expect(texts.slice(0, shownDifferences), `${texts.length} differences`).toEqual([]);
-    expect([...seen].sort(), "meant differences that were seen").toEqual([...meantNames].sort());
+    expect([...seen, ...rulesOfKeys].sort(), "rules that were needed").toEqual([...meantRules].sort());
     const compared = [...clean.values()].flatMap((set) => [...set]).filter((slot) => !slot.startsWith("@")).length;
     expect(compared).toBeGreaterThan((slots - uncomparedSlots) * cases.length * (1 - disturbedPart));
   });
 });
 
 describe("meant differences of millrace run", () => {
-  it.each([...meantNames, scopeVersionName])("has the heading in docs/differences.md: %s", (name) => {
+  it.each(meantHeadings)("has the heading in docs/differences.md: %s", (name) => {
     expect(readFileSync(new URL("../../docs/differences.md", import.meta.url), "utf8").split("\n")).toContain(
       `### ${name}`,
     );
   });
 });
-
-/** Information about a target whose job is another and whose instance is a URL: a meant difference. */
-function isOfUrl(key: string): boolean {
-  return key.includes("shop.example.org");
-}
 
 function receiversOf(): RunReceiver[] {
   const external = new Set(["external_conflict", "exemplars", "plain"]);

@@ -158,10 +158,10 @@ const suffixes = text("suffixes", (slot) => [
   `lonely_created ${slot}`,
 ]);
 
-/** `instance` as a URL. */
+/** `instance` as a URL without a port; `target_relabeled` has one with. */
 const instanceUrl: OracleCase = {
   ...text("instance_url", (slot) => [`u ${slot}`], {
-    relabel_configs: [{ target_label: "instance", replacement: "https://shop.example.org:8443/path" }],
+    relabel_configs: [{ target_label: "instance", replacement: "https://shop.example.org/path" }],
   }),
 };
 

@@ -244,7 +244,7 @@ const comingHistograms = text("coming_histograms", (slot) => {
       ["1", slot],
       ["+Inf", slot],
     ];
-    if (slot % 2 === 0) buckets.splice(1, 0, ["2", slot]);
+    if (slot % 3 === 0 || slot % 4 === 0) buckets.splice(1, 0, ["2", slot]);
     rows.push(...histogram("h", buckets), `h_sum ${slot}`, `h_count ${slot}`);
   }
   if (slot % 4 < 2) rows.push(`s{quantile="0.5"} ${slot}`, "s_sum 1", "s_count 1");

@@ -11,14 +11,19 @@ export interface RunDifference {
   readonly name: string;
   readonly slot: string;
   readonly key: string;
-  /** Undefined: not written. */
+  /** In the order in which they were written. Undefined: not written. */
   readonly peer: readonly string[] | undefined;
   readonly own: readonly string[] | undefined;
+  /** All that our own wrote of the case in this slot. */
+  readonly ownView: ReadonlyMap<string, readonly string[]>;
 }
 
-/** A difference that is meant; its name stands in docs/differences.md. */
+/** A difference that is meant. */
 export interface MeantDifference {
-  readonly name: string;
+  /** Its heading in docs/differences.md. */
+  readonly heading: string;
+  /** What is written differently where; no other rule has the same words. */
+  readonly what: string;
   readonly covers: (difference: RunDifference) => boolean;
 }
 
@@ -82,13 +87,17 @@ export function compareObservations(
     for (const slot of slots) {
       const [theirs, ours] = [peer, own].map(({ cases }): SlotView => cases.get(name)?.get(slot) ?? new Map());
       for (const key of new Set([...(theirs?.keys() ?? []), ...(ours?.keys() ?? [])])) {
-        const [left, right] = [theirs?.get(key)?.sort(), ours?.get(key)?.sort()];
-        if (left?.join("\n") === right?.join("\n") || isTimedByMachine(key, left, right)) continue;
-        differences.push({ output, form, name, slot, key, peer: left, own: right });
+        const [left, right] = [theirs?.get(key), ours?.get(key)];
+        if (sortedText(left) === sortedText(right) || isTimedByMachine(key, left, right)) continue;
+        differences.push({ output, form, name, slot, key, peer: left, own: right, ownView: ours ?? new Map() });
       }
     }
   }
   return differences;
+}
+
+function sortedText(values: readonly string[] | undefined): string | undefined {
+  return values && [...values].sort().join("\n");
 }
 
 /** The duration of a scrape is the machine's; only whether it was written counts. */
@@ -101,7 +110,7 @@ function isTimedByMachine(key: string, peer?: readonly string[], own?: readonly 
   );
 }
 
-/** What remains, and the names of the meant differences that were seen. */
+/** What remains, and what the rules that covered something are about. */
 export function sortOut(
   differences: readonly RunDifference[],
   meant: readonly MeantDifference[],
@@ -109,7 +118,7 @@ export function sortOut(
   const seen = new Set<string>();
   const remaining = differences.filter((difference) => {
     const rule = meant.find(({ covers }) => covers(difference));
-    if (rule !== undefined) seen.add(rule.name);
+    if (rule !== undefined) seen.add(rule.what);
     return rule === undefined;
   });
   return { remaining, seen };
