@@ -1,4 +1,4 @@
-/** `millrace agent` against a real Prometheus 3 agent: both scrape the same pages, and what they write is compared. */
+/** `millrace agent`, with either kernel and either queue, against a real Prometheus 3 agent: all scrape the same pages, and what they write is compared. */
 
 import { rmSync } from "node:fs";
 import { describe, expect, it } from "vitest";
@@ -8,13 +8,13 @@ import { labelCases, writeRelabelRules } from "../kit/cases-labels.ts";
 import { pageCases } from "../kit/cases-pages.ts";
 import { compareMetadata, compareRequests, compareScrapes, groupDifferences, type Written } from "../kit/compare.ts";
 import { freePort } from "../kit/free-port.ts";
-import { PageExporter } from "../kit/page-exporter.ts";
+import { namedScraper, PageExporter } from "../kit/page-exporter.ts";
 import { missingPeers, peerPath } from "../kit/peers.ts";
-import { TestProcess } from "../kit/processes.ts";
+import { startProcess, TestProcess } from "../kit/processes.ts";
 import { RecordingSink, type SinkPath } from "../kit/recording-sink.ts";
 import { staleBits } from "../kit/remote-write-message.ts";
 import { addCase, beginScenario, type OracleCase, slotMs } from "../kit/scrape-oracle.ts";
-import { startMillraceAgent, startPrometheusAgent } from "../kit/subjects.ts";
+import { agentCommand, agentReady, plainKernels, startMillraceAgent, startPrometheusAgent } from "../kit/subjects.ts";
 import { createTempFolder } from "../kit/temp.ts";
 import { waitFor, waitUntil } from "../kit/wait.ts";
 
@@ -22,7 +22,8 @@ const slots = 24;
 const shownDifferences = 100;
 /** Part of all slots that a pause of the machine may take. */
 const disturbedPart = 0.05;
-const scrapers = ["prometheus", "millrace"];
+/** The second Millrace runs without WebAssembly; the first has its queue on disk, the second in memory. */
+const scrapers = ["prometheus", "millrace", "plain"];
 
 const peers = missingPeers("prometheus");
 const exporterAbsent = missingPeers("node_exporter");
@@ -39,7 +40,7 @@ const removedCase: OracleCase = { name: "removed", page: (slot) => ({ body: `bef
 const removedAfter = 10;
 
 describe.skipIf(peers !== undefined)(`agent oracle${note(peers)}`, () => {
-  it("writes what a Prometheus agent writes", { timeout: 180_000 }, async () => {
+  it("writes what a Prometheus agent writes", { timeout: 200_000 }, async () => {
     using folder = createTempFolder("oracle-agent");
     await using sink = await RecordingSink.start();
     await using exporter = await PageExporter.start(slotMs);
@@ -77,11 +78,16 @@ describe.skipIf(peers !== undefined)(`agent oracle${note(peers)}`, () => {
               metrics_path: `/${removedCase.name}`,
               file_sd_configs: [{ files: [sdFile] }],
             },
-          ],
+          ].map((job) => (subject === "plain" ? { ...job, ...namedScraper(subject) } : job)),
         }),
       );
     await using prometheus = await startPrometheusAgent(folder, configFor("prometheus"));
-    await using millrace = await startMillraceAgent(folder, configFor("millrace"));
+    const onDisk = `--storage.agent.path=${folder.file("millrace-data")}`;
+    await using millrace = await startMillraceAgent(folder, configFor("millrace"), onDisk);
+    const plainCommand = { ...agentCommand(folder, configFor("plain")), env: plainKernels };
+    await using plain = (await startProcess(plainCommand, agentReady)).process;
+    expect(millrace.process.output).toMatch(/kernels=wasm\b/);
+    expect(plain.output).toMatch(/kernels="?plain \(asked for\)/);
 
     await beginScenario(exporters, scrapers);
     const atSlot = (name: string, slot: number) =>
@@ -107,23 +113,27 @@ describe.skipIf(peers !== undefined)(`agent oracle${note(peers)}`, () => {
     );
     await prometheus.process.stop();
     await millrace.process.stop();
+    await plain.stop();
     rmSync(sdFile);
 
-    const [peer, own] = written as [Written, Written];
-    const comparison = { cases: [...cases, downCase], exporters, peer, own, slots };
-    const report = compareScrapes(comparison);
-    const beforeRemoval = compareScrapes({ cases: [removedCase], exporters, peer, own, slots: removedAfter - 1 });
-    const differences = groupDifferences([
-      ...report.differences,
-      ...beforeRemoval.differences,
-      ...own.sink.faults.map((fault) => `fault of our own: ${fault}`),
-      ...compareRequests(comparison),
-      ...compareMetadata(peer.sink.metadata, own.sink.metadata),
-      ...endOf(removedCase, peer, own),
-    ]).map((line) => line.replace(/,?(cluster|instance|job|replica)="[^"]*"/g, ""));
-    expect(differences.slice(0, shownDifferences), `${differences.length} differences`).toEqual([]);
-    expect(report.disturbed.length, report.disturbed.join("\n")).toBeLessThan(disturbedPart * slots * cases.length);
-    expect(report.compared).toBeGreaterThan(slots * cases.length * (1 - disturbedPart));
+    const [peer, ...owns] = written as [Written, ...Written[]];
+    for (const own of owns) {
+      const comparison = { cases: [...cases, downCase], exporters, peer, own, slots };
+      const report = compareScrapes(comparison);
+      const beforeRemoval = compareScrapes({ cases: [removedCase], exporters, peer, own, slots: removedAfter - 1 });
+      const differences = groupDifferences([
+        ...report.differences,
+        ...beforeRemoval.differences,
+        ...own.sink.faults.map((fault) => `fault of our own: ${fault}`),
+        ...compareRequests(comparison),
+        ...compareMetadata(peer.sink.metadata, own.sink.metadata),
+        ...endOf(removedCase, peer, own),
+      ]).map((line) => line.replace(/,?(cluster|instance|job|replica)="[^"]*"/g, ""));
+      const { disturbed } = report;
+      expect(differences.slice(0, shownDifferences), `${differences.length} differences of ${own.scraper}`).toEqual([]);
+      expect(disturbed.length, disturbed.join("\n")).toBeLessThan(disturbedPart * slots * cases.length);
+      expect(report.compared).toBeGreaterThan(slots * cases.length * (1 - disturbedPart));
+    }
   });
 
   it.skipIf(exporterAbsent !== undefined)(
@@ -149,7 +159,7 @@ describe.skipIf(peers !== undefined)(`agent oracle${note(peers)}`, () => {
         );
       await using _prometheus = await startPrometheusAgent(folder, configFor("prometheus"));
       await using _millrace = await startMillraceAgent(folder, configFor("millrace"));
-      const [peer, own] = scrapers.map((scraper) => sink.path(`/${scraper}`)) as [SinkPath, SinkPath];
+      const [peer, own] = ["prometheus", "millrace"].map((name) => sink.path(`/${name}`)) as [SinkPath, SinkPath];
       const enoughScrapes = 4;
       await waitFor("some scrapes by both", () =>
         [peer, own].every((path) => (path.find({ __name__: "up" })[0]?.samples.length ?? 0) >= enoughScrapes),

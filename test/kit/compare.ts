@@ -40,6 +40,9 @@ interface CaseView {
   readonly scrapes: Map<number, number>;
 }
 
+/** Pages carry explicit timestamps that are this many slots old at most. */
+const latest = 4;
+
 const timedByMachine = new Set(["scrape_duration_seconds"]);
 
 /** Compares case by case. */
@@ -51,7 +54,8 @@ export function compareScrapes(comparison: Comparison): ComparisonReport {
     const peer = viewCase(comparison, log, comparison.peer, one);
     const own = viewCase(comparison, log, comparison.own, one);
     const clean = (slot: number) =>
-      [slot - 1, slot].every((k) => peer.scrapes.get(k) === 1 && own.scrapes.get(k) === 1);
+      slot > 0 &&
+      [slot - 2, slot - 1, slot].every((k) => k < 0 || (peer.scrapes.get(k) === 1 && own.scrapes.get(k) === 1));
     for (let slot = 0; slot < comparison.slots; slot++) {
       if (!clean(slot)) {
         report.disturbed.push(
@@ -65,8 +69,16 @@ export function compareScrapes(comparison: Comparison): ComparisonReport {
       for (const [title, view] of [["peer", peer] as const, ["own", own] as const])
         compareWithServed(report, `${one.name}[${slot}] ${title}`, one, slot, view.slots.get(slot));
     }
-    compareLists(report, `${one.name} explicit timestamps`, peer.explicit, own.explicit);
-    compareLists(report, `${one.name} exemplars`, peer.exemplars, own.exemplars);
+    // What a page says of an earlier slot is written by the first scrape that sees it: all that may see it must be clean.
+    const isSettled = (text: string) => {
+      const at = Number(/@(?:slot )?(\d+)$/.exec(text)?.[1]);
+      const slot = at < comparison.slots ? at : (comparison.exporters.get(one.name)?.slotAt(one.name, at) ?? -1);
+      if (slot + latest >= comparison.slots) return false;
+      for (let later = slot; later <= slot + latest; later++) if (!clean(later)) return false;
+      return true;
+    };
+    compareLists(report, `${one.name} explicit timestamps`, peer.explicit, own.explicit, isSettled);
+    compareLists(report, `${one.name} exemplars`, peer.exemplars, own.exemplars, isSettled);
   }
   return { ...report, compared };
 }
@@ -150,9 +162,10 @@ function compareLists(
   where: string,
   peer: ReadonlyMap<string, readonly string[]>,
   own: ReadonlyMap<string, readonly string[]>,
+  isSettled: (text: string) => boolean,
 ): void {
   for (const key of new Set([...peer.keys(), ...own.keys()])) {
-    const [theirs, ours] = [(peer.get(key) ?? []).join(", "), (own.get(key) ?? []).join(", ")];
+    const [theirs, ours] = [peer, own].map((lists) => (lists.get(key) ?? []).filter(isSettled).join(", "));
     if (theirs !== ours) report.differences.push(`${where} ${key}:\n    peer ${theirs}\n    own  ${ours}`);
   }
 }

@@ -26,10 +26,18 @@ export type Served = Page | Handler | "reset";
 /** A target: what it serves in a slot; slots before 0 are of the time before the scenario begins. */
 export type Target = (slot: number, slotStartMs: number) => Served;
 
+/** Tells apart scrapers of one program. */
+export const scraperHeader = "x-scraper";
+
+/** Keys of a job whose requests say which scraper they come from. */
+export function namedScraper(name: string) {
+  return { http_headers: { [scraperHeader]: { values: [name] } } };
+}
+
 /** One request that was answered. */
 export interface ServedEntry {
   readonly target: string;
-  /** First word of User-Agent before the slash. */
+  /** First word of User-Agent before the slash, or what `scraperHeader` says. */
   readonly scraper: string;
   readonly slot: number;
   readonly arrivedMs: number;
@@ -125,7 +133,11 @@ export class PageExporter implements AsyncDisposable {
       return;
     }
     const slot = this.slotAt(name, arrivedMs);
-    const scraper = (request.headers["user-agent"] ?? "").split("/")[0]?.toLowerCase() ?? "";
+    const named = request.headers[scraperHeader] ?? request.headers["user-agent"];
+    const scraper =
+      String(named ?? "")
+        .split("/")[0]
+        ?.toLowerCase() ?? "";
     this.log.push({ target: name, scraper, slot, arrivedMs, headers: request.headers, url });
     const served = target(slot, this.slotStartMs(name, slot));
     if (served === "reset") request.socket.destroy();

@@ -25,6 +25,9 @@ export function millrace(title: string, ...args: string[]): { title: string; fil
   return { title, file: bundledNode, args: [launcher, ...args] };
 }
 
+/** Environment of a Millrace that runs without WebAssembly. */
+export const plainKernels: Readonly<Record<string, string>> = { MILLRACE_KERNELS: "plain" };
+
 /** What `millrace agent` prints when it is ready, with its address. */
 export const agentReady = /Server is ready to receive web requests.*?url="?(http:\/\/[^\s"]+)/;
 
