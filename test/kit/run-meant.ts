@@ -45,11 +45,32 @@ const pointWithoutBucket: CaseRule = (difference) => {
   );
 };
 
-const lostExemplars: CaseRule = ({ name, key, form, peer, own }) =>
-  name === "external_exemplars" &&
-  (form === "series"
-    ? key.startsWith("exemplar of ") && peer === undefined
-    : own?.length === 1 && peer?.length === 1 && own[0]?.replace(/ exemplars .*/, "") === peer[0]);
+/** The exemplar that `exemplars` serves in a slot for the series of the key, without its time. */
+function servedExemplar(key: string, slot: number): string | undefined {
+  // Two hexadecimal digits are the end of a trace id.
+  const traceId = (text: string) => (text.length === 2 ? text.padStart(32, "0") : text);
+  const each = /each="(\w+)"/.exec(key)?.[1] ?? /le="([^"]*)"/.exec(key)?.[1] ?? "";
+  const texts: Readonly<Record<string, string>> = {
+    slot: `{trace_id="t${slot}"} ${slot}.5`,
+    same: '{trace_id="same"} 1',
+    timed: `{trace_id="t${slot}"} 1`,
+    third: `{a="1",b="${slot}"} 2`,
+    empty: "{} 3",
+    long: slot % 2 === 0 ? `{l="${"x".repeat(127)}"} ${slot}` : `{} ${slot}`,
+    turns: `{t="${slot % 2}"} 1`,
+    "1": `{trace_id="${traceId(`b${slot}`)}"} 0.5`,
+    "+Inf": `{trace_id="${traceId(`c${slot}`)}"} 5`,
+  };
+  return texts[each];
+}
+
+const lostExemplars: CaseRule = ({ name, slot, key, form, peer, own }) => {
+  if (name !== "external_exemplars" || own?.length !== 1) return false;
+  const [value = ""] = own;
+  if (form === "points") return peer?.length === 1 && value.startsWith(`${peer[0]} exemplars {`);
+  const text = servedExemplar(key, Number(slot.replace("@", "")));
+  return key.startsWith("exemplar of ") && peer === undefined && /^(.*) (of the scrape|\d+)$/.exec(value)?.[1] === text;
+};
 
 /** In otelcol-contrib all rows of `renamed_families` are gauges; here they are a counter and a histogram. */
 const renamedPoint: CaseRule = ({ name, slot, key, form, peer, own, ownView }) => {
