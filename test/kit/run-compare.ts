@@ -1,6 +1,6 @@
 /** Compares what two Collectors wrote, slot by slot, and sorts out the differences that are meant. */
 
-import type { SinkPath } from "./recording-sink.ts";
+import { numberOf, type SinkPath } from "./recording-sink.ts";
 import type { Observations, SlotFinder, SlotView } from "./run-observations.ts";
 
 /** One series in one slot that the two wrote differently. */
@@ -32,6 +32,8 @@ const remembered = 2;
 /** Pages carry explicit timestamps that are this many slots old at most. */
 const latest = 4;
 
+/** Seconds from which on a scrape of a page that is there is said to have waited for the machine. */
+const lateS = 0.3;
 /** The sample of a scrape that succeeded. */
 const upBits = "3ff0000000000000";
 
@@ -54,15 +56,21 @@ export function cleanSlots(
   const once = (slot: number) => scrapes.every((found) => found.get(slot)?.length === 1);
   const isUp = (slot: number) => scrapes.every((found) => found.get(slot)?.[0] === upBits);
   const isDown = (slot: number) => scrapes.every((found) => found.get(slot)?.[0] !== upBits);
-  // What failed leaves no page behind: what comes after it depends on the pages before. Where only one failed lately, that shows.
+  // A scrape that failed for one alone after a long wait is the machine's doing; any other shows.
+  const late = subjects.map(({ finder, sink }) => {
+    const durations = sink.find({ __name__: "scrape_duration_seconds", case: name }).flatMap(({ samples }) => samples);
+    const slow = durations.filter(({ bits }) => numberOf(bits) > lateS);
+    return new Set(slow.map(({ timestampMs }) => finder.slotOfScrape(name, timestampMs)));
+  });
+  const agrees = (slot: number) => isUp(slot) || isDown(slot) || late.every((slots) => !slots.has(slot));
+  // What failed leaves no page behind: what comes after it depends on the pages before.
   const dependsOnClean = (slot: number) => {
     let pages = 0;
     for (let at = slot - 1; pages < remembered && at >= 0; at--) {
-      const isRecent = at >= slot - remembered;
-      if (!once(at) || !(isRecent || isUp(at) || isDown(at))) return false;
+      if (!once(at) || !agrees(at)) return false;
       if (!isDown(at)) pages++;
     }
-    return slot >= remembered && once(slot);
+    return slot >= remembered && once(slot) && agrees(slot);
   };
   const all = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, i) => from + i).every(once);
   const clean = new Set<string>();
