@@ -48,7 +48,8 @@ const downCase: OracleCase = {
 };
 
 describe.skipIf(peers !== undefined)(`run oracle${peers === undefined ? "" : ` (skipped: ${peers})`}`, () => {
-  it("writes what otelcol-contrib writes with the same file", { timeout: 150_000 }, async () => {
+  // A difference comes again; what a pause of the machine has done to a scrape does not.
+  it("writes what otelcol-contrib writes with the same file", { timeout: 150_000, retry: 2 }, async () => {
     using folder = createTempFolder("oracle-run");
     await using sink = await RecordingSink.start();
     await using exporter = await PageExporter.start(slotMs);
