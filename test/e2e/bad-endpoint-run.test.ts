@@ -30,7 +30,7 @@ interface EndpointCase {
   readonly name: string;
   readonly respond: (request: SinkRequest) => SinkAnswer;
   readonly keys?: Readonly<Record<string, unknown>>;
-  /** Reason under which samples are dropped; nothing is lost when left out. */
+  /** Reason under which samples are dropped, or `queue_full` where they are refused; nothing is lost when left out. */
   readonly drops?: string;
 }
 
@@ -76,11 +76,14 @@ describe("bad endpoint of a run", () => {
     const file = folder.write("config.yaml", runConfig({ global, jobs: targets.jobs(exporter), exporters }));
     await using run = await startMillraceRun(file, "--shutdown-timeout", "3s");
     const url = (await run.waitForOutput(/"url":\s*"(http[^"]+)\/metrics"/))[1] ?? "";
+    // What a full queue refuses is not dropped by the exporter: the receiver is told.
     const dropped = (name: string, reason: string, metrics: Awaited<ReturnType<typeof readOwnMetrics>>) =>
-      metrics.sum("exporter_prometheus_remote_write_dropped_samples_total", {
-        exporter: `prometheus_remote_write/${name}`,
-        reason,
-      });
+      metrics.sum(
+        reason === "queue_full"
+          ? "otelcol_exporter_enqueue_failed_metric_points"
+          : "exporter_prometheus_remote_write_dropped_samples_total",
+        { exporter: `prometheus_remote_write/${name}`, ...(reason === "queue_full" ? {} : { reason }) },
+      );
     await waitFor("every server to have misbehaved", async () => {
       const metrics = await readOwnMetrics(url);
       return (

@@ -1,5 +1,6 @@
 /** What the prometheus_remote_write exporter counts and logs, under the Collector's names where it has them. */
 
+import { LimitedWarning } from "../../component/exporting/limited-warning.ts";
 import type { Clock, Logger, Meter } from "../../component/telemetry.ts";
 import type { RemoteWriteSender, SenderObserver } from "../../prometheus/remote-write/sender.ts";
 import type { DropReason } from "../../prometheus/translation/drop-reason.ts";
@@ -7,8 +8,13 @@ import type { DropReason } from "../../prometheus/translation/drop-reason.ts";
 /** A repeated warning is logged at most this often. */
 const logIntervalMs = 60_000;
 
+/** `expired`: no attempt succeeded in time. `queue_full`: too much metadata waited before it. */
+export type MetadataDropReason = "rejected" | "expired" | "queue_full" | "shutdown";
+
 export interface ExporterMetrics {
   readonly observer: SenderObserver;
+  /** Counts entries of metadata that the server will not get. */
+  metadataDropped(reason: MetadataDropReason, entries: number, message: string): void;
   /** Counts points that no series could be made of. */
   untranslated(dropped: ReadonlyMap<DropReason, number>): void;
   /** Shows the queue; the returned function takes the gauges away. `batches` is how many are in it. */
@@ -51,6 +57,11 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
   const dropped = meter.counter("exporter_prometheus_remote_write_dropped_samples_total", {
     help: "Samples that were dropped, by reason.",
   });
+  const droppedMetadata = meter.counter("exporter_prometheus_remote_write_dropped_metadata_total", {
+    help: "Entries of metadata that were dropped, by reason.",
+  });
+  const metadataWarning = new LimitedWarning(log, clock);
+  const fullWarning = new LimitedWarning(log, clock);
   const seen = new Set<string>();
   let lastWarningMs = Number.NEGATIVE_INFINITY;
   return {
@@ -66,8 +77,13 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         exemplars.add(sentExemplars);
       },
       dropped: (reason, samples, _exemplars, message) => {
-        if (reason === "queue_full") enqueueFailed.add(samples);
-        else sendFailed.add(samples);
+        if (reason === "queue_full") {
+          // Refused, not dropped: whoever gave it is told, and may give it again.
+          enqueueFailed.add(samples);
+          fullWarning.warn("Exporting failed. Rejecting data.", { rejected_items: samples, reason, error: message });
+          return;
+        }
+        sendFailed.add(samples);
         dropped.with({ ...labels, reason }).add(samples);
         log.error("Exporting failed. Dropping data.", { dropped_items: samples, reason, error: message });
       },
@@ -82,6 +98,14 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         });
       },
       finished: (_seconds, size) => bytes.add(size),
+    },
+    metadataDropped: (reason, entries, message) => {
+      droppedMetadata.with({ ...labels, reason }).add(entries);
+      metadataWarning.warn("Exporting metadata failed. Dropping it.", {
+        dropped_items: entries,
+        reason,
+        error: message,
+      });
     },
     untranslated: (reasons) => {
       for (const [reason, count] of reasons) {

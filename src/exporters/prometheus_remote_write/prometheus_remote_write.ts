@@ -2,18 +2,16 @@
 
 import { defineExporter } from "../../component/define.ts";
 import { ConfigError } from "../../model/errors.ts";
-import { encodeMetadataRequest } from "../../prometheus/remote-write/encode-request.ts";
 import { createPost } from "../../prometheus/remote-write/http-post.ts";
-import { postUntilDone, type RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
+import type { RetryPolicy } from "../../prometheus/remote-write/post-request.ts";
 import { createRemoteWriteTranslator } from "../../prometheus/translation/remote-write-translator.ts";
 import { findFileIssue } from "../../transport/check-files.ts";
 import { createPostClient } from "../../transport/post-client.ts";
 import { completeRemoteWrite, httpClientConfig, type RemoteWriteExporterConfig, remoteWriteSchema } from "./config.ts";
 import { Delivery } from "./delivery.ts";
 import { createExporterMetrics } from "./exporter-metrics.ts";
+import { MetadataDelivery } from "./metadata-delivery.ts";
 
-/** Requests of metadata that wait for one another. */
-const maxPendingMetadata = 64;
 const defaultTimeoutMs = 30_000;
 
 export default defineExporter<RemoteWriteExporterConfig>({
@@ -43,9 +41,8 @@ export default defineExporter<RemoteWriteExporterConfig>({
       translator.forget();
       delivery.forget();
     });
-    const stopping = new AbortController();
-    let metadata: Promise<unknown> = Promise.resolve();
-    let pendingMetadata = 0;
+    const parts = { post, policy: retry, timeoutMs, now: clock.now, sleep: clock.sleep, random: Math.random };
+    const metadata = new MetadataDelivery(parts, metrics);
     return {
       async start() {
         const issue = findFileIssue(client, `exporters::${id}`);
@@ -58,26 +55,13 @@ export default defineExporter<RemoteWriteExporterConfig>({
         const { segments } = translated.batch;
         if (segments.length === 0) return;
         const taken = delivery.offer(segments);
-        // What does not fit is sent with the next batch of the same metrics.
-        if (config.send_metadata && pendingMetadata < maxPendingMetadata) {
-          pendingMetadata++;
-          const body = encodeMetadataRequest(translator.metadata(batch));
-          const parts = { post, policy: retry, timeoutMs, now: clock.now, sleep: clock.sleep, random: Math.random };
-          metadata = metadata.then(async () => {
-            await postUntilDone({ ...parts, retrying: () => {}, stillWanted: () => true }, body, stopping.signal);
-            pendingMetadata--;
-          });
-        }
+        if (config.send_metadata) metadata.send(translator.metadata(batch));
         // With a queue in memory the batch is answered when it is queued; what becomes of it is counted by the observer.
         if (queue.enabled && queue.storage === undefined) taken.catch(() => {});
         else await taken;
       },
       async shutdown(deadline) {
-        if (deadline.aborted) stopping.abort();
-        deadline.addEventListener("abort", () => stopping.abort(), { once: true });
-        await delivery.shutdown(deadline);
-        await metadata;
-        stopping.abort();
+        await Promise.all([delivery.shutdown(deadline), metadata.shutdown(deadline)]);
         removeListener();
         await client.close();
       },
