@@ -3,6 +3,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { tallySeries } from "../bench/crash/tally.ts";
+import { UnderWay } from "../bench/crash/under-way.ts";
 import { judge, type Measured, missingPeers } from "../bench/scrape/bars.ts";
 import { drawChart } from "../bench/scrape/chart.ts";
 import { delayP99Ms } from "../bench/scrape/event-loop.ts";
@@ -187,14 +188,41 @@ test("the chart leaves out what was not all delivered, and escapes what it print
 });
 
 describe("crash runs", () => {
+  const taken = new Set([1, 2, 3]);
+  const none = new Map<number, number>();
+
   test.each<[title: string, arrived: number[], sends: [number, number][], expected: object]>([
     ["all arrive in order", [1, 2, 3], [], { lost: 0, repeated: 0, misplaced: 0 }],
-    ["what never arrives is lost", [1, 3], [], { lost: 1, repeated: 0, misplaced: 0, examples: ["2"] }],
+    ["what never arrives is lost", [1, 3], [], { lost: 1, repeated: 0, misplaced: 0, examples: ["lost: 2"] }],
     ["a repeat goes back and is not out of order", [1, 2, 1, 2, 3], [], { lost: 0, repeated: 2, misplaced: 0 }],
     ["a first arrival behind a larger number is out of order", [1, 3, 2], [], { lost: 0, repeated: 0, misplaced: 1 }],
     ["what the sender repeated may arrive as often", [1, 2, 2, 2, 3], [[2, 2]], { lost: 0, repeated: 1, misplaced: 0 }],
     ["what was not taken may arrive", [1, 2, 3, 4], [], { taken: 3, lost: 0, repeated: 0, misplaced: 0 }],
   ])("%s", (_title, arrived, sends, expected) => {
-    expect(tallySeries(new Set([1, 2, 3]), arrived, new Map(sends))).toMatchObject(expected);
+    expect(tallySeries({ taken, arrived, sends: new Map(sends), underWay: none })).toMatchObject(expected);
+  });
+
+  test.each<[title: string, arrived: number[], underWay: [number, number][], expected: object]>([
+    ["what was under way may come twice", [1, 2, 2, 3], [[2, 1]], { repeated: 1, underWay: 1, unexcused: 0 }],
+    ["it need not", [1, 2, 3], [[2, 1]], { repeated: 0, underWay: 1, unexcused: 0 }],
+    ["twice under way, three times", [1, 2, 2, 2, 3], [[2, 2]], { repeated: 2, underWay: 2, unexcused: 0 }],
+    ["once under way, three times", [1, 2, 2, 2, 3], [[2, 1]], { repeated: 2, underWay: 1, unexcused: 1 }],
+    ["what was not under way must not", [1, 2, 1, 2, 3], [[2, 1]], { repeated: 2, underWay: 1, unexcused: 1 }],
+  ])("%s", (_title, arrived, underWay, expected) => {
+    expect(tallySeries({ taken, arrived, underWay: new Map(underWay) })).toMatchObject(expected);
+  });
+
+  test("under way at a kill are the last requests, of each series the last one", () => {
+    const underWay = new UnderWay(2);
+    const took = (...entries: [series: number, values: number[]][]) => underWay.took(new Map(entries));
+    took([2, [9]]);
+    took([0, [1, 2]], [1, [7]]);
+    took([0, [3]]);
+    underWay.killed();
+    expect([0, 1, 2].map((series) => [...underWay.of(series)])).toEqual([[[3, 1]], [[7, 1]], []]);
+    took([0, [3]]);
+    underWay.killed();
+    underWay.killed();
+    expect([...underWay.of(0)]).toEqual([[3, 2]]);
   });
 });

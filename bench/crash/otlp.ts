@@ -12,9 +12,12 @@ import type { Subject } from "../scrape/subjects.ts";
 import type { Work } from "./round.ts";
 import { isDown } from "./scraping.ts";
 import { addTallies, emptyTally, tallySeries } from "./tally.ts";
+import { UnderWay } from "./under-way.ts";
 
 const seriesCount = 20;
 const betweenMs = 10;
+/** Of both, where nothing is written. */
+const defaultConsumers = 10;
 const pathOfMetrics = "/v1/metrics";
 
 /** A series whose next number is sent when the one before was acknowledged. */
@@ -36,7 +39,8 @@ export async function otlpWork(subject: Subject, folder: TempFolder, consumers: 
     arrived: [],
   }));
   const port = await freePort();
-  const sink = await startSink(all);
+  const underWay = new UnderWay(consumers ?? defaultConsumers);
+  const sink = await startSink(all, underWay);
   const ended = new AbortController();
   const senders = all.map((sent, series) => send(sent, series, port, ended.signal));
   const configFile = folder.write("config.yaml", JSON.stringify(configOf(port, sink.port, folder, consumers)));
@@ -49,14 +53,22 @@ export async function otlpWork(subject: Subject, folder: TempFolder, consumers: 
     mark() {
       marked = counts();
     },
-    killed() {},
+    killed: () => underWay.killed(),
     drain() {
       sink.isDraining = true;
       taken = all.map(({ acknowledged }) => new Set(acknowledged));
     },
     tally: () =>
       all
-        .map(({ acknowledged, arrived, sends }, i) => tallySeries(taken?.[i] ?? acknowledged, arrived, sends))
+        .map(({ acknowledged, arrived, sends }, i) =>
+          tallySeries({
+            taken: taken?.[i] ?? acknowledged,
+            arrived,
+            sends,
+            underWay: underWay.of(i),
+            describe: (value) => `n${i} ${value}`,
+          }),
+        )
         .reduce(addTallies, emptyTally),
     async [Symbol.asyncDispose]() {
       ended.abort();
@@ -132,21 +144,29 @@ interface Requests {
   }[];
 }
 
-async function startSink(all: readonly Sent[]) {
+async function startSink(all: readonly Sent[], underWay: UnderWay) {
   let index = 0;
   const sink = { isDraining: false, port: 0, close: () => {} };
   const server = createServer(async (request, response) => {
-    const body = await buffer(request);
+    // What a kill cut short was not taken.
+    const body = await buffer(request).catch(() => undefined);
+    if (body === undefined) return;
     if (!sink.isDraining && isDown(index++)) {
       response.writeHead(503).end();
       return;
     }
     const bytes = request.headers["content-encoding"] === "gzip" ? gunzipSync(body) : body;
     const { resourceMetrics = [] } = decodeOtlp("metrics", bytes) as Requests;
+    const taken = new Map<number, number[]>();
     for (const { scopeMetrics = [] } of resourceMetrics)
       for (const { metrics = [] } of scopeMetrics)
-        for (const { name, gauge } of metrics)
-          for (const { asInt } of gauge?.dataPoints ?? []) all[Number(name.slice(1))]?.arrived.push(Number(asInt));
+        for (const { name, gauge } of metrics) {
+          const series = Number(name.slice(1));
+          const values = (gauge?.dataPoints ?? []).map(({ asInt }) => Number(asInt));
+          taken.set(series, [...(taken.get(series) ?? []), ...values]);
+        }
+    for (const [series, values] of taken) all[series]?.arrived.push(...values);
+    underWay.took(taken);
     response.writeHead(200, { "content-type": "application/x-protobuf" }).end();
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));

@@ -3,12 +3,14 @@
 import { join } from "node:path";
 import { CountingTargets } from "../../test/kit/counting-targets.ts";
 import { PageExporter } from "../../test/kit/page-exporter.ts";
-import { accept, numberOf, RecordingSink, type SinkPath } from "../../test/kit/recording-sink.ts";
+import { accept, numberOf, RecordingSink, type SinkPath, type SinkRequest } from "../../test/kit/recording-sink.ts";
+import { staleBits } from "../../test/kit/remote-write-message.ts";
 import type { TempFolder } from "../../test/kit/temp.ts";
 import { parseShape, rowOf } from "../scrape/rows.ts";
 import type { Subject } from "../scrape/subjects.ts";
 import type { Work } from "./round.ts";
 import { addTallies, emptyTally, type Tally, tallySeries } from "./tally.ts";
+import { type TakenRequest, UnderWay } from "./under-way.ts";
 
 const names = Array.from({ length: 20 }, (_, i) => `t${i}`);
 const intervalMs = 200;
@@ -37,13 +39,31 @@ function isOf(scrapeMs: number, pageMs: number | undefined): boolean {
   return pageMs !== undefined && pageMs >= scrapeMs - 10 && pageMs <= scrapeMs + 2 * intervalMs;
 }
 
+/** The numbers of the pages of which a request has the sample, by target. */
+function pagesIn({ message }: SinkRequest): TakenRequest {
+  const taken = new Map<number, number[]>();
+  for (const { labels, samples } of message.series) {
+    const target = labels.find(({ name }) => name === "counting")?.value;
+    if (target === undefined) continue;
+    const pages = samples.filter(({ bits }) => bits !== staleBits).map(({ bits }) => numberOf(bits));
+    const index = names.indexOf(target);
+    taken.set(index, [...(taken.get(index) ?? []), ...pages]);
+  }
+  return taken;
+}
+
 export async function scrapingWork(subject: Subject, folder: TempFolder): Promise<Work> {
   const sink = await RecordingSink.start();
   const exporter = await PageExporter.start(1000);
   const targets = new CountingTargets(exporter, names);
   const path = sink.path("/write");
   let isDraining = false;
-  path.respond = ({ index }) => (!isDraining && isDown(index) ? { kind: "reply", status: 503 } : accept);
+  const underWay = new UnderWay(queueConfig.max_shards);
+  path.respond = (request) => {
+    if (!isDraining && isDown(request.index)) return { kind: "reply", status: 503 };
+    underWay.took(pagesIn(request));
+    return accept;
+  };
   const config = {
     global: { scrape_interval: `${intervalMs}ms`, scrape_timeout: `${intervalMs}ms` },
     scrape_configs: targets.jobs(exporter),
@@ -77,6 +97,7 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
       for (const [i, count] of served().entries()) excused[i]?.add(count);
       readLog();
       killedMs.push(Date.now());
+      underWay.killed();
     },
     drain() {
       isDraining = true;
@@ -95,7 +116,12 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
             const killMs = killedMs.find((timeMs) => timeMs >= atMs) ?? Number.NaN;
             return `${name} ${n}: ${(times[n] ?? 0) - atMs} ms before the next page, ${killMs - atMs} ms before a kill`;
           };
-          return tallySeries(taken, targets.arrived(path, name), undefined, describe);
+          return tallySeries({
+            taken,
+            arrived: targets.arrived(path, name),
+            underWay: underWay.of(i),
+            describe,
+          });
         })
         .reduce(addTallies, emptyTally),
     async [Symbol.asyncDispose]() {
