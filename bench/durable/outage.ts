@@ -27,7 +27,7 @@ const warmupRounds = 10;
 const settleMs = 5000;
 const mebibyte = 1024 * 1024;
 
-/** Resolves to the exit code: 1 where a sample was lost. */
+/** Resolves to the exit code: 1 where a sample was lost or came behind a newer one of its series. */
 export async function runOutageBench(args: string[], stop: AbortSignal): Promise<number> {
   const { values } = parseArgs({
     args,
@@ -50,6 +50,7 @@ export async function runOutageBench(args: string[], stop: AbortSignal): Promise
     "on disk MiB",
     "lost",
     "repeated",
+    "out of order",
     "recovery s",
     "samples/s",
     "MiB before, waiting, recovering",
@@ -60,7 +61,7 @@ export async function runOutageBench(args: string[], stop: AbortSignal): Promise
     const { cells, verdict } = await measureOutage(subject, minutes, positive(values.interval), stop);
     console.log(`| ${[minutes, ...cells].join(" | ")} |`);
     for (const example of verdict.examples) console.log(example);
-    if (verdict.missing > 0 || verdict.wrongValues > 0) isGood = false;
+    if (verdict.missing + verdict.wrongValues + verdict.misplaced > 0) isGood = false;
   }
   return isGood ? 0 : 1;
 }
@@ -78,7 +79,7 @@ async function measureOutage(subject: Subject, minutes: number, intervalS: numbe
   let load: Load | undefined;
   let pinned: Pinned | undefined;
   try {
-    load = await Load.start(await buildLoad(), row);
+    load = await Load.start(await buildLoad(), row, true);
     const { endpoints } = load;
     const configFile = join(dir, "config.yaml");
     const configure = (rowNow: Row) => writeFileSync(configFile, subject.config(rowNow, endpoints));
@@ -157,7 +158,8 @@ async function outage(load: Load, watch: Watch, { storage, samples, slowDown }: 
   await load.endWindow();
   const verdict = await settle(load, watch);
   const memory = [before, whileWaiting, Math.max(...residentMb)].map((mb) => mb.toFixed(0)).join(", ");
-  const numbers = [samples, diskMb, verdict.missing, verdict.extra, seconds, rate].map((value) => value.toFixed(0));
+  const { missing, extra, misplaced } = verdict;
+  const numbers = [samples, diskMb, missing, extra, misplaced, seconds, rate].map((value) => value.toFixed(0));
   return { cells: [...numbers, memory], verdict };
 }
 

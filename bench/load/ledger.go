@@ -31,6 +31,8 @@ type ledger struct {
 	latency  [maxLatencyMs + 1]uint32
 	begun    time.Time
 	interval time.Duration // between the scrapes of a target; 0 where nobody asks for missed ones
+	// Samples that came behind a newer one of their series, where the order is asked for.
+	misplaced int
 }
 
 const maxLatencyMs = 120_000
@@ -144,15 +146,16 @@ func (l *ledger) percentile(share float64) int {
 
 // verdict tells how the scrapes served before the window's end arrived; Missing may still fall while the subject drains.
 type verdict struct {
-	Scrapes  int      `json:"scrapes"`
-	Missing  int      `json:"missing"`
-	Extra    int      `json:"extra"`
-	Wrong    int      `json:"wrongValues"`
-	Examples []string `json:"examples"`
+	Scrapes   int      `json:"scrapes"`
+	Missing   int      `json:"missing"`
+	Extra     int      `json:"extra"`
+	Wrong     int      `json:"wrongValues"`
+	Misplaced int      `json:"misplaced"` // of all samples that came, where the order is asked for
+	Examples  []string `json:"examples"`
 }
 
 func (l *ledger) verify() verdict {
-	v := verdict{Examples: []string{}}
+	v := verdict{Misplaced: l.misplaced, Examples: []string{}}
 	for target := range l.accounts {
 		a := &l.accounts[target]
 		sort.Slice(a.delivered, func(i, j int) bool { return a.delivered[i].timestamp < a.delivered[j].timestamp })

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"math/rand/v2"
 	"net/http"
@@ -260,6 +261,40 @@ func TestSinkReadsLabelsOfEveryLength(t *testing.T) {
 			if s.book(1, appendField(nil, 1, series[:cut])) == nil && s.ledger.total.Delivered > 1 {
 				t.Fatalf("%s: cut off at %d it was counted", c.title, cut)
 			}
+		}
+	}
+}
+
+func TestSinkCountsWhatIsOutOfOrder(t *testing.T) {
+	for _, c := range []struct {
+		title string
+		times []uint64
+		asked bool
+		want  int
+	}{
+		{"in order", []uint64{10, 20, 30}, true, 0},
+		{"one behind a newer one", []uint64{10, 30, 20, 40}, true, 1},
+		{"two behind the newest", []uint64{30, 10, 20}, true, 2},
+		{"one that comes twice", []uint64{10, 10, 20}, true, 0},
+		{"nobody asks", []uint64{30, 10}, false, 0},
+	} {
+		s := &sink{ledger: newLedger(1), byPort: new([65536]int32), seed: maphash.MakeSeed()}
+		if c.asked {
+			s.newest = map[uint64]int64{}
+		}
+		for i, at := range c.times {
+			// The order of another series does not matter.
+			for name, time := range map[string]uint64{"a_metric": at, "other": uint64(100 + i)} {
+				series := appendLabel(nil, "__name__", name)
+				sample := binary.LittleEndian.AppendUint64([]byte{9}, math.Float64bits(1))
+				series = appendField(series, 2, binary.AppendUvarint(append(sample, 16), time))
+				if err := s.book(1, appendField(nil, 1, series)); err != nil {
+					t.Fatal(c.title, err)
+				}
+			}
+		}
+		if got := s.ledger.verify().Misplaced; got != c.want {
+			t.Errorf("%s: %d out of order, want %d", c.title, got, c.want)
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"hash/maphash"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -91,6 +92,7 @@ func main() {
 	flag.BoolVar(&options.reorder, "reorder", false, "change the order of lines at every scrape")
 	flag.Float64Var(&options.rename, "rename", 0, "share of the series that gets a new pod name at every scrape")
 	flag.BoolVar(&options.relabel, "relabel", false, "expect what the relabel rules leave")
+	order := flag.Bool("order", false, "count samples that come behind a newer one of their series")
 	dump := flag.Bool("dump", false, "print the first page and leave")
 	flag.Parse()
 	if *dump {
@@ -112,6 +114,9 @@ func main() {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
+	}
+	if *order {
+		s.newest, s.seed = map[uint64]int64{}, maphash.MakeSeed()
 	}
 	out := json.NewEncoder(os.Stdout)
 	out.Encode(map[string]any{"ports": e.ports, "sink": s.url})

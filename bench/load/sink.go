@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"hash/maphash"
 	"io"
 	"math"
 	"net"
@@ -19,7 +20,9 @@ type sink struct {
 	byPort *[65536]int32
 	bodies sync.Pool
 	url    string
-	down   atomic.Bool // answers 503 and books nothing
+	down   atomic.Bool      // answers 503 and books nothing
+	newest map[uint64]int64 // timestamp by hash of the labels; nil where nobody asks for the order
+	seed   maphash.Seed
 }
 
 const (
@@ -97,6 +100,7 @@ type arrivals struct {
 	timestamp int64
 	delivery  *delivery
 	booked    int
+	labels    []byte // of the series that is read
 }
 
 func (s *sink) book(wireBytes int, raw []byte) error {
@@ -134,8 +138,9 @@ const (
 func (s *sink) series(raw []byte, a *arrivals) error {
 	var name []byte
 	labels, target := 0, -1
+	a.labels = nil
 	for i := 0; i < len(raw); {
-		tag := raw[i]
+		tag, before := raw[i], i
 		length, n := uvarint(raw[i+1:])
 		i += 1 + n
 		if n <= 0 || length > uint64(len(raw)-i) {
@@ -165,6 +170,9 @@ func (s *sink) series(raw []byte, a *arrivals) error {
 				target = a.target
 			}
 		case 2<<3 | 2:
+			if a.labels == nil {
+				a.labels = raw[:before]
+			}
 			if err := s.sample(part, name, labels, target, a); err != nil {
 				return err
 			}
@@ -194,6 +202,9 @@ func (s *sink) sample(part, name []byte, labels, target int, a *arrivals) error 
 			return errProto
 		}
 	}
+	if s.newest != nil {
+		s.order(a.labels, int64(timestamp))
+	}
 	switch {
 	case value == staleBits:
 		a.Stale++
@@ -213,6 +224,16 @@ func (s *sink) sample(part, name []byte, labels, target int, a *arrivals) error 
 		s.ledger.latency[late]++
 	}
 	return nil
+}
+
+// order counts a sample that comes behind a newer one of its series.
+func (s *sink) order(labels []byte, timestamp int64) {
+	series := maphash.Bytes(s.seed, labels)
+	if newest, known := s.newest[series]; known && timestamp < newest {
+		s.ledger.misplaced++
+		return
+	}
+	s.newest[series] = timestamp
 }
 
 // isReport tells what a scraper adds of its own from what a page holds.

@@ -40,6 +40,8 @@ export interface Verdict {
   readonly missing: number;
   readonly extra: number;
   readonly wrongValues: number;
+  /** Samples of all that came behind a newer one of their series; 0 where the order is not checked. */
+  readonly misplaced: number;
   readonly examples: readonly string[];
 }
 
@@ -53,8 +55,10 @@ export class Load {
     this.endpoints = endpoints;
   }
 
-  static async start(file: string, row: Row): Promise<Load> {
-    const { process, ready } = await LoadProcess.start<Endpoints>(file, argsOf(row));
+  /** `checksOrder` costs the sink memory and time for each series. */
+  static async start(file: string, row: Row, checksOrder = false): Promise<Load> {
+    const args = [...argsOf(row), ...(checksOrder ? ["-order"] : [])];
+    const { process, ready } = await LoadProcess.start<Endpoints>(file, args);
     return new Load(process, ready);
   }
 
