@@ -1,21 +1,16 @@
 /** A configuration that may be shown: without secrets, and with references in the place of what they stand for. */
 
 import type { ConfigNode } from "../codec/yaml/config-node.ts";
+import { isCredentialSection, isSecretKey, withoutUrlSecrets } from "../codec/yaml/secret-keys.ts";
 
 const defaultText = "[REDACTED]";
 
-/** Keys whose values are secrets, or hold them: rather too many than one too few. */
-const secretKey =
-  /pass(word|wd|phrase)|secret|token|credential|api_?key|private_?key|(^|_)key(_pem|$)|_pem$|authorization|bearer|cookie|headers?$|params$|user_?info|account_?key|connection_?string|sas/i;
-/** Keys that only look so: they name files, URLs, or a way to do something. */
-const harmlessKey = /_file$|_files$|_url$|^metadata_keys$|^(key|from_attribute|label_name)$/i;
-
 /** A plain value to be printed; `redacted` stands for every secret. */
 export function redactedConfig(node: ConfigNode, redacted = defaultText): unknown {
-  if (node.expansion !== undefined) return node.expansion.reference;
+  if (node.expansion !== undefined) return shownReference(node.expansion.reference, redacted);
   switch (node.kind) {
     case "scalar":
-      return typeof node.value === "string" ? withoutUserInfo(node.value, redacted) : node.value;
+      return typeof node.value === "string" ? withoutUrlSecrets(node.value, redacted) : node.value;
     case "list":
       return node.items.map((item) => redactedConfig(item, redacted));
     case "map":
@@ -24,8 +19,9 @@ export function redactedConfig(node: ConfigNode, redacted = defaultText): unknow
 }
 
 function redactedEntry(key: string, value: ConfigNode, redacted: string): unknown {
-  if (!secretKey.test(key) || harmlessKey.test(key)) return redactedConfig(value, redacted);
-  return allRedacted(value, redacted);
+  // A text in the place of a section with credentials is a mistake, and most likely a secret.
+  const isMisplaced = isCredentialSection(key) && value.kind !== "map";
+  return isSecretKey(key) || isMisplaced ? allRedacted(value, redacted) : redactedConfig(value, redacted);
 }
 
 /** Keeps names within a secret section, as those of headers, and takes every value away. */
@@ -49,9 +45,7 @@ function isFileName(key: string): boolean {
   return /_file$/.test(key);
 }
 
-/** User and password in a URL, and what its query says. */
-function withoutUserInfo(text: string, redacted: string): string {
-  return text
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^/@\s]*@/gi, `$1${redacted}@`)
-    .replace(/(\b[a-z][a-z0-9+.-]*:\/\/[^\s?]*\?)\S+/gi, `$1${redacted}`);
+/** A reference as written, without what it holds itself: URLs with passwords, and YAML in the place of a name. */
+function shownReference(reference: string, redacted: string): string {
+  return withoutUrlSecrets(reference.replace(/\$\{yaml:.*\}/s, `\${yaml:${redacted}}`), redacted);
 }

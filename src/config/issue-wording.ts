@@ -2,6 +2,7 @@
 
 import type * as core from "zod/v4/core";
 import type { ConfigNode } from "../codec/yaml/config-node.ts";
+import { isSecretPath, withoutUrlSecrets } from "../codec/yaml/secret-keys.ts";
 
 const expectedNames: Readonly<Record<string, string>> = {
   string: "a text",
@@ -91,14 +92,22 @@ export function listed(values: readonly unknown[]): string {
 
 /**
  * What stands at a place of the configuration, for messages. A value that came from `${...}` is named by its reference,
- * because it may be a secret.
+ * because it may be a secret; one whose path sounds like a secret is not shown.
  */
-export function describeNode(node: ConfigNode): string {
-  if (node.expansion !== undefined) return `the value of ${cut(node.expansion.reference)}`;
+export function describeNode(node: ConfigNode, path: readonly (string | number)[] = []): string {
+  if (node.expansion !== undefined) return `the value of ${shownText(node.expansion.reference, path)}`;
   if (node.kind === "map") return "a map";
   if (node.kind === "list") return "a list";
   if (node.value === null) return "nothing";
-  return typeof node.value === "string" ? JSON.stringify(cut(node.value)) : cut(node.text);
+  if (typeof node.value === "boolean") return node.text;
+  if (isSecretPath(path)) return typeof node.value === "string" ? "a text" : "a number";
+  return typeof node.value === "string" ? JSON.stringify(shownText(node.value, path)) : cut(node.text);
+}
+
+/** Of a text with more than a reference in it, that may be a secret too, only the references are shown. */
+function shownText(text: string, path: readonly (string | number)[]): string {
+  const shown = isSecretPath(path) ? (text.match(/\$\{[^{}]*\}/g) ?? []).join(" and ") : text;
+  return cut(withoutUrlSecrets(shown, "xxxxx"));
 }
 
 function cut(text: string): string {

@@ -41,8 +41,11 @@ function textOf(node: ConfigNode, shape: SchemaShape, kind: ValueKind): string |
 function scalarInput(node: ScalarNode, shape: SchemaShape): unknown {
   const { value } = node;
   if (typeof value === "string") {
-    if (acceptsText(shape) || !alternatives(shape).some(({ definition }) => definition.type === "array")) return value;
-    return value === "" ? [] : value.split(",");
+    const lists = alternatives(shape).filter(({ definition }) => definition.type === "array");
+    if (acceptsText(shape) || lists.length === 0) return value;
+    if (value === "") return [];
+    // Of anything but texts a list in one text is a mistake, which is told best as such.
+    return lists.some(isListOfTexts) ? value.split(",") : value;
   }
   if (value === null) {
     if (node.expansion !== undefined && acceptsText(shape)) return node.expansion.text;
@@ -53,6 +56,11 @@ function scalarInput(node: ScalarNode, shape: SchemaShape): unknown {
   if (kind === "bigint" && acceptsKind(shape, "number")) return Number(value);
   if (Number.isInteger(value) && acceptsKind(shape, "bigint")) return BigInt(value);
   return textOf(node, shape, kind) ?? value;
+}
+
+function isListOfTexts(shape: SchemaShape): boolean {
+  const item = schemaOfItem(shape, 0);
+  return item === undefined || acceptsText(shapeOf(item));
 }
 
 function kindOf(value: number | bigint | boolean): ValueKind {

@@ -141,8 +141,23 @@ describe("issues", () => {
         `${at}headers[0]::valeu: unknown key, did you mean "value"? (yaml::1:21)`,
       ],
     ],
-    ["neither map nor list", "headers: 5", [`${at}headers: expected a map or a list, got 5 (yaml::1:10)`]],
-    ["a union", "auth: 5", [`${at}auth: expected a text or a map, got 5 (yaml::1:7)`]],
+    ["neither map nor list", "headers: 5", [`${at}headers: expected a map or a list, got a number (yaml::1:10)`]],
+    ["a union", "auth: 5", [`${at}auth: expected a text or a map, got a number (yaml::1:7)`]],
+    [
+      "a secret in the place of a section is not printed",
+      "headers: 'Authorization: Bearer hunter2'",
+      [`${at}headers: expected a map or a list, got a text (yaml::1:10)`],
+    ],
+    [
+      "a secret with a reference in it is not printed",
+      "headers: ['hunter2-${env:T}']",
+      [`${at}headers[0]: expected a map, got the value of \${env:T} (yaml::1:11)`],
+    ],
+    [
+      "a URL is printed without its password",
+      "timeout: http://u:hunt/er2@h",
+      [`${at}timeout: expected a duration like "200ms" or "1h30m", got "http://xxxxx@h" (yaml::1:10)`],
+    ],
     [
       "inside of a union",
       "auth: {authenticato: x}",

@@ -89,7 +89,7 @@ class DecodeRun {
 
   #addMessage(message: string, path: Path, values: readonly unknown[] = []): void {
     const node = this.#root === undefined ? undefined : nodeAt(this.#root, path);
-    const found = node === undefined ? "" : foundText(message, node);
+    const found = node === undefined ? "" : foundText(message, node, [...this.#basePath, ...path]);
     const text =
       node?.kind === "scalar" && typeof node.value === "string" && node.expansion === undefined ? node.value : "";
     const nearest = nearestKey(
@@ -151,12 +151,12 @@ class DecodeRun {
 }
 
 /** `, got "200"`, for messages that say what was expected; others speak for themselves. */
-function foundText(message: string, node: ConfigNode): string {
+function foundText(message: string, node: ConfigNode, path: Path): string {
   if (!message.startsWith("expected ") || message.includes(", got ")) return "";
   const isUnquoted = node.kind === "scalar" && typeof node.value !== "string" && node.value !== null;
   const quote =
     isUnquoted && message === "expected a text" && node.expansion === undefined ? ` (put quotes around it)` : "";
-  return `, got ${describeNode(node)}${quote}`;
+  return `, got ${describeNode(node, path)}${quote}`;
 }
 
 function pathPart(part: PropertyKey): string | number {

@@ -114,4 +114,20 @@ describe("HTTP client keys", () => {
     expect(issues.length).toBeGreaterThan(3);
     expect(issues.join("\n").replaceAll("proxy_connect_header::a", "")).not.toContain("hunter2");
   });
+
+  it.each([
+    ["basic_auth: 'me:hush'", "basic_auth: expected a map, found a text"],
+    ["authorization: Bearer hush", "authorization: expected a map, found a text"],
+    ["oauth2: hush", "oauth2: expected a map, found a text"],
+    ["http_headers: {X: hush}", "http_headers::X: expected a map, found a text"],
+    ["scrape_interval: 'http://u:hush@h'", 'expected a duration such as 30s or 1h30m, found "http://xxxxx@h"'],
+    [
+      "static_configs: [{targets: ['http://u:hush@h/m']}]",
+      'host:port, found "http://xxxxx@h/m"; http or https belongs',
+    ],
+  ])("a fault of %s shows no secret", (keys, message) => {
+    const { issues } = testDecode(inJob(keys));
+    expect(issues.join("\n")).toContain(message);
+    expect(issues.join("\n")).not.toContain("hush");
+  });
 });

@@ -7,7 +7,7 @@ import { type ConfigPath, type DecodeContext, fail, noticeOnce } from "./decode-
 import { checkUrl } from "./go-url.ts";
 import { checkExclusive, decodeHttpClient, HTTP_CLIENT_KEYS } from "./http-client.ts";
 import { isConfigLabelName, isValidText } from "./label-names.ts";
-import { isNull, SectionReader } from "./section-reader.ts";
+import { describeNode, isNull, SectionReader } from "./section-reader.ts";
 
 /** Mechanisms of Prometheus that are not built yet. */
 const LATER_MECHANISMS = [
@@ -98,8 +98,11 @@ function checkAddresses(group: SectionReader, targets: readonly string[]): void 
   const items = group.items("targets");
   for (const [index, target] of targets.entries()) {
     if (!target.includes("/")) continue;
-    const message = `expected host or host:port, found ${JSON.stringify(target)}`;
-    fail(group.context, [...group.pathOf("targets"), index], message, items[index]?.node.at);
+    const node = items[index]?.node;
+    const path = [...group.pathOf("targets"), index];
+    const found = node === undefined ? "" : `, found ${describeNode(node, path)}`;
+    const hint = "; http or https belongs in scheme, a path in metrics_path";
+    fail(group.context, path, `expected host or host:port${found}${hint}`, node?.at);
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { type ConfigNode, formatPath, type MapEntry, type ScalarNode } from "../../codec/yaml/config-node.ts";
 import { nearestKey } from "../../codec/yaml/nearest-key.ts";
+import { isSecretPath, withoutUrlSecrets } from "../../codec/yaml/secret-keys.ts";
 import type { SourcePosition } from "../../model/errors.ts";
 import { parseByteSize } from "./byte-size.ts";
 import { type ConfigPath, type DecodeContext, fail } from "./decode-context.ts";
@@ -10,11 +11,16 @@ import { parsePromDuration } from "./prom-duration.ts";
 
 const MAX_SHOWN = 60;
 
-/** Names a node for a message: its text, shortened, or its kind. */
-export function describeNode(node: ConfigNode): string {
+/** Names a node for a message: its text, shortened, or its kind. What may be a secret, or came from `${...}`, is not shown. */
+export function describeNode(node: ConfigNode, path: ConfigPath): string {
+  if (node.expansion !== undefined) {
+    return `the value of ${isSecretPath(path) ? "a reference" : withoutUrlSecrets(node.expansion.reference, "xxxxx")}`;
+  }
   if (node.kind !== "scalar") return `a ${node.kind}`;
   if (isNull(node)) return "nothing";
-  return JSON.stringify(node.text.length > MAX_SHOWN ? `${node.text.slice(0, MAX_SHOWN)}...` : node.text);
+  if (isSecretPath(path)) return "a text";
+  const text = withoutUrlSecrets(node.text, "xxxxx");
+  return JSON.stringify(text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}...` : text);
 }
 
 /** True for a key that is written without a value. */
@@ -47,7 +53,7 @@ export class SectionReader {
     this.isNull = isNull(node);
     if (node === undefined || this.isNull) return;
     if (node.kind !== "map") {
-      fail(context, path, `expected a map, found ${describeNode(node)}`, node.at);
+      fail(context, path, `expected a map, found ${describeNode(node, path)}`, node.at);
       return;
     }
     for (const entry of node.entries) this.#add(entry, keys);
@@ -160,7 +166,7 @@ export class SectionReader {
     const node = this.node(key);
     if (node === undefined || isNull(node)) return [];
     if (node.kind !== "list") {
-      this.fail(key, `expected a list, found ${describeNode(node)}`);
+      this.fail(key, `expected a list, found ${describeNode(node, this.pathOf(key))}`);
       return [];
     }
     return node.items.map((item, index) => ({ node: item, path: [...this.pathOf(key), index] }));
@@ -170,7 +176,7 @@ export class SectionReader {
     return this.items(key).map(({ node, path }) => {
       const text = scalarText(node);
       if (text === undefined) {
-        const found = options.secret === true ? `a ${node.kind}` : describeNode(node);
+        const found = options.secret === true ? `a ${node.kind}` : describeNode(node, path);
         fail(this.context, path, `expected a string, found ${found}`, node.at);
       }
       return text ?? "";
@@ -182,7 +188,7 @@ export class SectionReader {
     const node = this.node(key);
     if (node === undefined || isNull(node)) return [];
     if (node.kind !== "map") {
-      this.fail(key, `expected a map, found ${describeNode(node)}`);
+      this.fail(key, `expected a map, found ${describeNode(node, this.pathOf(key))}`);
       return [];
     }
     const seen = new Set<string>();
@@ -199,7 +205,7 @@ export class SectionReader {
       const text = scalarText(entry.value);
       if (text === undefined) {
         const path = [...this.pathOf(key), entry.key];
-        fail(this.context, path, `expected a string, found ${describeNode(entry.value)}`, entry.value.at);
+        fail(this.context, path, `expected a string, found ${describeNode(entry.value, path)}`, entry.value.at);
       }
       return [entry.key, text ?? ""];
     });
@@ -216,7 +222,7 @@ export class SectionReader {
     if (node === undefined) return fallback;
     if (isNull(node)) return zero;
     const value = node.kind === "scalar" ? parse(node) : undefined;
-    if (value === undefined) this.fail(key, `expected ${expected}, found ${describeNode(node)}`);
+    if (value === undefined) this.fail(key, `expected ${expected}, found ${describeNode(node, this.pathOf(key))}`);
     return value ?? fallback;
   }
 }
