@@ -1,5 +1,6 @@
 /** One `remote_write` entry of a Prometheus agent: relabeling, queue, sender, metadata, metrics. */
 
+import { DropTally } from "../../component/drop-tally.ts";
 import type { Clock, Logger, Meter, MetricCell } from "../../component/telemetry.ts";
 import type { DurableQueue } from "../../durable/durable-queue.ts";
 import type { MetricsBatch, SamplesSegment } from "../../model/batch.ts";
@@ -205,8 +206,9 @@ export class RemoteWriteEndpoint {
   }
 
   #observer(): SenderObserver {
-    const { meter, log } = this.#parts;
+    const { meter, log, clock } = this.#parts;
     const labels = this.#labels;
+    const tally = new DropTally(clock);
     const counter = (name: string, help: string) => meter.counter(`${metricPrefix}${name}`, { help }).with(labels);
     const total = counter("samples_total", "Samples sent, repeats included.");
     const retried = counter("samples_retried_total", "Samples sent again after a failure.");
@@ -243,10 +245,11 @@ export class RemoteWriteEndpoint {
         this.#countDropped(reason, samples);
         if (reason !== "too_old") failed.add(samples);
         exemplarsFailed.add(exemplars);
-        log.error("samples dropped", { ...labels, reason, count: samples, err: message });
+        const count = tally.add(reason, samples);
+        if (count !== undefined) log.error("samples dropped", { ...labels, reason, count, err: message });
       },
       retrying: (message, waitMs, attempt) => {
-        const now = this.#parts.clock.now();
+        const now = clock.now();
         if (now - this.#lastWarningMs < logIntervalMs) return;
         this.#lastWarningMs = now;
         log.warn("Failed to send batch, retrying", { ...labels, err: message, wait_ms: Math.round(waitMs), attempt });
@@ -268,6 +271,7 @@ export class RemoteWriteEndpoint {
   /** Sends what is known of metric families, once an interval. */
   async #sendMetadata(signal: AbortSignal): Promise<void> {
     const { clock, meter, log } = this.#parts;
+    const tally = new DropTally(clock);
     const { sendIntervalMs, maxSamplesPerSend } = this.config.metadataConfig;
     const help = "Metadata entries sent, repeats included.";
     const total = meter.counter(`${metricPrefix}metadata_total`, { help }).with(this.#labels);
@@ -302,11 +306,13 @@ export class RemoteWriteEndpoint {
         );
         total.add(part.length);
         bytes.add(body.length);
-        if (outcome.kind === "rejected") {
-          failed.add(part.length);
+        if (outcome.kind !== "rejected") continue;
+        failed.add(part.length);
+        const count = tally.add("rejected", part.length);
+        if (count !== undefined) {
           log.error("non-recoverable error while sending metadata", {
             ...this.#labels,
-            count: part.length,
+            count,
             err: outcome.reason,
           });
         }

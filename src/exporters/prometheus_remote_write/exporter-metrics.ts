@@ -1,5 +1,6 @@
 /** What the prometheus_remote_write exporter counts and logs, under the Collector's names where it has them. */
 
+import { DropTally } from "../../component/drop-tally.ts";
 import { LimitedWarning } from "../../component/exporting/limited-warning.ts";
 import type { Clock, Logger, Meter } from "../../component/telemetry.ts";
 import type { RemoteWriteSender, SenderObserver } from "../../prometheus/remote-write/sender.ts";
@@ -62,6 +63,7 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
   });
   const metadataWarning = new LimitedWarning(log, clock);
   const fullWarning = new LimitedWarning(log, clock);
+  const tally = new DropTally(clock);
   const seen = new Set<string>();
   let lastWarningMs = Number.NEGATIVE_INFINITY;
   return {
@@ -85,7 +87,10 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         }
         sendFailed.add(samples);
         dropped.with({ ...labels, reason }).add(samples);
-        log.error("Exporting failed. Dropping data.", { dropped_items: samples, reason, error: message });
+        const items = tally.add(reason, samples);
+        if (items !== undefined) {
+          log.error("Exporting failed. Dropping data.", { dropped_items: items, reason, error: message });
+        }
       },
       retrying: (message, waitMs, attempt) => {
         const now = clock.now();
