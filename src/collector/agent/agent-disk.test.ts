@@ -56,6 +56,12 @@ function writeConfig({ target, interval = "50ms", entries }: Setup): string {
 
 /** A process: ends with `stop`, or with the test. */
 async function startAgent(setup: Setup, flushDeadlineMs = 5000) {
+  const created = createAgent(setup, flushDeadlineMs);
+  await created.agent.start();
+  return created;
+}
+
+function createAgent(setup: Setup, flushDeadlineMs = 5000) {
   const log = createTestLogger();
   const agent = new Agent(
     {
@@ -79,7 +85,6 @@ async function startAgent(setup: Setup, flushDeadlineMs = 5000) {
     systemClock,
   );
   onTestFinished(() => agent.shutdown());
-  await agent.start();
   const reload = async (next: Setup) => {
     writeConfig(next);
     expect(await agent.reload()).toBe(true);
@@ -119,6 +124,29 @@ test("a target with another interval sends its backlog first", async () => {
   // A scrape that was under way at the end may be left out.
   expect(values.filter((n) => n !== taken)).toEqual(upTo(Math.max(...values)).filter((n) => n !== taken));
   expect(misplaced(path)).toEqual([]);
+});
+
+test("a reload that is asked for during the start comes after it", async () => {
+  const target = await startTarget();
+  const { agent, log } = createAgent({ target, entries: [entry("/write")] });
+  const started = agent.start();
+  const reloaded = agent.reload();
+  await started;
+  expect(await reloaded).toBe(true);
+  expect(log.entries.filter(({ level }) => level !== "info")).toEqual([]);
+  expect(log.entries.map(({ message }) => message)).toEqual([
+    "Opened the queue on disk",
+    "Server is ready to receive web requests.",
+    "Completed loading of configuration file",
+  ]);
+});
+
+test("a reload after a start that failed does nothing", async () => {
+  const { agent } = createAgent({ entries: [{ url: "http://h", urll: "x" }] });
+  const started = agent.start();
+  const reloaded = agent.reload();
+  await expect(started).rejects.toThrow("urll");
+  expect(await reloaded).toBe(false);
 });
 
 test("two reloads in a row during an outage neither stop the delivery nor repeat what arrived", async () => {

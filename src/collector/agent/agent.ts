@@ -121,7 +121,17 @@ export class Agent {
   }
 
   /** Throws ConfigError when the configuration is bad or the port cannot be had. */
-  async start(): Promise<void> {
+  start(): Promise<void> {
+    const started = this.#start();
+    // A reload that is asked for meanwhile, as sidecars do, waits: two at a time would want the same queues.
+    this.#reloading = started.then(
+      () => true,
+      () => false,
+    );
+    return started;
+  }
+
+  async #start(): Promise<void> {
     const read = readAgentConfig(this.options.configFile, this.options.env);
     await this.#server.start();
     await this.#apply(read.config, read.text, read.notices);
@@ -143,7 +153,7 @@ export class Agent {
   }
 
   async #reload(): Promise<boolean> {
-    if (this.#state === "stopping") return false;
+    if (this.#state !== "ready") return false;
     const { configFile } = this.options;
     try {
       const read = readAgentConfig(configFile, this.options.env);
