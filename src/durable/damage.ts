@@ -25,3 +25,13 @@ export function isBroken(caught: unknown): boolean {
   const { code } = caught as { code?: unknown };
   return code === "EIO" || code === "EISDIR";
 }
+
+/** Whether there is no file behind a name; a link to nothing has one too. */
+export function isGone(caught: unknown): boolean {
+  return (caught as { code?: unknown }).code === "ENOENT";
+}
+
+/** Whether something else stands where a file should be, or nothing can be read of it: a start goes on without. */
+export function isNoFile(caught: unknown): boolean {
+  return isBroken(caught) || isGone(caught) || (caught as { code?: unknown }).code === "ELOOP";
+}

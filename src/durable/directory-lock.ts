@@ -1,6 +1,6 @@
 /** Keeps a second process away from the directory of a disk queue. */
 
-import { readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { toError } from "../model/errors.ts";
@@ -8,8 +8,8 @@ import { StorageError } from "./storage-error.ts";
 
 const lockName = "lock";
 const ownerName = "lock.owner";
-/** SQLITE_BUSY. */
-const busy = 5;
+/** SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_CANTOPEN, SQLITE_NOTADB. */
+const codes = { busy: 5, corrupt: 11, cannotOpen: 14, notDatabase: 26 } as const;
 
 export interface DirectoryLock {
   release(): void;
@@ -25,19 +25,22 @@ export type LockDirectory = (directory: string) => Promise<DirectoryLock>;
  */
 export const lockDirectory: LockDirectory = async (directory) => {
   const { DatabaseSync: Database } = await import("node:sqlite");
-  let database: DatabaseSync | undefined;
+  const path = join(directory, lockName);
+  let held: DatabaseSync;
   try {
-    database = new Database(join(directory, lockName), { timeout: 0 });
-    database.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE");
+    try {
+      held = take(Database, path);
+    } catch (caught) {
+      if (!clear(path, codeOf(caught))) throw caught;
+      held = take(Database, path);
+    }
   } catch (caught) {
-    database?.close();
-    const error = toError(caught) as Error & { errcode?: unknown };
-    if (error.errcode === busy) {
+    if (codeOf(caught) === codes.busy) {
       throw new StorageError("STORAGE_LOCKED", `${directory} is in use by another process${owner(directory)}`);
     }
-    throw new StorageError("STORAGE_UNUSABLE", `${directory} cannot be written: ${error.message}`, { cause: caught });
+    const message = `${directory} cannot be written: ${toError(caught).message}`;
+    throw new StorageError("STORAGE_UNUSABLE", message, { cause: caught });
   }
-  const held = database;
   try {
     writeFileSync(join(directory, ownerName), `${process.pid} ${process.title}\n`);
   } catch {
@@ -45,6 +48,34 @@ export const lockDirectory: LockDirectory = async (directory) => {
   }
   return { release: () => held.close() };
 };
+
+function take(Database: typeof DatabaseSync, path: string): DatabaseSync {
+  const database = new Database(path, { timeout: 0 });
+  try {
+    database.exec("PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=MEMORY; BEGIN EXCLUSIVE");
+    return database;
+  } catch (caught) {
+    database.close();
+    throw caught;
+  }
+}
+
+function codeOf(caught: unknown): unknown {
+  return (caught as { errcode?: unknown }).errcode;
+}
+
+/** The file has no content: what damage put there goes. Nobody has the lock, or it would have been busy. */
+function clear(path: string, code: unknown): boolean {
+  try {
+    if (code === codes.notDatabase || code === codes.corrupt) truncateSync(path, 0);
+    // Of an empty directory; nothing else.
+    else if (code === codes.cannotOpen) rmdirSync(path);
+    else return false;
+    return true;
+  } catch {
+    return false;
+  }
+}
 
 /** How often a directory is tried that another process has. */
 const retryMs = 50;

@@ -24,7 +24,9 @@ export interface FileLayer {
   /** The names in a directory, without an order. */
   list(directory: string): Promise<string[]>;
   makeDirectory(path: string, permissions: number): Promise<void>;
+  /** Rejects with EISDIR for a directory. */
   remove(path: string): Promise<void>;
+  rename(from: string, to: string): Promise<void>;
   /** Resolves when names that were made or removed in the directory survive a power cut. */
   syncDirectory(path: string): Promise<void>;
   /** Bytes that the device still has for this process. */
@@ -133,7 +135,8 @@ export const systemFiles: FileLayer = {
     new SystemFile(await call<number>((back) => fs.open(path, flags[mode], permissions, back))),
   list: (directory) => fs.promises.readdir(directory),
   makeDirectory: makeDirectories,
-  remove: (path) => fs.promises.rm(path),
+  remove: (path) => fs.promises.unlink(path),
+  rename: (from, to) => fs.promises.rename(from, to),
   async syncDirectory(path) {
     const fd = await call<number>((back) => fs.open(path, "r", back));
     try {

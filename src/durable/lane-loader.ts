@@ -1,7 +1,7 @@
 /** Brings records of lanes from disk into memory ahead of their turn, within a bound for all lanes together. */
 
 import { DecodeError, toError } from "../model/errors.ts";
-import { type Damage, isBroken } from "./damage.ts";
+import { type Damage, isBroken, isGone } from "./damage.ts";
 import type { ItemCodec } from "./item-codec.ts";
 import { type Lost, repairList, replaceList } from "./lane-segments.ts";
 import type { Cursor, LaneState } from "./lane-state.ts";
@@ -246,10 +246,6 @@ export class LaneLoader<T> {
 
 /** Comes through the codec: the record is whole. */
 class UnreadableError extends Error {}
-
-function isGone(caught: unknown): boolean {
-  return (caught as { code?: unknown }).code === "ENOENT";
-}
 
 /** The format of the DecodeError of a record whose definition cannot be found. */
 export const missingDefinition = "disk queue definition";

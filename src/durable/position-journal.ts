@@ -1,7 +1,8 @@
 /** Remembers how far every lane was acknowledged and which segments there are, in two files of fixed size that take turns. */
 
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { basename, join } from "node:path";
+import { isNoFile } from "./damage.ts";
 import type { FileLayer, OpenFile } from "./file-layer.ts";
 import {
   encodeEntries,
@@ -59,7 +60,7 @@ export class PositionJournal {
     const listed = new Set(await this.#files.list(this.#directory));
     for (const name of journalNames) {
       const path = join(this.#directory, name);
-      const file = await this.#files.open(path, listed.has(name) ? "update" : "create");
+      const file = await this.#openFile(path, listed);
       this.#open.push(file);
       const size = await file.size();
       if (size < journalBytes) await file.write([Buffer.alloc(journalBytes - size)], size);
@@ -69,6 +70,19 @@ export class PositionJournal {
     // From the beginning both have a header: one without is known to be damaged.
     if (this.#generation === 0) await this.#turn();
     await this.#turn();
+  }
+
+  /** What is no file steps aside and stays: it is not ours. */
+  async #openFile(path: string, listed: ReadonlySet<string>): Promise<OpenFile> {
+    try {
+      return await this.#files.open(path, listed.has(basename(path)) ? "update" : "create");
+    } catch (caught) {
+      if (!isNoFile(caught) || !listed.has(basename(path))) throw caught;
+    }
+    let aside = `${path}.aside`;
+    for (let n = 2; listed.has(basename(aside)); n++) aside = `${path}.aside-${n}`;
+    await this.#files.rename(path, aside);
+    return await this.#files.open(path, "create");
   }
 
   acknowledged(entries: Iterable<readonly [lane: number, position: Position]>): Promise<void> {

@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import type { Damage } from "./damage.ts";
-import { isBroken } from "./damage.ts";
+import { isNoFile } from "./damage.ts";
 import type { FileLayer } from "./file-layer.ts";
 import {
   decodeEntry,
@@ -97,7 +97,7 @@ async function readWhole(files: FileLayer, path: string) {
       await file.close();
     }
   } catch (caught) {
-    if (!isBroken(caught)) throw caught;
+    if (!isNoFile(caught)) throw caught;
     return { bytes: Buffer.alloc(0), brokenAt: 0 };
   }
 }

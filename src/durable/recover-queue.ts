@@ -2,7 +2,7 @@
 
 import { join } from "node:path";
 import { toError } from "../model/errors.ts";
-import { type Damage, isBroken } from "./damage.ts";
+import { type Damage, isNoFile } from "./damage.ts";
 import type { FileLayer, OpenFile } from "./file-layer.ts";
 import { type JournalState, readJournal } from "./read-journal.ts";
 import { readPast } from "./read-past.ts";
@@ -73,7 +73,7 @@ export async function recoverQueue(options: RecoverOptions): Promise<Recovered> 
       const segment = await readSegment(options, path, number, queueId, header?.firstSequence, damage);
       if (segment !== undefined) segments.push(segment);
     } catch (caught) {
-      if (!isBroken(caught)) throw caught;
+      if (!isNoFile(caught)) throw caught;
       damage.push({ file: `${path}: ${toError(caught).message}`, offset: 0, bytes: 0, kind: "header" });
     }
   }
@@ -114,7 +114,7 @@ async function readHeader(files: FileLayer, path: string) {
     const message = `${path} has version ${header.version} of the format, this is version ${formatVersion}`;
     throw new StorageError("STORAGE_VERSION", message);
   } catch (caught) {
-    if (!isBroken(caught)) throw caught;
+    if (!isNoFile(caught)) throw caught;
     return undefined;
   } finally {
     await file?.close();

@@ -2,11 +2,23 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  lstatSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { afterEach, describe, expect, test } from "vitest";
+import type { Damage } from "./damage.ts";
 import type { DurableQueueOptions } from "./durable-options.ts";
 import { DurableQueue } from "./durable-queue.ts";
 import { systemFiles } from "./file-layer.ts";
@@ -108,6 +120,77 @@ describe("files of the system", () => {
     chmodSync(directory, 0o500);
     await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_UNUSABLE" });
     chmodSync(directory, 0o700);
+  });
+
+  test.each([
+    ["a directory", "positions-0", (path: string) => mkdirSync(path)],
+    ["a directory", "positions-1", (path: string) => mkdirSync(path)],
+    [
+      "a directory with something in it",
+      "positions-0",
+      (path: string) => mkdirSync(join(path, "kept"), { recursive: true }),
+    ],
+    ["a link to a directory", "positions-0", (path: string) => symlinkSync(tmpdir(), path)],
+    ["a link to nothing", "positions-0", (path: string) => symlinkSync(join(path, "../none"), path)],
+    ["a directory", "segment-000000000009.mrq", (path: string) => mkdirSync(path)],
+  ])("%s in the place of %s does not stop a start, and stays", async (_what, name, put) => {
+    const directory = folder();
+    const queue = await open(directory);
+    await queue.append(items(0, 10));
+    await queue.close();
+    const path = join(directory, name);
+    rmSync(path, { force: true });
+    put(path);
+    const damage: Damage[] = [];
+    const again = await open(directory, { damaged: (one) => damage.push(one) });
+    expect(damage.map(({ file }) => file.startsWith(path))).toContain(true);
+    const reported = damage.length;
+    await again.append(items(10, 200));
+    expect(await drainLane(again, 0)).toEqual(Array.from({ length: 210 }, (_, i) => i));
+    await again.close();
+    expect(
+      readdirSync(directory).filter((one) => one.startsWith(name) && !lstatSync(join(directory, one)).isFile()),
+    ).toHaveLength(1);
+    const last = await open(directory, { damaged: (one) => damage.push(one) });
+    expect(damage).toHaveLength(name.startsWith("positions") ? reported : reported * 2);
+    expect(await drainLane(last, 0)).toEqual([]);
+    await last.close();
+  });
+
+  test.each([
+    ["junk", (path: string) => writeFileSync(path, Buffer.alloc(5000, 7))],
+    ["a block of zeros", (path: string) => writeFileSync(path, Buffer.alloc(4096))],
+    ["an empty directory", (path: string) => mkdirSync(path)],
+  ])("%s in the place of the lock does not stop a start, and the lock holds", async (_what, put) => {
+    const directory = folder();
+    put(join(directory, "lock"));
+    const queue = await open(directory);
+    await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
+    await queue.close();
+  });
+
+  test("a lock that is held is not cleared, whatever is written over it", async () => {
+    const directory = folder();
+    const queue = await open(directory);
+    writeFileSync(join(directory, "lock"), Buffer.alloc(4096, 7));
+    await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
+    expect(statSync(join(directory, "lock")).size).toBe(4096);
+    await queue.close();
+    await (await open(directory)).close();
+  });
+
+  test("both files of positions gone for directories cost only that everything is repeated", async () => {
+    const directory = folder();
+    const queue = await open(directory);
+    await queue.append(items(0, 10));
+    await queue.close();
+    for (const name of ["positions-0", "positions-1"]) {
+      rmSync(join(directory, name));
+      mkdirSync(join(directory, name));
+    }
+    const again = await open(directory);
+    expect(await drainLane(again, 0)).toEqual(Array.from({ length: 10 }, (_, i) => i));
+    await again.close();
   });
 
   test("make directories with all above them, and say where that cannot be", async () => {

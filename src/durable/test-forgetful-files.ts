@@ -103,6 +103,7 @@ export class ForgetfulFiles {
         ),
       makeDirectory: () => act(() => {}),
       remove: (path) => act(() => this.#remove(path)),
+      rename: (from, to) => act(() => this.#rename(from, to)),
       syncDirectory: (path) =>
         act(() => {
           this.syncedDirectories.push(path);
@@ -133,6 +134,14 @@ export class ForgetfulFiles {
     this.#fail("remove", path);
     if (!this.#names.delete(path)) throw systemError("ENOENT");
     this.#nameChanges.push({ name: path, content: undefined });
+  }
+
+  #rename(from: string, to: string): void {
+    const content = this.#names.get(from);
+    if (content === undefined) throw systemError("ENOENT");
+    this.#names.delete(from);
+    this.#names.set(to, content);
+    this.#nameChanges.push({ name: from, content: undefined }, { name: to, content });
   }
 
   #handle(path: string, content: Content, act: <T>(run: () => T) => Promise<T>): OpenFile {
