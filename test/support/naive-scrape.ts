@@ -78,6 +78,9 @@ export class NaiveTarget {
   /** Labels by the text of the series, of the last page that was read whole. */
   #cache = new Map<string, string | undefined>();
   #families = new Map<string, Metadata>();
+  /** The page that declared a family last. */
+  #declared = new Map<string, number>();
+  #pages = 0;
   /** What the last page, when it failed, had added. */
   #addedByFailed = new Set<string>();
   readonly #target: readonly (readonly [string, string])[];
@@ -89,6 +92,7 @@ export class NaiveTarget {
   read(page: Buffer, isOpenMetrics: boolean): NaiveContent | NaiveFailure {
     const lines: Line[] = [];
     const families = new Map([...this.#families].map(([name, entry]) => [name, { ...entry }]));
+    const declared = new Map(this.#declared);
     const used = new UsedFamilies(families);
     const texts = new Map(this.#cache);
     let samples = 0;
@@ -101,6 +105,7 @@ export class NaiveTarget {
           const entry = families.get(parser.metricName) ?? { type: "unknown", help: "", unit: "" };
           entry[kind] = kind === "type" && parser.text === "untyped" ? "unknown" : parser.text;
           families.set(parser.metricName, entry);
+          declared.set(parser.metricName, this.#pages + 1);
           continue;
         }
         samples++;
@@ -121,7 +126,15 @@ export class NaiveTarget {
     } catch {
       // What was read so far is reported below.
     }
-    return isWhole ? this.#whole(lines, families) : this.#failed(lines, samples);
+    if (!isWhole) return this.#failed(lines, samples);
+    this.#pages++;
+    for (const [name, seen] of declared) {
+      if (this.#pages - seen <= 10) continue;
+      declared.delete(name);
+      families.delete(name);
+    }
+    this.#declared = declared;
+    return this.#whole(lines, families);
   }
 
   #whole(lines: readonly Line[], families: Map<string, Metadata>): NaiveContent {

@@ -87,7 +87,7 @@ export function hashOfPage(scan: PageScan, start: number, end: number): Uint32Ar
   return words;
 }
 
-/** Adds comments that the slow path has read; returns the block that they are in the template, or -1. */
+/** Adds comments that the slow path has read, if there are any; returns the block of the template before the line, or -1. */
 export function addComments(
   template: TargetTemplate,
   scan: PageScan,
@@ -95,6 +95,7 @@ export function addComments(
   comments: { start: number; end: number; hasType: boolean },
 ): number {
   const { start, hasType } = comments;
+  if (comments.end === start) return scan.passed;
   const entry = entryWithHash(template, hashOfPage(scan, start, comments.end));
   // Comments that were cut in two, or that the page had before, are others than those of the template.
   const isKnown = entry >= template.lines && scan.seen[entry] === 0 && scan.passed < 0;

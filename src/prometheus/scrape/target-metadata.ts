@@ -13,6 +13,8 @@ export interface FamilyMetadata {
   readonly unit: string;
 }
 
+/** A family that pages no longer declare is known for so many of them, as in Prometheus' scrape cache. */
+const pagesKept = 10;
 /** Families beyond twice those of the last whole reading are kept up to this number before all are read again. */
 const spareFamilies = 1000;
 /** Family suffixes, in the order in which the first that matches is cut (Prometheus receiver, "Family and type resolution"). */
@@ -47,6 +49,13 @@ export class TargetMetadata {
   /** Names that were declared otherwise below rows that had used them. */
   readonly #late = new Set<string>();
   #isLate = false;
+  /** What the page under way declares, as far as anybody said. */
+  readonly #names = new Set<string>();
+  #areNamesKnown = false;
+  /** Pages that were accepted. */
+  #pages = 0;
+  /** Families that pages no longer declare, each with the number of the last page that did, which only grows. */
+  readonly #gone = new Map<string, number>();
   #lastUsed = "";
 
   constructor(identities: Identities) {
@@ -59,7 +68,8 @@ export class TargetMetadata {
 
   /**
    * The next page should be read from its first line to its last: many families are kept that pages may no longer
-   * mention, or rows stood above lines that declare them and have what those lines say from the next page on.
+   * mention, rows stood above lines that declare them and have what those lines say from the next page on, or families
+   * were forgotten.
    */
   get wantsWholePage(): boolean {
     return this.#isLate || this.#isCrowded;
@@ -85,6 +95,8 @@ export class TargetMetadata {
     this.#isContradictory = false;
     this.#created.clear();
     this.#parts.clear();
+    this.#names.clear();
+    this.#areNamesKnown = false;
     this.#undo.length = 0;
     this.#forgetUses();
     if (!isCrowded) return;
@@ -94,15 +106,50 @@ export class TargetMetadata {
 
   /** The page was accepted. */
   endPage(): void {
-    if (this.#families !== this.#before.families) this.#declared = this.#families.size;
+    if (this.#families !== this.#before.families) {
+      this.#declared = this.#families.size;
+      this.#gone.clear();
+    }
     this.#isLate = this.#late.size > 0 && this.#hasLateChange();
     if (this.#late.size > 0) {
       // A page that differs is read whole, and finds the families of all rows anew.
       this.#isContradictory = true;
       this.version++;
     }
+    if (this.#areNamesKnown) this.#noteGone();
     this.#undo.length = 0;
     this.#forgetUses();
+    this.countPage();
+  }
+
+  /** To be told of families that the page declares and `set` does not hear of. */
+  declare(name: string): void {
+    this.#names.add(name);
+  }
+
+  /** `set` and `declare` know all families that the page declares. Without it they are those of the page before. */
+  endDeclarations(): void {
+    this.#areNamesKnown = true;
+  }
+
+  #noteGone(): void {
+    for (const name of this.#families.keys()) {
+      if (this.#names.has(name)) this.#gone.delete(name);
+      else if (!this.#gone.has(name)) this.#gone.set(name, this.#pages);
+    }
+  }
+
+  /** Counts an accepted page, also one that is as the page before, and forgets what was not declared for long. */
+  countPage(): void {
+    this.#pages++;
+    if (this.#gone.size === 0) return;
+    for (const [name, page] of this.#gone) {
+      if (this.#pages - page <= pagesKept) return;
+      this.#gone.delete(name);
+      this.#families.delete(name);
+      this.version++;
+      this.#isLate = true;
+    }
   }
 
   /** Whether the page that was read says more about late names than its predecessor did: then its rows will have more, too. */
@@ -144,6 +191,7 @@ export class TargetMetadata {
   }
 
   set(name: string, part: "type" | "help" | "unit", text: string): void {
+    this.#names.add(name);
     const old = this.#families.get(name);
     const value = part === "type" ? familyType(text) : text;
     const isAgain = this.#parts.has(`${part} ${name}`);

@@ -73,6 +73,8 @@ function applyChange(lines: readonly PageLine[], [kind, at, what]: Change, isOpe
 interface Step {
   readonly changes: readonly Change[];
   readonly damages: readonly Damage[];
+  /** How often the page comes: what it no longer declares is forgotten after ten. */
+  readonly times: number;
 }
 
 const steps = (isOpenMetrics: boolean): fc.Arbitrary<Step[]> =>
@@ -80,6 +82,10 @@ const steps = (isOpenMetrics: boolean): fc.Arbitrary<Step[]> =>
     fc.record({
       changes: fc.array(change(isOpenMetrics), { maxLength: 3 }),
       damages: fc.oneof({ weight: 4, arbitrary: fc.constant<Damage[]>([]) }, { weight: 1, arbitrary: damages }),
+      times: fc.oneof(
+        { weight: 5, arbitrary: fc.constant(1) },
+        { weight: 1, arbitrary: fc.integer({ min: 2, max: 12 }) },
+      ),
     }),
     { minLength: 1, maxLength: 7 },
   );
@@ -128,10 +134,12 @@ describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
         const reader = createPageReader({ beforeStep: readAnother });
         const naive = new NaiveTarget(reader.target);
         let lines: readonly PageLine[] = first;
-        for (const { changes, damages: faults } of [{ changes: [], damages: [] }, ...list]) {
+        for (const { changes, damages: faults, times } of [{ changes: [], damages: [], times: 1 }, ...list]) {
           for (const one of changes) lines = applyChange(lines, one, isOpenMetrics);
           const page = damagePage(renderPage(lines, isOpenMetrics), faults);
-          expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
+          for (let time = 0; time < times; time++) {
+            expect(sortRows(reader.read(page, isOpenMetrics))).toEqual(sortRows(naive.read(page, isOpenMetrics)));
+          }
         }
       }),
       { numRuns: 600 },

@@ -243,6 +243,43 @@ describe("families", () => {
     ]);
   });
 
+  test.each([
+    { what: "that stays as it is", pages: () => text("a 1", "b 1", "# TYPE c gauge", "c 1") },
+    { what: "with other values", pages: (i: number) => text(`a ${i}`, `b ${i}`, "# TYPE c gauge", "c 1") },
+    { what: "with other comments", pages: (i: number) => text(`# n ${i}`, "a 1", "b 1", "# TYPE c gauge", "c 1") },
+    { what: "with other lines", pages: (i: number) => text("# TYPE c gauge", "c 1", "a 1", "b 1", `d{n="${i}"} 1`) },
+  ])("are known for ten scrapes after a page $what no longer declares them", ({ pages }) => {
+    const reader = createPageReader();
+    const typeOfA = (page: Buffer) => {
+      const content = reader.read(page, false);
+      if ("failed" in content) throw new Error("the page failed");
+      const row = content.rows.find(({ labels }) => JSON.parse(labels)[0][1] === "a");
+      return row?.family === "" ? "" : JSON.parse(row?.family ?? "").type;
+    };
+    const declaring = text("# TYPE a counter", "a 1", "b 1", "# TYPE c gauge", "c 1", "# TYPE b gauge");
+    typeOfA(declaring);
+    for (let scrape = 1; scrape <= 5; scrape++) expect(typeOfA(pages(scrape))).toBe("counter");
+    expect(typeOfA(declaring)).toBe("counter");
+    const types = Array.from({ length: 13 }, (_, i) => [typeOfA(pages(i)), reader.page.metadata.families.size]);
+    expect(types.slice(0, 10)).toEqual(new Array(10).fill(["counter", 3]));
+    // The eleventh page is still read with it, as in Prometheus, which then looks what it can forget.
+    expect(types.slice(10)).toEqual([
+      ["counter", 1],
+      ["", 1],
+      ["", 1],
+    ]);
+  });
+
+  test("pages that fail or were never whole do not count among the ten", () => {
+    const reader = createPageReader();
+    reader.read(text("# TYPE a counter", "a 1"), false);
+    for (let i = 0; i < 10; i++) reader.read(text("a 1"), false);
+    for (let i = 0; i < 20; i++) expect(reader.read(text("a 1", "{"), false)).toMatchObject({ failed: true });
+    expect(reader.page.metadata.families.size).toBe(1);
+    reader.read(text("a 1"), false);
+    expect(reader.page.metadata.families.size).toBe(0);
+  });
+
   test("names that come and go are forgotten", () => {
     const reader = createPageReader();
     for (let scrape = 0; scrape < 50; scrape++) {

@@ -9,6 +9,7 @@ import { none } from "../../model/intern-table.ts";
 import { SamplesLayout } from "../../model/layout.ts";
 import type { ScrapeOrigin } from "../translation/scrape-origin.ts";
 import { countAdded } from "./count-added.ts";
+import { declareFamilies } from "./declare-families.ts";
 import { failPage } from "./fail-page.ts";
 import { followsTemplate } from "./follows-template.ts";
 import { contentOf } from "./known-content.ts";
@@ -134,6 +135,7 @@ export class TargetPage {
       this.#addedByFailed = noLabelSets;
       this.#movedPages = 0;
       template.index = undefined;
+      this.metadata.countPage();
       return contentOf(template, this.#layout, scan, this.#ignoresTimestamps);
     }
     const usesKernel = followsFormat && !this.metadata.isContradictory;
@@ -175,6 +177,7 @@ export class TargetPage {
     try {
       if (hasMoreLines(scan.page, scan.length, this.#limits.series)) throw tooManySeries(this.#limits.series);
       yield* this.#readLines(scan, parser, edit, usesKernel);
+      declareFamilies({ template: this.#template, scan, edit }, parser, this.metadata);
       const content = usesKernel && this.metadata.isContradictory ? undefined : this.#changed(scan, edit, usesKernel);
       if (content === undefined) {
         this.metadata.rollback();
@@ -241,7 +244,7 @@ export class TargetPage {
         throw new ScrapeError("own_limit", `line longer than the limit of ${this.#limits.lineBytes} bytes`);
       }
       edit.samples++;
-      const block = this.#takeComments(scan, edit, { start: lineStart, end: parser.seriesStart, hasType });
+      const block = addComments(template, scan, edit, { start: lineStart, end: parser.seriesStart, hasType });
       if (hasType) unread = edit.order.length;
       const hash = hashOfPage(scan, parser.seriesStart, parser.seriesEnd);
       const line = entryWithHash(template, hash);
@@ -262,11 +265,6 @@ export class TargetPage {
       scanPage(template, scan);
       addEvents(template, scan, edit);
     }
-  }
-
-  /** Notes the comments before a line, if there are any; returns the block of the template that they are, or -1. */
-  #takeComments(scan: PageScan, edit: PageEdit, comments: { start: number; end: number; hasType: boolean }): number {
-    return comments.end > comments.start ? addComments(this.#template, scan, edit, comments) : scan.passed;
   }
 
   /** Feeds comments to the metadata until a sample or the end. */
