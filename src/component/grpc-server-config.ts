@@ -1,10 +1,10 @@
 /** The configuration of a gRPC server with the Collector's keys. */
 
 import { z } from "zod";
-import { duration, optionalSection } from "../codec/yaml/field-types.ts";
+import { duration, switchedSection } from "../codec/yaml/field-types.ts";
 import type { ServerKeepalive } from "../transport/grpc-server-session.ts";
 import type { CompleteContext } from "./define.ts";
-import { isWritten, sectionIssue } from "./section-issues.ts";
+import { isFilled, isWritten, sectionIssue } from "./section-issues.ts";
 import { checkListener, checkServerTls, listenerFields, serverAuthField, serverTls } from "./server-fields.ts";
 
 const serverParameters = z.strictObject({
@@ -23,15 +23,15 @@ const enforcementPolicy = z.strictObject({
 });
 
 const keepalive = z.strictObject({
-  server_parameters: optionalSection(serverParameters).describe("Age, idle time and pings of connections."),
-  enforcement_policy: optionalSection(enforcementPolicy).describe("How often clients may ping."),
+  server_parameters: switchedSection(serverParameters).describe("Age, idle time and pings of connections."),
+  enforcement_policy: switchedSection(enforcementPolicy).describe("How often clients may ping."),
 });
 
 /** The schema of a gRPC server's section. */
 export function grpcServerSchema(endpoint: string) {
   return z.strictObject({
     ...listenerFields(endpoint),
-    tls: optionalSection(serverTls).describe("Serves TLS; absent, plain text."),
+    tls: switchedSection(serverTls).describe("Serves TLS; absent, plain text."),
     max_recv_msg_size_mib: z
       .number()
       .int()
@@ -48,7 +48,7 @@ export function grpcServerSchema(endpoint: string) {
       .describe("Calls at once on a connection; further ones wait at the client. 0 means 1,000."),
     read_buffer_size: z.number().int().min(0).optional().describe("Accepted without effect."),
     write_buffer_size: z.number().int().min(0).optional().describe("Accepted without effect."),
-    keepalive: optionalSection(keepalive).describe("Age, idle time and pings of connections."),
+    keepalive: switchedSection(keepalive).describe("Age, idle time and pings of connections."),
     auth: serverAuthField(),
     include_metadata: z
       .boolean()
@@ -63,14 +63,18 @@ export type GrpcServerConfig = z.output<ReturnType<typeof grpcServerSchema>>;
 /** Reports what a section asks for that the server cannot do. `path` is the server's, below the section. */
 export function checkGrpcServer(config: GrpcServerConfig, section: CompleteContext, path: readonly string[]): void {
   checkListener(config, section, path);
-  checkServerTls(section, path);
-  if (isWritten(section, [...path, "middlewares"])) {
+  checkServerTls(config.tls, section, path);
+  if (isFilled(section, [...path, "middlewares"])) {
     const at = [...path, "middlewares"];
     section.issue(sectionIssue(section, at, "is not supported yet, it comes in a later version"));
   }
   for (const key of ["read_buffer_size", "write_buffer_size"]) {
     const at = [...path, key];
     if (isWritten(section, at)) section.notice(sectionIssue(section, at, "has no effect yet"));
+  }
+  const params = [...path, "auth", "request_params"];
+  if (isWritten(section, params)) {
+    section.notice(sectionIssue(section, params, "has no effect over gRPC, whose calls have no parameters"));
   }
 }
 

@@ -2,10 +2,10 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
-import { optionalSection } from "../codec/yaml/field-types.ts";
+import { switchedSection } from "../codec/yaml/field-types.ts";
 
 export function corsField() {
-  return optionalSection(
+  return switchedSection(
     z.strictObject({
       allowed_origins: z
         .array(z.string())

@@ -1,10 +1,10 @@
 /** The configuration of an HTTP server with the Collector's keys, for every component that listens. */
 
 import { z } from "zod";
-import { duration, headers, optionalSection } from "../codec/yaml/field-types.ts";
+import { duration, headers, switchedSection } from "../codec/yaml/field-types.ts";
 import type { CompleteContext } from "./define.ts";
 import { corsField } from "./http-cors.ts";
-import { isWritten, sectionIssue } from "./section-issues.ts";
+import { isFilled, isWritten, sectionIssue } from "./section-issues.ts";
 import { checkServerTls, endpointField, serverAuthField, serverTls } from "./server-fields.ts";
 
 export { endpointField, parseEndpoint, toServerTls } from "./server-fields.ts";
@@ -26,7 +26,7 @@ export function serverFields(endpoint: string, defaults: ServerDefaults = {}) {
   return {
     endpoint: endpointField().default(endpoint).describe("Address to listen on, host:port."),
     transport: z.enum(["tcp", "tcp4", "tcp6"]).default("tcp").describe("Accepted: the address decides."),
-    tls: optionalSection(serverTls).describe("Serves TLS; absent, plain HTTP."),
+    tls: switchedSection(serverTls).describe("Serves TLS; absent, plain HTTP."),
     response_headers: headers().optional().describe("Headers added to every answer."),
     read_timeout: duration().default(0).describe("Longest time for a whole request. 0 means 300 s."),
     read_header_timeout: duration().default(0).describe("Longest time for the headers of a request. 0 means 60 s."),
@@ -67,9 +67,13 @@ export interface ServerAbilities {
 }
 
 /** Reports what a section asks for that its server cannot do yet. */
-export function checkServer(section: CompleteContext, { path = [], takesData = false }: ServerAbilities = {}): void {
+export function checkServer(
+  { tls }: { readonly tls?: z.output<typeof serverTls> | undefined },
+  section: CompleteContext,
+  { path = [], takesData = false }: ServerAbilities = {},
+): void {
   for (const key of takesData ? ["middlewares"] : ["auth", "middlewares"]) {
-    if (isWritten(section, [...path, key])) {
+    if (isFilled(section, [...path, key])) {
       section.issue(sectionIssue(section, [...path, key], "is not supported yet, it comes in a later version"));
     }
   }
@@ -79,5 +83,5 @@ export function checkServer(section: CompleteContext, { path = [], takesData = f
       section.notice(sectionIssue(section, [...path, key], "has no effect yet"));
     }
   }
-  checkServerTls(section, path);
+  checkServerTls(tls, section, path);
 }

@@ -1,7 +1,7 @@
 /** The keys that servers of every protocol share: address, TLS, who may call. */
 
 import { z } from "zod";
-import { componentIdString, duration, optionalSection, secret } from "../codec/yaml/field-types.ts";
+import { componentIdString, duration, secret, switchedSection } from "../codec/yaml/field-types.ts";
 import type { ListenAddress } from "../transport/listen.ts";
 import type { ServerTlsConfig } from "../transport/server-tls.ts";
 import type { CompleteContext } from "./define.ts";
@@ -37,6 +37,10 @@ export function listenerFields(endpoint: string) {
       .enum(["tcp", "tcp4", "tcp6", "unix"])
       .default("tcp")
       .describe("unix: the endpoint is the path of a socket file; else the address decides."),
+    dialer: z
+      .strictObject({ timeout: duration().default(0).describe("Accepted without effect.") })
+      .optional()
+      .describe("Accepted without effect: a server connects to nobody."),
   };
 }
 
@@ -47,6 +51,8 @@ interface Listener {
 
 /** Reports an endpoint that does not fit its transport. `path` is the server's, below the section. */
 export function checkListener(listener: Listener, section: CompleteContext, path: readonly string[]): void {
+  const dialer = [...path, "dialer"];
+  if (isWritten(section, dialer)) section.notice(sectionIssue(section, dialer, "has no effect on a server"));
   if (listener.transport === "unix" ? listener.endpoint !== "" : parseEndpoint(listener.endpoint) !== undefined) return;
   const expected = listener.transport === "unix" ? "expected the path of a socket file" : endpointExpected;
   section.issue(sectionIssue(section, [...path, "endpoint"], expected));
@@ -80,17 +86,31 @@ export const serverTls = z.strictObject({
   max_version: tlsVersion().describe("Highest TLS version. Default 1.3."),
   cipher_suites: z.array(z.string()).optional().describe("Accepted without effect yet."),
   curve_preferences: z.array(z.string()).optional().describe("Accepted without effect yet."),
+  tpm: z.unknown().optional().describe("Accepted without effect yet: keys in a TPM."),
   reload_interval: duration().optional().describe("Accepted: changed files are always read again."),
 });
 
-const inertTlsKeys = ["cipher_suites", "curve_preferences", "include_insecure_cipher_suites"];
+const inertTlsKeys = ["cipher_suites", "curve_preferences", "include_insecure_cipher_suites", "tpm"];
+const clientTlsKeys = ["ca_file", "ca_pem", "include_system_ca_certs_pool"];
 
-/** Notices the keys of a `tls` section without effect. */
-export function checkServerTls(section: CompleteContext, path: readonly string[]): void {
-  for (const key of inertTlsKeys) {
-    const at = [...path, "tls", key];
-    if (isWritten(section, at)) section.notice(sectionIssue(section, at, "has no effect yet"));
+/** Notices the keys of a `tls` section without effect, and reports one that no server can serve with. */
+export function checkServerTls(
+  tls: z.output<typeof serverTls> | undefined,
+  section: CompleteContext,
+  path: readonly string[],
+): void {
+  if (tls === undefined) return;
+  const at = [...path, "tls"];
+  const notices = [
+    ...inertTlsKeys.map((key) => [key, "has no effect yet"] as const),
+    ...clientTlsKeys.map((key) => [key, "has no effect on a server: client_ca_file checks clients"] as const),
+  ];
+  for (const [key, message] of notices) {
+    if (isWritten(section, [...at, key])) section.notice(sectionIssue(section, [...at, key], message));
   }
+  const hasCert = tls.cert_file !== undefined || tls.cert_pem !== undefined;
+  const hasKey = tls.key_file !== undefined || tls.key_pem !== undefined;
+  if (!hasCert || !hasKey) section.issue(sectionIssue(section, at, "a server needs both a certificate and a key"));
 }
 
 /** The TLS configuration as the transport takes it. */
@@ -114,7 +134,7 @@ function toVersion(version: (typeof tlsVersions)[number] | undefined) {
 
 /** The `auth` key of a server. */
 export function serverAuthField() {
-  return optionalSection(
+  return switchedSection(
     z.strictObject({
       authenticator: componentIdString().describe("Id of the extension that checks who asks."),
       request_params: z

@@ -11,6 +11,7 @@ import {
   percentage,
   secret,
   stringMap,
+  switchedSection,
 } from "./field-types.ts";
 import { formatGoDuration, parseGoDuration } from "./go-duration.ts";
 import { nearestKey } from "./nearest-key.ts";
@@ -121,6 +122,19 @@ describe("field types", () => {
     const section = optionalSection(z.strictObject({ a: z.string().default("b") }));
     expect(section.parse(undefined)).toBeUndefined();
     expect(section.parse(null)).toEqual({ a: "b" });
+  });
+
+  test.each<[unknown, unknown]>([
+    [undefined, undefined],
+    [null, { a: "b" }],
+    [{ a: "c" }, { a: "c" }],
+    [{ enabled: true }, { a: "b" }],
+    [{ enabled: true, a: "c" }, { a: "c" }],
+    [{ enabled: false, a: 3, unknown: 1 }, undefined],
+  ])("a section with a switch: %j is %j", (input, output) => {
+    const section = switchedSection(z.strictObject({ a: z.string().default("b") }));
+    expect(section.parse(input)).toEqual(output);
+    expect(section.safeParse({ enabled: "yes" }).success).toBe(false);
   });
 });
 

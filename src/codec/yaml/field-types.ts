@@ -125,6 +125,19 @@ export function optionalSection<T>(schema: z.ZodType<T>) {
     .optional();
 }
 
+/** An `optionalSection` that `enabled: false` turns off as well, whatever else stands in it; `enabled: true` says nothing. */
+export function switchedSection<T>(schema: z.ZodType<T>) {
+  return z.preprocess(withoutSwitch, optionalSection(schema)).optional();
+}
+
+/** A section whose `enabled` is no boolean stays as it is: then `enabled` is an unknown key. */
+function withoutSwitch(section: unknown): unknown {
+  if (typeof section !== "object" || section === null || !("enabled" in section)) return section;
+  const { enabled, ...rest } = section;
+  if (typeof enabled !== "boolean") return section;
+  return enabled ? rest : undefined;
+}
+
 /** The configuration tree itself, for a component that reads a section with rules of its own. */
 export function rawNode() {
   return z.custom<ConfigNode>(isConfigNode, { error: "required" }).register(fieldMarks, { mark: "node" });

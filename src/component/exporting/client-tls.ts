@@ -50,6 +50,9 @@ export function completeClientTls(tls: ClientTls, section: CompleteContext): voi
       section.issue(sectionIssue(section, ["tls", `${part}_pem`], `is not possible together with ${part}_file`));
     }
   }
+  if (tls.max_version !== undefined && tls.max_version < tls.min_version) {
+    section.issue(sectionIssue(section, ["tls", "max_version"], `expected at least min_version, ${tls.min_version}`));
+  }
   const hasCert = tls.cert_file !== undefined || tls.cert_pem !== undefined;
   const hasKey = tls.key_file !== undefined || tls.key_pem !== undefined;
   if (hasCert !== hasKey) {

@@ -1,19 +1,20 @@
 /** The configuration of the otlp_grpc exporter, with the Collector's keys. */
 
 import { z } from "zod";
-import { duration, headers, optionalSection } from "../../codec/yaml/field-types.ts";
+import { duration, headers, switchedSection } from "../../codec/yaml/field-types.ts";
 import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls } from "../../component/exporting/client-tls.ts";
 import { completeExporting, exportingFields } from "../../component/exporting/config.ts";
-import { isWritten, sectionIssue } from "../../component/section-issues.ts";
+import { isFilled, isWritten, sectionIssue } from "../../component/section-issues.ts";
 
+const minKeepaliveMs = 10_000;
 const size = () => z.number().int().min(0);
 
 const keepaliveSchema = z.strictObject({
-  time: duration({ minMs: 10_000 })
+  time: duration()
     .default(10_000)
-    .describe("Idle time after which the server is asked whether it lives."),
+    .describe("Idle time after which the server is asked whether it lives; at least 10 s."),
   timeout: duration().default(10_000).describe("Longest wait for that answer; then the connection is given up."),
   permit_without_stream: z.boolean().default(false).describe("Asks also while no request is under way."),
 });
@@ -35,7 +36,7 @@ export const otlpGrpcSchema = z.strictObject({
     .enum(["", "round_robin", "pick_first"])
     .default("round_robin")
     .describe("round_robin: a connection to each address of the name; pick_first: to the first that answers."),
-  keepalive: optionalSection(keepaliveSchema).describe("Finds connections that are dead; absent, none is asked."),
+  keepalive: switchedSection(keepaliveSchema).describe("Finds connections that are dead; absent, none is asked."),
   wait_for_ready: z
     .boolean()
     .default(false)
@@ -71,7 +72,7 @@ export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContex
   } else if (!/:[0-9]{1,5}\/?$/.test(endpoint) && !endpoint.startsWith("unix:")) {
     section.issue(sectionIssue(section, ["endpoint"], "expected a port, as in localhost:4317"));
   }
-  if (config.middlewares != null) {
+  if (isFilled(section, ["middlewares"])) {
     section.issue(sectionIssue(section, ["middlewares"], "is not supported yet, it comes in a later version"));
   }
   const { level } = config.compression_params;
@@ -87,5 +88,12 @@ export function completeOtlpGrpc(config: OtlpGrpcConfig, section: CompleteContex
     section.issue(sectionIssue(section, ["auth"], "credentials are not sent without TLS: tls::insecure must be false"));
   }
   completeClientTls(config.tls, section);
-  return completeExporting(config, section);
+  return completeExporting({ ...config, keepalive: allowedKeepalive(config, section) }, section);
+}
+
+/** gRPC allows no client to ask more often; a shorter time is raised, as Go's gRPC does it. */
+function allowedKeepalive({ keepalive }: OtlpGrpcConfig, section: CompleteContext): OtlpGrpcConfig["keepalive"] {
+  if (keepalive === undefined || keepalive.time >= minKeepaliveMs) return keepalive;
+  section.notice(sectionIssue(section, ["keepalive", "time"], "is raised to 10s, the least that gRPC allows"));
+  return { ...keepalive, time: minKeepaliveMs };
 }

@@ -143,12 +143,23 @@ describe("otlp_grpc", () => {
     [{ endpoint: "a b:1" }, "expected an address"],
     [{ endpoint: "a:1", compression: "deflate" }, "compression"],
     [{ endpoint: "a:1", compression_params: { level: 10 } }, "expected at most 9"],
-    [{ endpoint: "a:1", keepalive: { time: "1s" } }, "at least 10s"],
+    [{ endpoint: "a:1", middlewares: [{ id: "x" }] }, "not supported yet"],
+    [{ endpoint: "a:1", tls: { min_version: "1.3", max_version: "1.2" } }, "at least min_version"],
     [{ endpoint: "a:1", balancer_name: "ring_hash" }, "balancer_name"],
     [{ endpoint: "a:1", tls: { insecure: true }, auth: { authenticator: "basicauth" } }, "not sent without TLS"],
     [{ endpoint: "http://a:1", auth: { authenticator: "basicauth" } }, "not sent without TLS"],
   ])("refuses %j", (section, message) => {
     expect(() => parseConfig(otlpGrpc, section)).toThrow(message);
+  });
+
+  test.each([
+    [{ keepalive: { time: "1s" } }, { keepalive: { time: 10_000 } }],
+    [{ keepalive: { time: "20s" } }, { keepalive: { time: 20_000 } }],
+    [{ keepalive: { enabled: false, time: "20s" } }, { keepalive: undefined }],
+    [{ auth: { enabled: false } }, { auth: undefined }],
+    [{ middlewares: [] }, {}],
+  ])("takes %j", (keys, decoded) => {
+    expect(parseConfig(otlpGrpc, { endpoint: "a:1", ...keys })).toMatchObject(decoded);
   });
 
   test.each([

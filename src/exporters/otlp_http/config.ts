@@ -6,7 +6,7 @@ import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls, toClientTls } from "../../component/exporting/client-tls.ts";
 import { completeExporting, exportingFields } from "../../component/exporting/config.ts";
-import { isWritten, sectionIssue } from "../../component/section-issues.ts";
+import { isFilled, isWritten, sectionIssue } from "../../component/section-issues.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { HttpClientConfig } from "../../transport/http-client-config.ts";
 
@@ -80,7 +80,7 @@ export function completeOtlpHttp(config: OtlpHttpConfig, section: CompleteContex
   if (urls.every((key) => config[key] === "")) {
     section.issue(sectionIssue(section, ["endpoint"], "at least one endpoint must be specified"));
   }
-  if (config.middlewares != null) {
+  if (isFilled(section, ["middlewares"])) {
     section.issue(sectionIssue(section, ["middlewares"], "is not supported yet, it comes in a later version"));
   }
   const { level } = config.compression_params;

@@ -45,7 +45,7 @@ export default defineExtension({
   }),
 
   complete(config, section) {
-    checkServer(section);
+    checkServer(config, section);
     for (const key of ["http", "grpc", "component_health"]) {
       if (isWritten(section, [key])) {
         section.issue(sectionIssue(section, [key], "is not supported yet, it comes in a later version"));

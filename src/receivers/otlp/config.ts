@@ -1,7 +1,7 @@
 /** The configuration of the otlp receiver: the Collector's keys for its two protocols, and bounds of Millrace's own. */
 
 import { z } from "zod";
-import { byteSize, optionalSection } from "../../codec/yaml/field-types.ts";
+import { byteSize, switchedSection } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { checkGrpcServer, grpcServerSchema } from "../../component/grpc-server-config.ts";
 import { checkServer, serverFields } from "../../component/http-server-config.ts";
@@ -42,8 +42,8 @@ const limitsSchema = z.strictObject({
 export const otlpSchema = z.strictObject({
   protocols: z
     .strictObject({
-      grpc: optionalSection(grpcServerSchema("localhost:4317")).describe("OTLP over gRPC; absent, it is off."),
-      http: optionalSection(httpSchema).describe("OTLP over HTTP, protobuf and JSON; absent, it is off."),
+      grpc: switchedSection(grpcServerSchema("localhost:4317")).describe("OTLP over gRPC; absent, it is off."),
+      http: switchedSection(httpSchema).describe("OTLP over HTTP, protobuf and JSON; absent, it is off."),
     })
     .prefault({})
     .describe("What to listen with; at least one."),
@@ -62,7 +62,7 @@ export function completeOtlp(config: OtlpReceiverConfig, section: CompleteContex
   if (http !== undefined) {
     const path = ["protocols", "http"];
     checkListener(http, section, path);
-    checkServer(section, { path, takesData: true });
+    checkServer(http, section, { path, takesData: true });
     if (http.compression_algorithms?.includes("lz4")) {
       section.notice(
         sectionIssue(section, [...path, "compression_algorithms"], "lz4 is not built: such bodies are refused"),

@@ -372,7 +372,25 @@ describe("keys", () => {
     [{ protocols: { grpc: { middlewares: [{ id: "x" }] } } }, "not supported yet"],
     [{ protocols: { http: { compression_algorithms: ["br"] } } }, "compression_algorithms"],
     [{ protocols: { gprc: {} } }, "gprc"],
+    [{ protocols: { grpc: { enabled: false } } }, "at least one protocol"],
+    [{ protocols: { grpc: { tls: {} } } }, "both a certificate and a key"],
+    [{ protocols: { http: { tls: { cert_file: "x" } } } }, "both a certificate and a key"],
   ])("refuses %j", (section, message) => {
     expect(() => parseConfig(otlp, section)).toThrow(message);
+  });
+
+  test("sections with enabled: false are as if they were absent, and keys of the Collector without a use here are taken", () => {
+    const off = { enabled: false };
+    const grpc = { tls: off, keepalive: off, auth: off, middlewares: [], dialer: { timeout: "1s" } };
+    const section = { protocols: { grpc, http: { enabled: true, cors: off, auth: off } } };
+    expect(parseConfig(otlp, section)).toMatchObject({
+      protocols: {
+        grpc: { tls: undefined, keepalive: undefined, auth: undefined },
+        http: { cors: undefined, auth: undefined },
+      },
+    });
+    expect(parseConfig(otlp, { protocols: { grpc: null, http: off } })).toMatchObject({
+      protocols: { http: undefined },
+    });
   });
 });
