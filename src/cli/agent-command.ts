@@ -5,6 +5,7 @@ import { parseByteSize } from "../codec/yaml/field-types.ts";
 import type { AgentOptions } from "../collector/agent/agent-options.ts";
 import { ConfigError } from "../model/errors.ts";
 import { parsePromDuration } from "../prometheus/config/prom-duration.ts";
+import { refuseArguments } from "./config-options.ts";
 import { exitUsage } from "./exit-codes.ts";
 import { runUntilSignal } from "./run-until-signal.ts";
 
@@ -18,11 +19,37 @@ const ignoredFlags = [
   "--web.console.libraries <path>",
   "--web.page-title <title>",
   "--web.cors.origin <regex>",
+  "--web.max-notifications-subscribers <number>",
+  "--web.enable-admin-api",
+  "--web.remote-write-receiver.accepted-protobuf-messages <name>",
+  "--config.auto-reload",
+  "--config.auto-reload-interval <duration>",
+  "--auto-gomaxprocs",
+  "--no-auto-gomaxprocs",
+  "--auto-gomemlimit",
+  "--no-auto-gomemlimit",
+  "--auto-gomemlimit.ratio <number>",
+  "--auto-gomemlimit.refresh-interval <duration>",
   "--storage.agent.wal-compression [flag]",
+  "--storage.agent.wal-compression-type <type>",
+  "--storage.agent.wal-segment-size <bytes>",
+  "--storage.agent.wal-truncate-frequency <duration>",
+  "--storage.agent.checkpoint-from-in-memory-series",
+  "--storage.agent.checkpoint-batch-size <number>",
   "--storage.agent.retention.min-time <duration>",
   "--storage.agent.no-lockfile [flag]",
+  "--scrape.adjust-timestamps [flag]",
+  "--scrape.timestamp-tolerance <duration>",
+  "--scrape.discovery-reload-interval <duration>",
   "--enable-feature <list>",
   "--agent",
+];
+
+/** Flags of a Prometheus agent that are refused: without them something would be open unasked, or data refused unseen. */
+const refusedFlags: readonly (readonly [flag: string, why: string])[] = [
+  ["--web.config.file <file>", "TLS and passwords of the API come in a later version of Millrace"],
+  ["--web.enable-remote-write-receiver", "receiving remote write comes in a later version of Millrace"],
+  ["--web.enable-otlp-receiver", "OTLP is received by millrace run, with the receiver otlp"],
 ];
 
 export function addAgentCommand(program: Command): void {
@@ -54,14 +81,13 @@ export function addAgentCommand(program: Command): void {
     .option("--scrape.max-series <number>", "most series of one target", "1000000")
     .option("--scrape.max-line-size <bytes>", "longest line of a page", "1MiB")
     .option("--scrape.max-labels <number>", "most labels of one series", "512")
-    .option(
-      "--web.config.file <file>",
-      "TLS and passwords of the API come later: refused, so that nothing is open unasked",
-    )
     .option("--log.level <level>", "debug, info, warn or error", "info")
     .option("--log.format <format>", "logfmt or json", "logfmt");
   for (const flag of ignoredFlags) command.option(flag, "accepted, without effect");
-  command.action(async (flags: Record<string, string | boolean>) => {
+  for (const [flag, why] of refusedFlags) command.option(flag, `refused: ${why}`);
+  command.argument("[extra...]");
+  command.action(async (extra: string[], flags: Record<string, string | boolean>) => {
+    refuseArguments(command, extra, "--config.file");
     process.exitCode = await runAgent(flags);
   });
 }
@@ -84,7 +110,7 @@ async function runAgent(flags: Record<string, string | boolean>): Promise<number
     outputPaths: ["stderr"],
     initialFields: {},
   });
-  for (const name of ignoredFlags.map((text) => text.split(" ")[0] ?? "").filter((name) => isGiven(flags, name))) {
+  for (const name of givenFlags(flags, ignoredFlags)) {
     logger.warn("flag is accepted, but has no effect", { flag: name });
   }
   const agent = new Agent(options, logger, systemClock);
@@ -93,6 +119,12 @@ async function runAgent(flags: Record<string, string | boolean>): Promise<number
   } finally {
     flush();
   }
+}
+
+/** Which of these flags are given; `--no-x` is one with `--x`. */
+function givenFlags(flags: Record<string, string | boolean>, texts: readonly string[]): Set<string> {
+  const names = texts.map((text) => (text.split(" ")[0] ?? "").replace(/^--no-/, "--"));
+  return new Set(names.filter((name) => isGiven(flags, name)));
 }
 
 /** The parser of arguments names `--a.b-c` as `a.bC`. */
@@ -139,11 +171,9 @@ function readOptions(flags: Record<string, string | boolean>): AgentOptions {
     maxLineBytes: read("scrape.max-line-size", "a size like 1MiB", parseByteSize),
     maxLabels: read("scrape.max-labels", "a positive number", parseCount),
   };
-  if (flag("web.config.file") !== undefined) {
-    issues.push({
-      path: "--web.config.file",
-      message: "TLS and passwords of the API come in a later version of Millrace",
-    });
+  for (const [text, message] of refusedFlags) {
+    const [path = ""] = text.split(" ");
+    if (isGiven(flags, path)) issues.push({ path, message });
   }
   if (issues.length > 0) throw new ConfigError(issues);
   return options;

@@ -2,6 +2,7 @@
 
 import type { Command } from "commander";
 import type { ConfigSources } from "../collector/load-config.ts";
+import { exitUsage } from "./exit-codes.ts";
 
 export interface ConfigFlags {
   readonly config: string[];
@@ -20,4 +21,11 @@ export function addConfigOptions(command: Command): Command {
 /** Reads the environment, which is where `${env:...}` looks. */
 export function sourcesOf(flags: ConfigFlags): ConfigSources {
   return { uris: flags.config, sets: flags.set, env: process.env };
+}
+
+/** Ends with a usage error where a file stands without the flag that names it; `flags` is what to write before it. */
+export function refuseArguments(command: Command, extra: readonly string[], flags: string): void {
+  const [first] = extra;
+  if (first === undefined) return;
+  command.error(`error: unexpected argument '${first}': a file is named with ${flags}`, { exitCode: exitUsage });
 }

@@ -1,7 +1,7 @@
 /** `millrace print-config`: the configuration as merged, with everything left out that may be a secret. */
 
 import type { Command } from "commander";
-import { addConfigOptions, type ConfigFlags, sourcesOf } from "./config-options.ts";
+import { addConfigOptions, type ConfigFlags, refuseArguments, sourcesOf } from "./config-options.ts";
 import { exitConfig, exitUsage, printConfigError } from "./exit-codes.ts";
 
 export function addPrintConfigCommand(program: Command): void {
@@ -9,8 +9,10 @@ export function addPrintConfigCommand(program: Command): void {
     .command("print-config")
     .alias("print-initial-config")
     .description("print the merged configuration; secrets and whatever came from ${...} are left out");
+  command.argument("[extra...]");
   addConfigOptions(command);
-  command.action(async (flags: ConfigFlags) => {
+  command.action(async (extra: string[], flags: ConfigFlags) => {
+    refuseArguments(command, extra, "--config");
     if (flags.config.length === 0) command.error("error: --config is missing", { exitCode: exitUsage });
     process.exitCode = await printConfig(flags);
   });

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { parseGoDuration } from "../codec/yaml/go-duration.ts";
-import { addConfigOptions, type ConfigFlags, sourcesOf } from "./config-options.ts";
+import { addConfigOptions, type ConfigFlags, refuseArguments, sourcesOf } from "./config-options.ts";
 import { exitUsage } from "./exit-codes.ts";
 import { runUntilSignal } from "./run-until-signal.ts";
 
@@ -18,6 +18,7 @@ export function addRunCommand(program: Command): void {
     );
   addConfigOptions(command);
   command.action(async (extra: string[], flags: ConfigFlags & { shutdownTimeout: string }) => {
+    if (/[./]/.test(extra[0] ?? "")) refuseArguments(command, extra, "--config");
     if (extra[0] !== undefined) command.error(`error: unknown command '${extra[0]}'`, { exitCode: exitUsage });
     if (flags.config.length === 0) {
       command.error("error: --config is missing: name a configuration file", { exitCode: exitUsage });

@@ -2,7 +2,7 @@
 
 import type { Command } from "commander";
 import { ConfigError } from "../model/errors.ts";
-import { addConfigOptions, type ConfigFlags, sourcesOf } from "./config-options.ts";
+import { addConfigOptions, type ConfigFlags, refuseArguments, sourcesOf } from "./config-options.ts";
 import { exitConfig, exitUsage, printConfigError } from "./exit-codes.ts";
 
 interface ValidateFlags extends ConfigFlags {
@@ -14,8 +14,10 @@ export function addValidateCommand(program: Command): void {
     .command("validate")
     .description("check a configuration: silent when it is good, else every fault with its place")
     .option("--config.file <file>", "a prometheus.yml, as millrace agent reads it");
+  command.argument("[extra...]");
   addConfigOptions(command);
-  command.action(async (flags: ValidateFlags) => {
+  command.action(async (extra: string[], flags: ValidateFlags) => {
+    refuseArguments(command, extra, "--config for a collector, --config.file for an agent");
     const prometheusFile = flags["config.file"];
     if ((flags.config.length === 0) === (prometheusFile === undefined)) {
       command.error("error: expected --config FILE for a collector or --config.file FILE for an agent", {

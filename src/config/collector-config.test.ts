@@ -355,6 +355,13 @@ describe("issues", () => {
       ["service::pipelines: cycle of pipelines: metrics -> connector forward -> metrics"],
     ],
     ["an empty configuration", "{}", ["the configuration is empty"]],
+    [
+      "the file of a Prometheus",
+      "global: {scrape_interval: 1m}\nscrape_configs: []\nremote_write: []\n",
+      [
+        "this looks like a prometheus.yml, which is for millrace agent --config.file; millrace run takes a collector's configuration",
+      ],
+    ],
   ];
   test.each(cases)("%s", (_title, text, expected) => {
     expect(linesOf(text)).toEqual(expected);

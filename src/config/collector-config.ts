@@ -31,8 +31,11 @@ const serviceKeys = ["extensions", "pipelines", "telemetry", "components"];
 export function planCollector(root: ConfigNode | undefined, catalog: ComponentCatalog): PlannedCollector {
   const findings: Findings = { issues: [], warnings: [] };
   const isEmpty = root === undefined || isNullNode(root) || (root.kind === "map" && root.entries.length === 0);
+  const isPrometheus = looksLikePrometheus(root);
   if (isEmpty) findings.issues.push({ path: "", message: "the configuration is empty", at: root?.at });
-  checkKeys(root, [], topLevelKeys, findings);
+  else if (isPrometheus) findings.issues.push({ path: "", message: prometheusHint, at: root?.at });
+  else checkKeys(root, [], topLevelKeys, findings);
+  const isUsable = !isEmpty && !isPrometheus;
   const section = (kind: Parameters<typeof readSection>[1]) => readSection(root, kind, catalog, findings);
   const byKind = {
     receiver: section("receiver"),
@@ -42,11 +45,11 @@ export function planCollector(root: ConfigNode | undefined, catalog: ComponentCa
     extension: section("extension"),
   };
   const sections: Sections = { byKind, catalog };
-  if (!isEmpty) checkPresence(root, byKind, findings);
+  if (isUsable) checkPresence(root, byKind, findings);
   checkAmbiguity(byKind, findings);
   const service = childNode(root, "service");
   checkKeys(service, ["service"], serviceKeys, findings);
-  const pipelines = isEmpty ? [] : readPipelines(service, sections, findings);
+  const pipelines = isUsable ? readPipelines(service, sections, findings) : [];
   const connections = planConnections(pipelines, byKind.connector, findings);
   const buildOrder = orderPipelines(pipelines, connections, findings);
   const activeExtensions = readActiveExtensions(service, sections, findings);
@@ -68,6 +71,15 @@ export function planCollector(root: ConfigNode | undefined, catalog: ComponentCa
     issues: [...findings.issues, ...telemetry.issues],
     warnings: [...findings.warnings, ...telemetry.warnings],
   };
+}
+
+const prometheusHint =
+  "this looks like a prometheus.yml, which is for millrace agent --config.file; millrace run takes a collector's configuration";
+
+/** Whether somebody gave the file of a Prometheus: a dozen unknown keys would not say so. */
+function looksLikePrometheus(root: ConfigNode | undefined): boolean {
+  const has = (...keys: string[]) => keys.some((key) => childNode(root, key) !== undefined);
+  return has("scrape_configs", "remote_write") && !has("receivers", "exporters", "service");
 }
 
 function checkKeys(

@@ -72,9 +72,9 @@ describe("readAgentConfig", () => {
 
   test("names a file that cannot be read", () => {
     expect(issuesOf(() => readAgentConfig(file, {}))).toEqual([
-      "cannot read prometheus.yml: ENOENT: no such file or directory, open 'prometheus.yml'",
+      '--config.file: cannot read the file "prometheus.yml": no such file',
     ]);
-    expect(issuesOf(() => readAgentConfig(folder, {}))[0]).toMatch(/^cannot read .*EISDIR/);
+    expect(issuesOf(() => readAgentConfig(folder, {}))[0]).toMatch(/: it is a directory$/);
   });
 
   test.each([
@@ -84,6 +84,14 @@ describe("readAgentConfig", () => {
     ["scrape_configs: []\nrule_files: [rules.yml]\n", /^rule_files: .* \(prometheus\.yml:2:\d+\)$/],
   ])("refuses %j with its place", (text, expected) => {
     expect(issuesOf(() => read(text))[0]).toMatch(expected);
+  });
+
+  test("says so once when it is given a collector's file", () => {
+    const text = "receivers: {}\nexporters: {}\nservice: {pipelines: {}}\n";
+    expect(issuesOf(() => read(text))).toEqual([
+      "this looks like a collector's configuration, which is for millrace run --config; " +
+        "millrace agent takes a prometheus.yml (prometheus.yml:1:1)",
+    ]);
   });
 
   test("names all faults of the file at once", () => {

@@ -1,9 +1,10 @@
 /** Reads a prometheus.yml for the agent, with every fault at its place. */
 
-import { readFileSync } from "node:fs";
 import { dirname, resolve } from "node:path";
+import { type ConfigNode, childNode } from "../../codec/yaml/config-node.ts";
 import { parseYaml } from "../../codec/yaml/parse-yaml.ts";
-import { ConfigError, type ConfigIssue, toError } from "../../model/errors.ts";
+import { fetchText, readTextFile } from "../../config/providers.ts";
+import { ConfigError, type ConfigIssue } from "../../model/errors.ts";
 import { decodePrometheusConfig } from "../../prometheus/config/decode-prometheus-config.ts";
 import type { PrometheusConfig } from "../../prometheus/config/types.ts";
 
@@ -20,16 +21,12 @@ export function readAgentConfig(
   env: Readonly<Record<string, string | undefined>>,
   syntaxOnly = false,
 ): ReadAgentConfig {
-  let text: string;
-  try {
-    text = readFileSync(file, "utf8");
-  } catch (caught) {
-    throw new ConfigError([{ path: "", message: `cannot read ${file}: ${toError(caught).message}` }], {
-      cause: caught,
-    });
-  }
+  const fetched = fetchText({ scheme: "file", opaque: file }, { env, readFile: readTextFile });
+  if (fetched.kind === "problem") throw new ConfigError([{ path: "--config.file", message: fetched.problem }]);
+  const { text } = fetched;
   const { root, issues } = parseYaml(text, file, { furtherDocuments: "ignore" });
   if (issues.length > 0) throw new ConfigError(issues);
+  if (looksLikeCollector(root)) throw new ConfigError([{ path: "", message: collectorHint, at: root?.at }]);
   const notices: ConfigIssue[] = [];
   const decoded = decodePrometheusConfig(root, {
     mode: "agent",
@@ -41,4 +38,13 @@ export function readAgentConfig(
   });
   if (decoded.issues.length > 0 || decoded.config === undefined) throw new ConfigError(decoded.issues);
   return { config: decoded.config, notices, text };
+}
+
+const collectorHint =
+  "this looks like a collector's configuration, which is for millrace run --config; millrace agent takes a prometheus.yml";
+
+/** Whether somebody gave the file of a collector: its unknown keys would not say so. */
+function looksLikeCollector(root: ConfigNode | undefined): boolean {
+  const has = (...keys: string[]) => keys.some((key) => childNode(root, key) !== undefined);
+  return has("receivers", "exporters", "service") && !has("scrape_configs", "remote_write");
 }
