@@ -3,24 +3,17 @@
 import type { LockDirectory } from "./directory-lock.ts";
 import type { FileLayer } from "./file-layer.ts";
 import type { ItemCodec } from "./item-codec.ts";
+import type { GivenLimits } from "./queue-limits.ts";
 import type { Damage } from "./recover-queue.ts";
 
 /** Why records were given up without being handed out. */
 export type GiveUpReason = "queue_full" | "too_old" | "damaged";
 
-export interface DurableQueueOptions<T> {
+export interface DurableQueueOptions<T> extends GivenLimits {
   readonly directory: string;
   readonly codec: ItemCodec<T>;
   /** Syncs before `append` resolves. Default false: what was appended survives the process, not the power. */
   readonly fsync?: boolean | undefined;
-  /** Most bytes on disk. Default 10 GiB. */
-  readonly maxBytes?: number | undefined;
-  /** Bytes of the device that are left free. Default 64 MiB. */
-  readonly minFreeBytes?: number | undefined;
-  /** Older records are given up. 0, the default, is never. */
-  readonly maxAgeMs?: number | undefined;
-  /** At a limit: refuse what comes (the default), or give the oldest segment up. */
-  readonly whenFull?: "block" | "drop_oldest" | undefined;
   /** Size at which a segment is closed. Default 64 MiB, and at most an eighth of `maxBytes`. */
   readonly segmentBytes?: number | undefined;
   /** Bytes of items in memory. Default 16 MiB. */

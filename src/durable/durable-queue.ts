@@ -12,6 +12,7 @@ import { adoptSegments, countAbandoned, giveUpSegment } from "./lane-segments.ts
 import { LaneState, sumLanes, type Waiting } from "./lane-state.ts";
 import { LateSync } from "./late-sync.ts";
 import { PositionJournal } from "./position-journal.ts";
+import { completeLimits, type GivenLimits, type QueueLimits } from "./queue-limits.ts";
 import { QueueRoom } from "./queue-room.ts";
 import { QueueSpace } from "./queue-space.ts";
 import type { QueueId } from "./record-format.ts";
@@ -23,8 +24,6 @@ import { StorageError } from "./storage-error.ts";
 
 /** Lanes that a queue may have, so that the journal can hold them all. */
 export const maxLanes = 4096;
-const defaultMaxBytes = 10 * 1024 * 1024 * 1024;
-const defaultMinFreeBytes = 64 * 1024 * 1024;
 const defaultSegmentBytes = 64 * 1024 * 1024;
 const defaultMemoryBytes = 16 * 1024 * 1024;
 const minSegmentBytes = 4096;
@@ -41,6 +40,7 @@ export class DurableQueue<T> {
   readonly #room: QueueRoom;
   readonly #remover: SegmentRemover;
   readonly #lateSync: LateSync;
+  #limits: QueueLimits;
   readonly #lanes = new Map<number, LaneState<T>>();
   /** By number, oldest first. */
   readonly #segments = new Map<number, Segment>();
@@ -54,6 +54,7 @@ export class DurableQueue<T> {
     const files = options.files ?? systemFiles;
     const { directory, codec, now } = options;
     this.#options = options;
+    this.#limits = completeLimits(options);
     this.#lock = lock;
     this.id = recovered.queueId ?? randomBytes(16);
     this.#reader = new SegmentReader(files);
@@ -63,14 +64,8 @@ export class DurableQueue<T> {
     }));
     const { damaged } = options;
     this.#remover = new SegmentRemover({ files, journal: this.#journal, reader: this.#reader, damaged });
-    const maxBytes = options.maxBytes ?? defaultMaxBytes;
-    this.#space = new QueueSpace({
-      files,
-      directory,
-      maxBytes,
-      minFreeBytes: options.minFreeBytes ?? defaultMinFreeBytes,
-      now,
-    });
+    this.#space = new QueueSpace({ files, directory, limits: () => this.#limits, now });
+    const { segmentBytes = defaultSegmentBytes } = options;
     this.#writer = new SegmentWriter<T>({
       files,
       directory,
@@ -79,7 +74,7 @@ export class DurableQueue<T> {
       journal: this.#journal,
       codec,
       fsync: options.fsync ?? false,
-      segmentBytes: Math.max(minSegmentBytes, Math.min(options.segmentBytes ?? defaultSegmentBytes, maxBytes / 8)),
+      segmentBytes: () => Math.max(minSegmentBytes, Math.min(segmentBytes, this.#limits.maxBytes / 8)),
       now,
       nextNumber: recovered.nextNumber,
       nextSequence: recovered.nextSequence,
@@ -101,7 +96,7 @@ export class DurableQueue<T> {
     this.#room = new QueueRoom({
       space: this.#space,
       segments: this.#segments,
-      dropsOldest: options.whenFull === "drop_oldest",
+      dropsOldest: () => this.#limits.whenFull === "drop_oldest",
       isTooOld: (timeMs) => this.#isTooOld(timeMs),
       diskBytes: () => this.#diskBytes(),
       finish: () => this.#writer.finish(),
@@ -140,6 +135,11 @@ export class DurableQueue<T> {
       const message = `${directory} cannot be used: ${toError(caught).message}`;
       throw new StorageError("STORAGE_UNUSABLE", message, { cause: caught });
     }
+  }
+
+  /** Other limits from the next append on; those that are not given have their defaults. */
+  setLimits(limits: GivenLimits): void {
+    this.#limits = completeLimits(limits);
   }
 
   /** Begins to read ahead. `listener` hears of a lane when a record of it may be taken. */
@@ -362,10 +362,10 @@ export class DurableQueue<T> {
   }
 
   #isTooOld(timeMs: number): boolean {
-    const { maxAgeMs = 0, now } = this.#options;
+    const { maxAgeMs } = this.#limits;
     if (maxAgeMs <= 0) return false;
     if (this.#oldestAllowedMs === undefined) {
-      this.#oldestAllowedMs = now() - maxAgeMs;
+      this.#oldestAllowedMs = this.#options.now() - maxAgeMs;
       queueMicrotask(() => {
         this.#oldestAllowedMs = undefined;
       });

@@ -9,7 +9,7 @@ export interface QueueRoomParts {
   readonly space: QueueSpace;
   /** Oldest first. */
   readonly segments: ReadonlyMap<number, Segment>;
-  readonly dropsOldest: boolean;
+  readonly dropsOldest: () => boolean;
   readonly isTooOld: (timeMs: number) => boolean;
   /** Of all files, and of what waits to be written. */
   readonly diskBytes: () => number;
@@ -76,7 +76,7 @@ export class QueueRoom {
       const full = this.#fullness(bytes);
       if (full === undefined) return;
       // What cannot be removed makes no room.
-      const mayDrop = dropsOldest && isRemoved && tries < maxGiveUps;
+      const mayDrop = dropsOldest() && isRemoved && tries < maxGiveUps;
       const oldest = mayDrop ? this.#oldestClosed() : undefined;
       if (oldest === undefined) throw new StorageError("STORAGE_FULL", full);
       await giveUp(oldest, "queue_full");

@@ -1,12 +1,13 @@
 /** Whether a disk queue may grow: its own limit, and what the device has left. */
 
 import type { FileLayer } from "./file-layer.ts";
+import type { QueueLimits } from "./queue-limits.ts";
 
 export interface QueueSpaceParts {
   readonly files: FileLayer;
   readonly directory: string;
-  readonly maxBytes: number;
-  readonly minFreeBytes: number;
+  /** They may change from call to call. */
+  readonly limits: () => Pick<QueueLimits, "maxBytes" | "minFreeBytes">;
   readonly now: () => number;
 }
 
@@ -16,7 +17,7 @@ const checkMs = 1000;
 export class QueueSpace {
   readonly #parts: QueueSpaceParts;
   #checkedMs = Number.NEGATIVE_INFINITY;
-  #fullUntilMs = Number.NEGATIVE_INFINITY;
+  #fullMs = Number.NEGATIVE_INFINITY;
   #isShort = false;
 
   constructor(parts: QueueSpaceParts) {
@@ -25,26 +26,32 @@ export class QueueSpace {
 
   /** Why nothing of this size can be taken beside what is used; undefined when there is room. An empty queue takes all. */
   fullness(bytes: number, used: number): string | undefined {
-    const { directory, maxBytes, now } = this.#parts;
-    if (now() - this.#checkedMs >= checkMs) void this.refresh();
+    const { directory, limits } = this.#parts;
+    const { maxBytes } = limits();
+    if (!this.#isRecent(this.#checkedMs)) void this.refresh();
     if (used > 0 && used + bytes > maxBytes)
       return `the queue in ${directory} is full (${used} bytes, limit ${maxBytes})`;
     if (this.#isShort) return `the device of ${directory} has too little room left`;
-    return now() < this.#fullUntilMs ? `the device of ${directory} is full` : undefined;
+    return this.#isRecent(this.#fullMs) ? `the device of ${directory} is full` : undefined;
   }
 
   /** A write found no room: it is tried again after a while. */
   wasFull(): void {
-    this.#fullUntilMs = this.#parts.now() + checkMs;
+    this.#fullMs = this.#parts.now();
+  }
+
+  /** A clock that was set back makes nothing recent for longer. */
+  #isRecent(ms: number): boolean {
+    return Math.abs(this.#parts.now() - ms) < checkMs;
   }
 
   /** Asks the device. */
   async refresh(): Promise<void> {
-    const { files, directory, minFreeBytes, now } = this.#parts;
+    const { files, directory, limits, now } = this.#parts;
     this.#checkedMs = now();
-    this.#fullUntilMs = Number.NEGATIVE_INFINITY;
+    this.#fullMs = Number.NEGATIVE_INFINITY;
     try {
-      this.#isShort = (await files.freeBytes(directory)) < minFreeBytes;
+      this.#isShort = (await files.freeBytes(directory)) < limits().minFreeBytes;
     } catch {
       // Not every file system tells.
       this.#isShort = false;

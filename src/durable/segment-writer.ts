@@ -55,7 +55,8 @@ export interface SegmentWriterParts<T> {
   readonly journal: PositionJournal;
   readonly codec: ItemCodec<T>;
   readonly fsync: boolean;
-  readonly segmentBytes: number;
+  /** Size at which a segment is closed. */
+  readonly segmentBytes: () => number;
   readonly now: () => number;
   readonly nextNumber: number;
   readonly nextSequence: number;
@@ -125,7 +126,8 @@ export class SegmentWriter<T> {
   #open(): OpenSegment {
     const { directory, queueId, segmentBytes } = this.#parts;
     const full = this.#active;
-    if (full !== undefined && (full.assigned >= segmentBytes || full.segment.index.records >= maxRecords)) this.#roll();
+    if (full !== undefined && (full.assigned >= segmentBytes() || full.segment.index.records >= maxRecords))
+      this.#roll();
     if (this.#active !== undefined) return this.#active;
     const number = this.#number++;
     const path = join(directory, segmentName(number));
@@ -268,7 +270,8 @@ export class SegmentWriter<T> {
   async #sync(file: OpenFile): Promise<void> {
     const { journal, now } = this.#parts;
     await file.sync();
-    if (now() - this.#journalSyncedMs < journalSyncMs) return;
+    // A clock that was set back delays nothing.
+    if (Math.abs(now() - this.#journalSyncedMs) < journalSyncMs) return;
     this.#journalSyncedMs = now();
     await journal.sync();
   }

@@ -3,6 +3,7 @@
 import { dirname, resolve } from "node:path";
 import type { DurableQueueOptions } from "./durable-options.ts";
 import { DurableQueue } from "./durable-queue.ts";
+import type { GivenLimits } from "./queue-limits.ts";
 
 /** A queue that somebody uses. */
 export interface OpenedQueue<T> {
@@ -17,6 +18,7 @@ export interface OpenedQueue<T> {
 interface Entry {
   readonly opening: Promise<DurableQueue<unknown>>;
   readonly fsync: boolean;
+  readonly owner: string;
   users: number;
 }
 
@@ -27,15 +29,15 @@ const closing = new Map<string, Promise<void>>();
 
 /**
  * Opens the queue of a directory, or shares the one that is open: then the options of whoever opened it hold. All users of
- * a directory must have the same type of items. Rejects as `DurableQueue.open` does.
+ * a directory must have the same type of items. `owner` is whose section says where it is. Rejects as `DurableQueue.open` does.
  */
-export async function openShared<T>(options: DurableQueueOptions<T>): Promise<OpenedQueue<T>> {
+export async function openShared<T>(options: DurableQueueOptions<T>, owner = ""): Promise<OpenedQueue<T>> {
   const directory = resolve(options.directory);
   for (let end = closing.get(directory); end !== undefined; end = closing.get(directory)) await end;
   let entry = entries.get(directory);
   if (entry === undefined) {
     const opening = DurableQueue.open<T>(options) as Promise<DurableQueue<unknown>>;
-    entry = { opening, fsync: options.fsync === true, users: 0 };
+    entry = { opening, fsync: options.fsync === true, owner, users: 0 };
     entries.set(directory, entry);
   }
   const mine = entry;
@@ -67,8 +69,31 @@ export async function openShared<T>(options: DurableQueueOptions<T>): Promise<Op
   }
 }
 
-/** The open queues of which the directory is in this one and that are not synced as `fsync` says. */
-export function syncedOtherwise(directory: string, fsync: boolean): string[] {
+export interface ChangedOptions extends GivenLimits {
+  /** Where the owner's queues are from now on. */
+  readonly directory: string;
+  readonly fsync: boolean;
+}
+
+/** Open queues that a change does not reach, by directory. */
+export interface Unchanged {
+  /** They are not synced as it says. */
+  readonly synced: readonly string[];
+  /** They are in another directory. */
+  readonly elsewhere: readonly string[];
+}
+
+/** Gives the owner's open queues the limits that its section has now; the rest is for those that are opened from now on. */
+export function changeShared(owner: string, { directory, fsync, ...limits }: ChangedOptions): Unchanged {
   const parent = resolve(directory);
-  return [...entries].filter(([one, entry]) => dirname(one) === parent && entry.fsync !== fsync).map(([one]) => one);
+  const synced: string[] = [];
+  const elsewhere: string[] = [];
+  for (const [path, entry] of entries) {
+    if (entry.owner !== owner) continue;
+    // One that cannot be opened is its opener's to tell.
+    entry.opening.then((queue) => queue.setLimits(limits)).catch(() => {});
+    if (entry.fsync !== fsync) synced.push(path);
+    if (dirname(path) !== parent) elsewhere.push(path);
+  }
+  return { synced, elsewhere };
 }

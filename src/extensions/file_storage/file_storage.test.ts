@@ -112,6 +112,33 @@ describe("queues", () => {
     expect((await start({ directory: folder.path, fsync: true })).log.entries).toEqual([]);
   });
 
+  test("other limits count at once, also for a queue that is open", async () => {
+    const { open } = await start({ directory: folder.path, max_size: "1KiB", min_free_space: 0 });
+    const { queue, release } = await open("a.traces");
+    const fill = async (records: number) => {
+      for (let i = 0; i < records; i++) await queue.append([{ lane: 0, item: request }]);
+    };
+    await expect(fill(20)).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    const changed = await start({ directory: folder.path, max_size: "1MiB", min_free_space: 0 });
+    expect(changed.log.entries).toEqual([]);
+    await fill(20);
+    await start({ directory: folder.path, max_size: "1KiB", min_free_space: 0, when_full: "drop_oldest" });
+    await fill(20);
+    expect(queue.stats().records).toBeLessThan(20);
+    await release();
+  });
+
+  test("another directory counts after a restart for a queue that is open, and that is said", async () => {
+    const { open } = await start({ directory: folder.file("a"), create_directory: true });
+    const held = await open("a.traces");
+    const changed = await start({ directory: folder.file("b"), create_directory: true });
+    const message = "extensions::file_storage::directory: counts after a restart for the queues that are open";
+    expect(changed.log.entries).toMatchObject([
+      { level: "warn", message, fields: { queues: [folder.file("a/a.traces")] } },
+    ]);
+    await held.release();
+  });
+
   test("the limit holds for each", async () => {
     const { open } = await start({ directory: folder.path, max_size: "1KiB", min_free_space: 0 });
     const { queue, release } = await open("a.traces");

@@ -7,10 +7,11 @@ import { byteSize, duration } from "../../codec/yaml/field-types.ts";
 import { type CompleteContext, defineExtension, type Lifecycle } from "../../component/define.ts";
 import type { OpenedQueue, QueueRequest, QueueStorage } from "../../component/queue-storage.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
-import type { Clock, Logger } from "../../component/telemetry.ts";
+import type { Clock, LogFields, Logger } from "../../component/telemetry.ts";
 import { lockWithin } from "../../durable/directory-lock.ts";
 import { systemFiles } from "../../durable/file-layer.ts";
-import { openShared, syncedOtherwise } from "../../durable/shared-queues.ts";
+import type { QueueLimits } from "../../durable/queue-limits.ts";
+import { changeShared, openShared } from "../../durable/shared-queues.ts";
 import { ConfigError, toError } from "../../model/errors.ts";
 import { queueFolder } from "./queue-folder.ts";
 
@@ -104,30 +105,40 @@ class FileStorage implements Lifecycle, QueueStorage {
       throw new ConfigError([{ path: `extensions::${this.#id}::directory`, message: why }], { cause: caught });
     }
     // After a reload exporters go on with queues that they opened before.
-    const queues = syncedOtherwise(directory, fsync);
-    if (queues.length === 0) return;
-    this.#log.warn(`extensions::${this.#id}::fsync: counts after a restart for the queues that are open`, { queues });
+    const { synced, elsewhere } = changeShared(this.#id, { directory, fsync, ...this.#limits });
+    const warn = (key: string, queues: readonly string[], more: LogFields = {}) => {
+      if (queues.length === 0) return;
+      const message = `extensions::${this.#id}::${key}: counts after a restart for the queues that are open`;
+      this.#log.warn(message, { queues, ...more });
+    };
+    warn("fsync", synced);
+    const hint =
+      "what waits in them is not sent after it, unless they are moved there; millrace queue replay sends it too";
+    warn("directory", elsewhere, { hint });
   }
 
   /** Queues end with their exporters: this extension may be replaced while they run. */
   openQueue<T>({ name, codec, damaged, gaveUp }: QueueRequest<T>): Promise<OpenedQueue<T>> {
-    const { directory, timeout, fsync, max_size: maxSize, max_age: maxAgeMs, ...rest } = this.#config;
+    const { directory, timeout, fsync } = this.#config;
     const sleep = (ms: number, signal?: AbortSignal) => this.#clock.sleep(ms, signal);
-    return openShared<T>({
+    const options = {
+      ...this.#limits,
       directory: join(directory, queueFolder(name)),
       directoryPermissions: this.#permissions,
       codec,
       fsync,
-      maxBytes: maxSize === 0 ? Number.MAX_SAFE_INTEGER : maxSize,
-      maxAgeMs,
-      minFreeBytes: rest.min_free_space,
-      whenFull: rest.when_full,
       lock: lockWithin(timeout, sleep),
       now: this.#clock.now,
       sleep,
       damaged,
       gaveUp,
-    });
+    };
+    return openShared<T>(options, this.#id);
+  }
+
+  get #limits(): QueueLimits {
+    const { max_size: maxSize, max_age: maxAgeMs, min_free_space: minFreeBytes, when_full: whenFull } = this.#config;
+    return { maxBytes: maxSize === 0 ? Number.MAX_SAFE_INTEGER : maxSize, maxAgeMs, minFreeBytes, whenFull };
   }
 
   get #permissions(): number {
