@@ -59,15 +59,21 @@ export async function openExporterQueue<T>(
   } catch (caught) {
     throw fault(toError(caught).message, caught);
   }
-  const { queue } = opened;
+  const { queue, directory } = opened;
+  let isReleased = false;
   const entry: readonly [Record<string, string>, DurableQueue<unknown>] = [labels, queue as DurableQueue<unknown>];
   const stopObserving = observeQueues(meter, clock, () => [entry]);
   const { records, items, diskBytes } = queue.stats();
-  log.info("Opened the queue on disk", { directory: opened.directory, records, items, bytes: diskBytes });
+  log.info("Opened the queue on disk", { directory, records, items, bytes: diskBytes });
   return {
     ...opened,
     async release() {
       stopObserving();
+      const { records: left, items: leftItems } = queue.stats();
+      if (left > 0 && !isReleased && !opened.isShared()) {
+        log.info("What is not delivered stays on disk", { directory, records: left, items: leftItems });
+      }
+      isReleased = true;
       await opened.release();
     },
   };

@@ -192,6 +192,46 @@ test("queue_size holds where it is written", async () => {
   await out.stop();
 });
 
+test("records from before the clock was set back wait no longer than others for more", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail");
+  await before.offer(0);
+  await before.stop();
+  // The clock of the exporter stands years before that of the files.
+  const section = { sending_queue: { batch: { min_size: 100, flush_timeout: "200ms" } } };
+  const after = await startExporter(createStorage(files), () => "take", section);
+  await after.clock.advance(200);
+  await after.until(() => after.delivered.length === 1);
+  await after.stop();
+});
+
+test("what a full queue refuses is logged", async () => {
+  const out = await startExporter(createStorage(new ForgetfulFiles(), { maxBytes: 3000 }), () => "fail");
+  const fill = async () => {
+    for (let i = 0; i < 200; i++) await out.offer(i);
+  };
+  await expect(fill()).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL" });
+  await expect(fill()).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL" });
+  const message = "The queue on disk takes nothing more for now";
+  const error = expect.stringMatching(/^the queue in \/queue is full/);
+  expect(out.log.entries.filter((entry) => entry.message === message)).toMatchObject([
+    { level: "warn", fields: { error } },
+  ]);
+  await out.stop();
+});
+
+test("what is left when it ends is logged with its place", async () => {
+  const out = await startExporter(createStorage(new ForgetfulFiles()), () => "fail");
+  await out.offer(0, 3);
+  await out.stop();
+  expect(out.log.entries).toContainEqual(
+    expect.objectContaining({
+      message: "What is not delivered stays on disk",
+      fields: expect.objectContaining({ directory: "/queue", records: 1, items: 3 }),
+    }),
+  );
+});
+
 test("a record above the largest request is cut, also one that was written before", async () => {
   const files = new ForgetfulFiles();
   const before = await startExporter(createStorage(files), () => "fail");

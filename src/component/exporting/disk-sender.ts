@@ -12,6 +12,8 @@ import type { SendAnswer, SenderParts } from "./sender.ts";
 
 export interface DiskSenderParts extends Omit<SenderParts, "hashKey"> {
   readonly opened: OpenedQueue<OtlpRequest>;
+  /** Hears why requests were not taken, each time. */
+  refused(error: ConsumeError): void;
 }
 
 /** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
@@ -97,6 +99,7 @@ export class DiskSender implements QueueState {
     while (true) {
       const refused = this.#refusal(records.length, items) ?? (await append(opened, records));
       if (refused === undefined) return;
+      if (refused.code !== "CONSUME_SHUTDOWN") this.#parts.refused(refused);
       if (refused.code !== "CONSUME_QUEUE_FULL" || refused.permanent || !queue.block_on_overflow) {
         this.#metrics.enqueueFailed.add(items);
         throw refused;
@@ -190,6 +193,8 @@ export class DiskSender implements QueueState {
     if (this.#isClosing) return 0;
     const { items, bytes, oldestMs } = this.#lanes.waiting;
     const ageMs = clock.now() - (oldestMs ?? 0);
+    // The clock was set back.
+    if (ageMs < 0) return 0;
     if (batch !== undefined) {
       return (batch.sizer === "items" ? items : bytes) >= batch.minSize ? 0 : batch.flushMs - ageMs;
     }

@@ -76,7 +76,8 @@ export function createExporting(
     };
     if (!isDisk) return new RequestSender({ ...common, hashKey });
     const opening = openExporterQueue(context, { storage: queue.storage, signal }, new RequestCodec());
-    const sender = opening.then((opened) => new DiskSender({ ...common, opened }));
+    const refused = (error: ConsumeError) => reporter.refused(error);
+    const sender = opening.then((opened) => new DiskSender({ ...common, opened, refused }));
     // Tried again with the next batch: at a reload that adds a signal, nobody hears of the failure otherwise.
     sender.catch(() => void senders.delete(signal));
     return sender;
@@ -153,6 +154,7 @@ class Reporter {
   #isFailing = false;
   #retryLoggedMs = Number.NEGATIVE_INFINITY;
   #dropLoggedMs = Number.NEGATIVE_INFINITY;
+  #refusalLoggedMs = Number.NEGATIVE_INFINITY;
   #droppedSince = 0;
 
   constructor(context: Pick<CreateContext<unknown>, "log" | "clock" | "host">) {
@@ -175,6 +177,13 @@ class Reporter {
     this.#isFailing = false;
     this.#context.log.info("Exporting works again");
     this.#context.host.reportStatus({ state: "ok", message: "" });
+  }
+
+  refused(error: ConsumeError): void {
+    const { log, clock } = this.#context;
+    if (clock.monotonic() - this.#refusalLoggedMs < repeatLogMs) return;
+    this.#refusalLoggedMs = clock.monotonic();
+    log.warn("The queue on disk takes nothing more for now", { error: error.message });
   }
 
   dropped(reason: DropReason, items: number, error: ConsumeError): void {
