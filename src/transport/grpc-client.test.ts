@@ -12,6 +12,8 @@ import { createGrpcClient, type GrpcCompression } from "./grpc-client.ts";
 import { startGrpcServer } from "./grpc-server.ts";
 import type { GrpcMethod } from "./grpc-server-call.ts";
 import { encodeStatus } from "./grpc-status.ts";
+import { frameMessage } from "./grpc-wire.ts";
+import { encodeFrame, encodeHeaderBlock, settingsFrame } from "./http2-wire.ts";
 
 type PeerCall = ServerUnaryCall<Buffer, Buffer>;
 type PeerAnswer = sendUnaryData<Buffer>;
@@ -75,6 +77,25 @@ describe("against a grpc-js server", () => {
     const result = await createOwnClient(port).call({ path: testPath, message: Buffer.from("x"), timeoutMs: 80 });
     expect(result.code).toBe(4);
     expect(Number(deadline) - Date.now()).toBeLessThan(80);
+  });
+
+  test("takes an answer that came while the process had no time, though its time limit is over", async () => {
+    const head = encodeHeaderBlock({ ":status": "200", "content-type": "application/grpc" });
+    const trailers = encodeHeaderBlock({ "grpc-status": "0" });
+    const answer = [encodeFrame(1, 4, 1, head), encodeFrame(0, 0, 1, frameMessage(Buffer.from("late")))];
+    const server = createServer((socket) => {
+      socket.on("error", () => {}).write(settingsFrame([]));
+      socket.on("data", (chunk: Buffer) => {
+        if (!chunk.includes("asked")) return;
+        socket.write(Buffer.concat([...answer, encodeFrame(1, 5, 1, trailers)]));
+        for (const end = performance.now() + 150; performance.now() < end; );
+      });
+    }).listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const client = createOwnClient((server.address() as AddressInfo).port);
+    const result = await client.call({ path: testPath, message: Buffer.from("asked"), timeoutMs: 100 });
+    expect([result.code, String(result.response)]).toEqual([0, "late"]);
   });
 
   test("refuses a response above the limit", async () => {

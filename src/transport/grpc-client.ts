@@ -339,15 +339,25 @@ function packFrame(
 function limitCall(running: RunningCall, leftMs: number, signal: AbortSignal | undefined): () => void {
   const abort = () => running.cancel(grpcCodes.CANCELLED, "the call was cancelled");
   const expire = () => running.cancel(grpcCodes.DEADLINE_EXCEEDED, "no answer within the time limit of the call");
-  const timer = leftMs < maxTimerMs ? setTimeout(expire, Math.max(0, leftMs)) : undefined;
+  const dueMs = performance.now() + leftMs;
+  let afterReading: NodeJS.Immediate | undefined;
+  const onTimer = () => {
+    if (performance.now() - dueMs <= heldUpMs) expire();
+    // The process was held up: an answer that has arrived meanwhile is read first, else the request is sent twice.
+    else afterReading = setImmediate(expire);
+  };
+  const timer = leftMs < maxTimerMs ? setTimeout(onTimer, Math.max(0, leftMs)) : undefined;
   signal?.addEventListener("abort", abort, { once: true });
   return () => {
     clearTimeout(timer);
+    clearImmediate(afterReading);
     signal?.removeEventListener("abort", abort);
   };
 }
 
 const maxTimerMs = 2 ** 31 - 1;
+/** A timer this late tells that the process had no time, not only little. */
+const heldUpMs = 20;
 
 async function withinLimits<T>(work: Promise<T>, { deadlineMs, signal }: Limits): Promise<T | "late" | "aborted"> {
   const leftMs = deadlineMs - performance.now();
