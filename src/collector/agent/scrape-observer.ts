@@ -105,6 +105,7 @@ export function observePools(meter: Meter, manager: () => ScrapeManager | undefi
       "counter",
       (pool) => pool.syncs,
     ),
+    perJob("sync_failed_total", "Total number of target sync failures.", "counter", (pool) => pool.syncFailures),
     perJob("metadata_cache_entries", "Total number of metric metadata entries in the cache.", "gauge", (pool) => {
       let count = 0;
       for (const loop of pool.loops) count += loop.page.metadata.families.size;

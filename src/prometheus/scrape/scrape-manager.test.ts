@@ -149,6 +149,17 @@ describe("targets", () => {
     ]);
   });
 
+  test("targets that cannot be made of what discovery found are counted", async () => {
+    const kit = createKit();
+    const rule =
+      "relabel_configs: [{source_labels: [__address__], regex: '(bad.*)', target_label: __scrape_interval__}],";
+    await kit.apply(job("x", "'h1:1', 'bad1:1', 'bad2:1'", rule) + job("y", "'h3:1'"));
+    expect(kit.manager.pools.map((pool) => [pool.loops.length, pool.syncFailures])).toEqual([
+      [1, 2],
+      [1, 0],
+    ]);
+  });
+
   test("a target that is gone: its series and its report go stale at its next due time, after 2.1 intervals", async () => {
     const kit = createKit();
     await kit.apply(job("x", "'h1:1', 'h2:1'"));

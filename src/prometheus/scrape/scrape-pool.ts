@@ -45,6 +45,7 @@ export class ScrapePool {
   /** Loops are stopped and started one change after the other. */
   #changes: Promise<void> = Promise.resolve();
   #syncs = 0;
+  #syncFailures = 0;
 
   constructor(config: ScrapeConfig, environment: ScrapeEnvironment, kill: AbortSignal, slots: SlotSleep) {
     this.jobName = config.jobName;
@@ -87,6 +88,11 @@ export class ScrapePool {
 
   get syncs(): number {
     return this.#syncs;
+  }
+
+  /** Targets of all syncs that could not be made of what discovery found. */
+  get syncFailures(): number {
+    return this.#syncFailures;
   }
 
   /** Takes what discovery knows of the job now. */
@@ -191,6 +197,7 @@ export class ScrapePool {
     const resolved = resolveTargets(this.#groups, rules, config.keepDroppedTargets || defaultKeptDropped);
     this.#dropped = resolved.dropped;
     this.#droppedCount = resolved.droppedCount;
+    this.#syncFailures += resolved.failures.length;
     for (const failure of resolved.failures) this.#environment.targetFailed(this.jobName, failure);
     return resolved.targets;
   }
