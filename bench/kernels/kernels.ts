@@ -1,10 +1,11 @@
-/** The bench of the page scanners: nanoseconds a sample of the plain and the SIMD kernel, on pages of the load generator. */
+/** The bench of the page scanners: nanoseconds a sample of the plain and the SIMD kernel, and what hash flooding costs. */
 
 import { performance } from "node:perf_hooks";
 import { loadWasmScanner } from "../../src/kernels/load-kernels.ts";
 import type { ScanPage } from "../../src/kernels/page-scan.ts";
 import { scanPagePlain } from "../../src/kernels/scan-page.ts";
 import { scanOf, templateOf } from "../../test/support/kernel-template.ts";
+import { benchFloods } from "./flood.ts";
 import { createLoadPage, createRandom, renderLoadPage } from "./load-page.ts";
 
 const targets = 2;
@@ -39,7 +40,7 @@ export async function runKernelBench(args: string[], stop: AbortSignal): Promise
     }
   }
   console.log(`scratch memory ${(scanner.scratchBytes / 1024).toFixed(0)} KiB`);
-  return 0;
+  return benchFloods(series, stop) ? 0 : 1;
 }
 
 type Pages = ReturnType<typeof preparePages>;

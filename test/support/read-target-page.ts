@@ -39,6 +39,8 @@ export interface PageReaderOptions {
   readonly identities?: Identities;
   readonly limits?: Partial<PageLimits>;
   readonly ignoresTimestamps?: boolean;
+  /** Without the rule that drops some metrics, as most jobs are: labels are then found from their bytes. */
+  readonly hasNoRules?: boolean;
   /** Called before each step of a page that differs, as the pages of other targets are read there. */
   readonly beforeStep?: () => void;
 }
@@ -48,7 +50,7 @@ export function createPageReader(options: PageReaderOptions = {}): PageReader {
   const labels = new SampleLabels(identities, new LabelsBuilder(), {
     targetLabels: target,
     honorLabels: false,
-    relabel: compileRelabel([dropRule], "utf8"),
+    relabel: options.hasNoRules === true ? undefined : compileRelabel([dropRule], "utf8"),
     limits: { labels: 0, nameLength: 0, valueLength: 0 },
     externalLabels: [],
     isValidMetricName: (name) => name !== "",

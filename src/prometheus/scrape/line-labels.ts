@@ -32,7 +32,7 @@ interface Slot {
   pair: number;
   start: number;
   end: number;
-  /** Pairs by values as they stand in the page, where those are written otherwise in the set. */
+  /** Pairs by values as they stand in the page behind their quote, where those are written otherwise in the set. */
   readonly rewritten: Map<string, number>;
 }
 
@@ -144,7 +144,8 @@ export class LineLabels {
     const start = parser.labelBounds[slot.source * 4 - 2] as number;
     const end = parser.labelBounds[slot.source * 4 - 1] as number;
     if (!this.#isPlain(page, start, end) || this.#labels.limits.valueLength > 0) return none;
-    const text = page.toString("latin1", start, end);
+    // With the quote before it: texts of digits alone are their own hash to some versions of V8.
+    const text = page.toString("latin1", start - 1, end);
     let pair = slot.rewritten.get(text);
     if (pair !== undefined) return pair;
     const value = parser.labels()[slot.source]?.[1] ?? "";
