@@ -1,7 +1,7 @@
-/** `millrace validate`: checks a configuration and starts nothing. */
+/** `millrace validate`: checks a configuration and starts nothing; warns of what has no effect. */
 
 import type { Command } from "commander";
-import { ConfigError } from "../model/errors.ts";
+import { ConfigError, type ConfigIssue, formatConfigIssue } from "../model/errors.ts";
 import { addConfigOptions, type ConfigFlags, refuseArguments, sourcesOf } from "./config-options.ts";
 import { exitConfig, exitUsage, printConfigError } from "./exit-codes.ts";
 
@@ -12,7 +12,7 @@ interface ValidateFlags extends ConfigFlags {
 export function addValidateCommand(program: Command): void {
   const command = program
     .command("validate")
-    .description("check a configuration: silent when it is good, else every fault with its place")
+    .description("check a configuration: says nothing when it is good, else every fault with its place")
     .option("--config.file <file>", "a prometheus.yml, as millrace agent reads it");
   command.argument("[extra...]");
   addConfigOptions(command);
@@ -30,8 +30,9 @@ export function addValidateCommand(program: Command): void {
 
 async function validate(flags: ConfigFlags, prometheusFile: string | undefined): Promise<number> {
   try {
-    if (prometheusFile === undefined) await validateCollector(flags);
-    else (await import("../collector/agent/read-agent-config.ts")).readAgentConfig(prometheusFile, process.env, true);
+    for (const notice of await check(flags, prometheusFile)) {
+      process.stderr.write(`Warning: ${formatConfigIssue(notice)}\n`);
+    }
     return 0;
   } catch (caught) {
     if (!(caught instanceof ConfigError)) throw caught;
@@ -40,11 +41,18 @@ async function validate(flags: ConfigFlags, prometheusFile: string | undefined):
   }
 }
 
-async function validateCollector(flags: ConfigFlags): Promise<void> {
+/** What is accepted and has no effect. */
+async function check(flags: ConfigFlags, prometheusFile: string | undefined): Promise<readonly ConfigIssue[]> {
+  if (prometheusFile === undefined) return await validateCollector(flags);
+  const { readAgentConfig } = await import("../collector/agent/read-agent-config.ts");
+  return readAgentConfig(prometheusFile, process.env, true).notices;
+}
+
+async function validateCollector(flags: ConfigFlags): Promise<readonly ConfigIssue[]> {
   const [{ validateConfig }, { SwitchableLogger }, { systemClock }] = await Promise.all([
     import("../collector/collector.ts"),
     import("../collector/switchable-logger.ts"),
     import("../collector/clock.ts"),
   ]);
-  await validateConfig(sourcesOf(flags), new SwitchableLogger(), systemClock);
+  return await validateConfig(sourcesOf(flags), new SwitchableLogger(), systemClock);
 }

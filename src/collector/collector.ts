@@ -5,7 +5,7 @@ import { MetricRegistry } from "../component/metric-registry.ts";
 import type { Clock } from "../component/telemetry.ts";
 import type { TelemetrySettings } from "../config/telemetry-config.ts";
 import { describeKernels } from "../kernels/kernels.ts";
-import { ConfigError, formatConfigIssue, toError } from "../model/errors.ts";
+import { ConfigError, type ConfigIssue, formatConfigIssue, toError } from "../model/errors.ts";
 import { Identities } from "../model/identities.ts";
 import { Pipelines } from "../pipeline/pipelines.ts";
 import { eventLoopDelayVariable, observeEventLoopDelay } from "./event-loop-delay.ts";
@@ -204,8 +204,15 @@ export class Collector {
   }
 }
 
-/** Checks a configuration as `start` would, without starting anything. Throws ConfigError with everything that is wrong. */
-export async function validateConfig(sources: ConfigSources, log: SwitchableLogger, clock: Clock): Promise<void> {
+/**
+ * Checks a configuration as `start` would, without starting anything. Resolves with what is accepted and has no effect;
+ * throws ConfigError with everything that is wrong.
+ */
+export async function validateConfig(
+  sources: ConfigSources,
+  log: SwitchableLogger,
+  clock: Clock,
+): Promise<readonly ConfigIssue[]> {
   const loaded = await loadConfig(sources);
   const pipelines = new Pipelines({
     identities: new Identities(),
@@ -220,4 +227,5 @@ export async function validateConfig(sources: ConfigSources, log: SwitchableLogg
   } catch (error) {
     throw locateIssues(error, loaded.root);
   }
+  return loaded.notices;
 }

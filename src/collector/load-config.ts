@@ -11,6 +11,7 @@ import { decodeWithSchema } from "../config/zod-issues.ts";
 import { ConfigError, type ConfigIssue, toError } from "../model/errors.ts";
 import { type ComponentSetup, type GraphSetup, setupKey } from "../pipeline/graph-setup.ts";
 import { Registry } from "../registry.ts";
+import { inOrder } from "./issue-order.ts";
 import { loadOutsideComponents } from "./outside-components.ts";
 import { telemetryNotices } from "./telemetry-notices.ts";
 
@@ -126,13 +127,4 @@ function canonical(node: ConfigNode | undefined): unknown {
     case "map":
       return { entries: node.entries.map(({ key, value }) => [key, canonical(value)]) };
   }
-}
-
-/** By file, in the order in which files are first named, then by line; what has no place comes first. */
-function inOrder(issues: readonly ConfigIssue[]): ConfigIssue[] {
-  const files = [...new Set(issues.map((issue) => issue.at?.file))];
-  const rank = ({ at }: ConfigIssue) => (at === undefined ? -1 : files.indexOf(at.file));
-  return [...issues].sort(
-    (a, b) => rank(a) - rank(b) || (a.at?.line ?? 0) - (b.at?.line ?? 0) || (a.at?.column ?? 0) - (b.at?.column ?? 0),
-  );
 }

@@ -1,6 +1,7 @@
 /** The keys that servers of every protocol share: address, TLS, who may call. */
 
 import { z } from "zod";
+import { nodeAt } from "../codec/yaml/config-node.ts";
 import { componentIdString, duration, secret, switchedSection } from "../codec/yaml/field-types.ts";
 import type { ListenAddress } from "../transport/listen.ts";
 import type { ServerTlsConfig } from "../transport/server-tls.ts";
@@ -22,7 +23,7 @@ export function parseEndpoint(text: string): Endpoint | undefined {
   return { host: match[1] ?? match[2] ?? "", port };
 }
 
-export const endpointExpected = 'expected an address like "localhost:13133"';
+const endpointExpected = 'expected an address like "localhost:4317"';
 
 /** An `endpoint` key that must be `host:port`. */
 export function endpointField() {
@@ -55,7 +56,11 @@ export function checkListener(listener: Listener, section: CompleteContext, path
   if (isWritten(section, dialer)) section.notice(sectionIssue(section, dialer, "has no effect on a server"));
   if (listener.transport === "unix" ? listener.endpoint !== "" : parseEndpoint(listener.endpoint) !== undefined) return;
   const expected = listener.transport === "unix" ? "expected the path of a socket file" : endpointExpected;
-  section.issue(sectionIssue(section, [...path, "endpoint"], expected));
+  const endpointPath = [...path, "endpoint"];
+  // What came from a reference is not shown: it may be a secret in the wrong place.
+  const isShown = section.node !== undefined && nodeAt(section.node, endpointPath)?.expansion === undefined;
+  const found = isShown ? `, got ${JSON.stringify(listener.endpoint)}` : "";
+  section.issue(sectionIssue(section, endpointPath, expected + found));
 }
 
 /** The address of a listener that was checked. */

@@ -141,6 +141,15 @@ test("a reload that is asked for during the start comes after it", async () => {
   ]);
 });
 
+test("a reload with a URL that nothing can be sent to is refused before anything is changed", async () => {
+  const { agent, log } = await startAgent({ entries: [entry("/write")] });
+  const endpoints = agent.endpoints;
+  writeConfig({ entries: [entry("/write", { url: "/api/v1/push" })] });
+  expect(await agent.reload()).toBe(false);
+  expect(agent.endpoints).toBe(endpoints);
+  expect(log.entries.at(-1)?.fields["err"]).toMatch(/^remote_write\[0\]::url: expected an http or https URL \(/);
+});
+
 test("a reload after a start that failed does nothing", async () => {
   const { agent } = createAgent({ entries: [{ url: "http://h", urll: "x" }] });
   const started = agent.start();

@@ -18,7 +18,7 @@ import { productVersion, userAgent } from "../version.ts";
 import type { AgentOptions } from "./agent-options.ts";
 import { AgentServer } from "./agent-server.ts";
 import { AgentStorage } from "./agent-storage.ts";
-import { checkRemoteWriteFiles } from "./check-remote-write.ts";
+import { checkRemoteWrites } from "./check-remote-write.ts";
 import { readAgentConfig } from "./read-agent-config.ts";
 import { RemoteWriteEndpoint } from "./remote-write-endpoint.ts";
 import { createScrapeMetrics, observePools } from "./scrape-observer.ts";
@@ -173,7 +173,7 @@ export class Agent {
       if (!this.#noticed.has(line)) this.log.warn(line);
       this.#noticed.add(line);
     }
-    await checkRemoteWriteFiles(config.remoteWrite, this.options.env);
+    await checkRemoteWrites(config.remoteWrite, this.options.env);
     await this.#applyRemoteWrite(config);
     await this.#scrapes.apply(config);
     this.#config = config;

@@ -7,6 +7,7 @@ import { fetchText, readTextFile } from "../../config/providers.ts";
 import { ConfigError, type ConfigIssue } from "../../model/errors.ts";
 import { decodePrometheusConfig } from "../../prometheus/config/decode-prometheus-config.ts";
 import type { PrometheusConfig } from "../../prometheus/config/types.ts";
+import { inOrder } from "../issue-order.ts";
 
 export interface ReadAgentConfig {
   readonly config: PrometheusConfig;
@@ -36,8 +37,8 @@ export function readAgentConfig(
     notice: (notice) => notices.push(notice),
     syntaxOnly,
   });
-  if (decoded.issues.length > 0 || decoded.config === undefined) throw new ConfigError(decoded.issues);
-  return { config: decoded.config, notices, text };
+  if (decoded.issues.length > 0 || decoded.config === undefined) throw new ConfigError(inOrder(decoded.issues));
+  return { config: decoded.config, notices: inOrder(notices), text };
 }
 
 const collectorHint =

@@ -53,7 +53,7 @@ export function decodeTls(section: SectionReader): TlsConfig | undefined {
 function decodeTlsVersion(tls: SectionReader, key: string): TlsVersion | undefined {
   if (!tls.hasValue(key)) return undefined;
   const version = TLS_VERSIONS.get(tls.string(key));
-  if (version === undefined) tls.fail(key, `expected one of ${[...TLS_VERSIONS.keys()].join(", ")}`);
+  if (version === undefined) tls.failWord(key, TLS_VERSIONS.keys());
   return version;
 }
 

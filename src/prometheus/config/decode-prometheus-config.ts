@@ -72,7 +72,7 @@ export function decodePrometheusConfig(root: ConfigNode | undefined, options: De
   };
   const files = decodeScrapeConfigFiles(section, global, options.syntaxOnly === true ? undefined : reader);
   const scrapeConfigs = [...own, ...files.scrapeConfigs];
-  checkJobNames(context, scrapeConfigs);
+  checkJobNames(section, scrapeConfigs);
   checkInertSections(section, global.metricNameValidationScheme);
   refuseUnsupported(section);
   const remoteWrite = options.mode === "agent" ? decodeRemoteWrites(section, global, options.syntaxOnly === true) : [];
@@ -95,11 +95,11 @@ function decodeScrapeConfigs(section: SectionReader, global: GlobalConfig): Scra
     .filter((config) => config !== undefined);
 }
 
-function checkJobNames(context: DecodeContext, scrapeConfigs: readonly ScrapeConfig[]): void {
+function checkJobNames({ context, path }: SectionReader, scrapeConfigs: readonly ScrapeConfig[]): void {
   const seen = new Set<string>();
   for (const { jobName, at } of scrapeConfigs) {
     if (seen.has(jobName) && jobName !== "") {
-      fail(context, ["scrape_configs"], `the job_name ${JSON.stringify(jobName)} is used twice`, at);
+      fail(context, [...path, "scrape_configs"], `the job_name ${JSON.stringify(jobName)} is used twice`, at);
     }
     seen.add(jobName);
   }

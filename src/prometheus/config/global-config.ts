@@ -110,7 +110,7 @@ export function decodeEscapingScheme(section: SectionReader): EscapingScheme | u
   if (text === "") return undefined;
   const scheme = ESCAPING_SCHEMES.find((known) => known === text);
   if (scheme === undefined) {
-    section.fail("metric_name_escaping_scheme", `expected one of ${ESCAPING_SCHEMES.join(", ")}`);
+    section.failWord("metric_name_escaping_scheme", ESCAPING_SCHEMES);
   }
   return scheme;
 }

@@ -56,7 +56,7 @@ function checkRuntime(runtime: SectionReader): void {
   runtime.integer("gogc");
   const level = runtime.string("log_level");
   if (level !== "" && !LOG_LEVELS.includes(level.toLowerCase())) {
-    runtime.fail("log_level", `expected one of ${LOG_LEVELS.join(", ")}`);
+    runtime.failWord("log_level", LOG_LEVELS);
   }
 }
 
@@ -68,7 +68,7 @@ function checkStorage(storage: SectionReader): void {
   const encoding = tsdb.section("chunk_encoding", ["floats"]);
   const floats = encoding.string("floats");
   if (floats !== "" && !CHUNK_ENCODINGS.includes(floats)) {
-    encoding.fail("floats", `expected one of ${CHUNK_ENCODINGS.join(", ")}`);
+    encoding.failWord("floats", CHUNK_ENCODINGS);
   }
   const retention = tsdb.section("retention", ["time", "size", "percentage"]);
   retention.durationMs("time", 0);
@@ -99,7 +99,7 @@ function checkTracing(tracing: SectionReader): void {
 function checkOtlp(otlp: SectionReader, scheme: NameScheme): void {
   const strategy = otlp.string("translation_strategy");
   if (strategy !== "" && !TRANSLATION_STRATEGIES.includes(strategy)) {
-    otlp.fail("translation_strategy", `expected one of ${TRANSLATION_STRATEGIES.join(", ")}`);
+    otlp.failWord("translation_strategy", TRANSLATION_STRATEGIES);
   } else if (scheme === "legacy" && UTF8_STRATEGIES.includes(strategy)) {
     otlp.fail("translation_strategy", `${strategy} needs the validation scheme utf8`);
   }

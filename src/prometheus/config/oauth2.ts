@@ -79,7 +79,7 @@ function decodeAlgorithm(
   const text = oauth2.string("signature_algorithm");
   const algorithm = ALGORITHMS.find((known) => known === text);
   if (text !== "" && algorithm === undefined && grantType === JWT_BEARER) {
-    oauth2.fail("signature_algorithm", `expected one of ${ALGORITHMS.join(", ")}`);
+    oauth2.failWord("signature_algorithm", ALGORITHMS);
   }
   return algorithm;
 }

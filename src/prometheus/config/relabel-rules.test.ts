@@ -51,6 +51,8 @@ describe("relabel rules", () => {
     ["foo", "expected a map"],
     ["{}", "replace needs a target_label"],
     ["{action: foo}", "expected one of replace, keep"],
+    ["{action: Replase}", 'labelkeep, lowercase, uppercase, found "Replase", did you mean "replace"? (test.yml:'],
+    ["{target_label: a, regex: 'a(b'}", "missing closing ): `a(b` (test.yml:"],
     ['{action: ""}', "expected one of"],
     ["{action: ~}", "expected one of"],
     ["{action: hashmod, target_label: a}", "hashmod needs a modulus"],

@@ -2,6 +2,7 @@
 
 import { RE2JS } from "re2js";
 import type { ConfigNode } from "../../codec/yaml/config-node.ts";
+import { toError } from "../../model/errors.ts";
 import type { NameScheme } from "../relabel/names.ts";
 import { type RelabelAction, type RelabelRule, relabelActions } from "../relabel/relabel-rule.ts";
 import { type ConfigPath, type DecodeContext, fail } from "./decode-context.ts";
@@ -70,7 +71,7 @@ function decodeRelabelRule(
 function decodeAction(section: SectionReader): RelabelAction | undefined {
   const text = section.string("action", "replace").toLowerCase();
   const action = relabelActions.find((known) => known === text);
-  if (action === undefined) section.fail("action", `expected one of ${relabelActions.join(", ")}`);
+  if (action === undefined) section.failWord("action", relabelActions);
   return action;
 }
 
@@ -78,7 +79,8 @@ function checkRegex(section: SectionReader, regex: string): void {
   try {
     RE2JS.compile(`^(?s:${regex})$`);
   } catch (caught) {
-    const reason = caught instanceof Error ? caught.message : String(caught);
+    // As it was written, without the anchors.
+    const reason = toError(caught).message.replace(`^(?s:${regex})$`, () => regex);
     section.fail("regex", `expected an RE2 regular expression: ${reason}`);
   }
 }

@@ -91,10 +91,10 @@ describe("remote_write", () => {
 
   it("names what waits for later once, with its place", () => {
     const { notices } = testDecode(
-      "remote_write:\n- {url: a, protobuf_message: io.prometheus.write.v2.Request}\n- {url: b, protobuf_message: io.prometheus.write.v2.Request, send_native_histograms: true}",
+      'remote_write:\n- {url: "http://a", protobuf_message: io.prometheus.write.v2.Request}\n- {url: "http://b", protobuf_message: io.prometheus.write.v2.Request, send_native_histograms: true}',
     );
     expect(notices).toEqual([
-      "remote_write[0]::protobuf_message: remote write 2.0 is not built yet: 1.0 is sent (test.yml:2:12)",
+      "remote_write[0]::protobuf_message: remote write 2.0 is not built yet: 1.0 is sent (test.yml:2:21)",
       expect.stringMatching(/^remote_write\[1\]::send_native_histograms: .*\(test\.yml:3:\d+\)$/),
     ]);
   });
@@ -104,5 +104,12 @@ describe("remote_write", () => {
     expect(testRemoteWrite("bearer_token: a, remote_timeout: 30s").fingerprint).toBe(fingerprint);
     expect(testRemoteWrite("bearer_token: b").fingerprint).not.toBe(fingerprint);
     expect(fingerprint).toMatch(/^[0-9a-f]{64}$/);
+  });
+
+  it.each(["localhost:9009", "ftp://u:hush@h/w", "/api"])("warns that nothing can be sent to %s", (url) => {
+    expect(testDecode(`remote_write: [{url: "${url}"}]`)).toMatchObject({
+      issues: [],
+      notices: ["remote_write[0]::url: expected an http or https URL: nothing can be sent to this one (test.yml:1:22)"],
+    });
   });
 });

@@ -1,6 +1,6 @@
 /** Decodes one entry of `remote_write`. */
 
-import type { ConfigNode } from "../../codec/yaml/config-node.ts";
+import { type ConfigNode, formatPath } from "../../codec/yaml/config-node.ts";
 import type { NameScheme } from "../relabel/names.ts";
 import { checkUrlKey } from "./client-parts.ts";
 import { type ConfigPath, type DecodeContext, fail, noticeOnce } from "./decode-context.ts";
@@ -87,6 +87,12 @@ function decodeUrl(section: SectionReader): string {
   }
   const url = section.secret("url");
   checkUrlKey(section, "url", url);
+  const { protocol } = URL.parse(url) ?? {};
+  if (protocol !== "http:" && protocol !== "https:") {
+    // As in Prometheus it is no fault, though no request can be made.
+    const message = "expected an http or https URL: nothing can be sent to this one";
+    section.context.notice({ path: formatPath(section.pathOf("url")), message, at: section.node("url")?.at });
+  }
   return url;
 }
 
@@ -124,7 +130,7 @@ function decodeHeaders(section: SectionReader): Readonly<Record<string, string>>
 function decodeMessage(section: SectionReader): RemoteWriteMessage {
   const text = section.string("protobuf_message", "prometheus.WriteRequest");
   const message = MESSAGES.find((known) => known === text);
-  if (message === undefined) section.fail("protobuf_message", `expected one of ${MESSAGES.join(", ")}`);
+  if (message === undefined) section.failWord("protobuf_message", MESSAGES);
   return message ?? "prometheus.WriteRequest";
 }
 

@@ -126,7 +126,7 @@ describe("a scrape configuration", () => {
     ["scrape_configs: [~]", "found nothing"],
     ["scrape_configs: [{job_name: }]", "job_name is missing or empty"],
     ["scrape_configs: [{job_name: [1]}]", "expected a string, found a list"],
-    ["scrape_configs: [{job_name: a}, {job_name: a}]", 'the job_name "a" is used twice'],
+    ["scrape_configs: [{job_name: a}, {job_name: a}]", 'scrape_configs: the job_name "a" is used twice'],
     [inJob("scrape_intervall: 5s"), 'unknown key, did you mean "scrape_interval"?'],
     [inJob("scrape_classic_histograms: true"), "unknown key"],
     [inJob('honor_labels: "true"'), "expected true or false"],
@@ -221,5 +221,13 @@ describe("a scrape configuration", () => {
     expect(testJob("basic_auth: {password: a}, relabel_configs: [{action: keep, modulus: 2}]").fingerprint).not.toBe(
       fingerprint,
     );
+  });
+
+  it("is named with its whole path within a receiver", () => {
+    const options = { mode: "receiver", basePath: ["receivers", "prometheus", "config"] } as const;
+    const { issues } = testDecode("scrape_configs: [{job_name: a}, {job_name: a}]", options);
+    expect(issues).toEqual([
+      'receivers::prometheus::config::scrape_configs: the job_name "a" is used twice (test.yml:1:33)',
+    ]);
   });
 });

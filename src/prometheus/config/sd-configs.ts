@@ -159,7 +159,7 @@ function decodeDnsSd(section: SectionReader): SdConfig {
   const text = section.string("type", "SRV").toUpperCase();
   const type = DNS_TYPES.find((known) => known === text);
   const port = section.integer("port");
-  if (type === undefined) section.fail("type", `expected one of ${DNS_TYPES.join(", ")}`);
+  if (type === undefined) section.failWord("type", DNS_TYPES);
   else if (type !== "SRV" && port === 0) section.fail("port", `the record type ${type} needs a port`);
   return {
     kind: "dns",

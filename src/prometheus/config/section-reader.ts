@@ -100,6 +100,17 @@ export class SectionReader {
     fail(this.context, this.pathOf(key), message, entry?.value.at ?? entry?.keyAt ?? this.at);
   }
 
+  /** Records that a key has none of the words it may have, with the nearest one. */
+  failWord(key: string, words: Iterable<string>): void {
+    const node = this.node(key);
+    const path = this.pathOf(key);
+    const known = [...words];
+    const found = node === undefined ? "" : `, found ${describeNode(node, path)}`;
+    const nearest = node?.kind === "scalar" ? nearestKey(node.text, known) : undefined;
+    const message = `expected one of ${known.join(", ")}${found}`;
+    this.context.issues.push({ path: formatPath(path), message, at: node?.at ?? this.at, nearest });
+  }
+
   section(key: string, keys: readonly string[]): SectionReader {
     return new SectionReader(this.context, this.node(key), this.pathOf(key), keys);
   }

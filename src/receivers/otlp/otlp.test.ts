@@ -368,7 +368,8 @@ describe("keys", () => {
   test.each([
     [{}, "at least one protocol"],
     [{ protocols: {} }, "at least one protocol"],
-    [{ protocols: { grpc: { endpoint: "nowhere" } } }, "expected an address"],
+    [{ protocols: { grpc: { endpoint: "nowhere" } } }, 'expected an address like "localhost:4317", got "nowhere"'],
+    [{ protocols: { http: { endpoint: "localhost:99999" } } }, 'got "localhost:99999"'],
     [{ protocols: { grpc: { middlewares: [{ id: "x" }] } } }, "not supported yet"],
     [{ protocols: { http: { compression_algorithms: ["br"] } } }, "compression_algorithms"],
     [{ protocols: { gprc: {} } }, "gprc"],
