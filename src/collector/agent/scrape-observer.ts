@@ -3,6 +3,7 @@
 import type { HistogramCell, Meter } from "../../component/telemetry.ts";
 import type { ScrapeManager } from "../../prometheus/scrape/scrape-manager.ts";
 import type { ScrapeMetrics } from "../../prometheus/scrape/scrape-metrics.ts";
+import { observeIntervalLengths } from "./interval-lengths.ts";
 
 const prefix = "prometheus_target_";
 const scrapeBuckets = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
@@ -57,9 +58,14 @@ export function createScrapeMetrics(meter: Meter): ScrapeMetrics {
     }
     return cell;
   };
+  const recordLength = observeIntervalLengths(meter);
   return {
     scraped: (elapsed) => seconds.record(elapsed),
-    intervalLength: (intervalMs, dueMs, nowMs) => intervalCell(intervalMs).record((intervalMs + nowMs - dueMs) / 1000),
+    intervalLength: (intervalMs, dueMs, nowMs) => {
+      const length = (intervalMs + nowMs - dueMs) / 1000;
+      intervalCell(intervalMs).record(length);
+      recordLength(intervalMs, length);
+    },
     missedScrapes: (count) => missed.add(count),
     samplesDropped: (reason, count) => {
       if (reason === "duplicate_timestamp") duplicate.add(count);

@@ -89,6 +89,7 @@ export class Delivery {
   #createSender(): RemoteWriteSender {
     const { config, identities, clock, after } = this.#context;
     const queue = config.remote_write_queue;
+    const consumers = config.max_batch_request_parallelism ?? queue.num_consumers;
     const sender = new RemoteWriteSender({
       identities,
       post: this.#post,
@@ -99,7 +100,7 @@ export class Delivery {
       startAfter: after,
       disk: this.#disk?.queue,
       options: {
-        maxInFlight: config.max_batch_request_parallelism ?? queue.num_consumers,
+        maxInFlight: consumers,
         maxSamplesPerSend,
         maxBytesPerSend: config.max_batch_size_bytes || defaultMaxBytes,
         lingerMs: 0,
@@ -115,7 +116,7 @@ export class Delivery {
     const batches = () => (disk === undefined ? sender.queuedBatches : disk.stats().records);
     const capacity = disk === undefined ? queue.queue_size : Number.POSITIVE_INFINITY;
     this.#removers.push(
-      this.#metrics.observeQueue(sender, capacity, batches),
+      this.#metrics.observeQueue(sender, { capacity, consumers }, batches),
       observeSenderMemory(identities, sender, disk !== undefined),
     );
     return sender;

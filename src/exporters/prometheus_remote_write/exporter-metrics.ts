@@ -9,6 +9,13 @@ import type { DropReason } from "../../prometheus/translation/drop-reason.ts";
 /** A repeated warning is logged at most this often. */
 const logIntervalMs = 60_000;
 
+export interface QueueBounds {
+  /** Batches that the queue may hold. */
+  readonly capacity: number;
+  /** Requests that may be under way at the same time. */
+  readonly consumers: number;
+}
+
 /** `expired`: no attempt succeeded in time. `queue_full`: too much metadata waited before it. */
 export type MetadataDropReason = "rejected" | "expired" | "queue_full" | "shutdown";
 
@@ -16,10 +23,12 @@ export interface ExporterMetrics {
   readonly observer: SenderObserver;
   /** Counts entries of metadata that the server will not get. */
   metadataDropped(reason: MetadataDropReason, entries: number, message: string): void;
+  /** Counts the series that a batch became. */
+  translated(series: number): void;
   /** Counts points that no series could be made of. */
   untranslated(dropped: ReadonlyMap<DropReason, number>): void;
   /** Shows the queue; the returned function takes the gauges away. `batches` is how many are in it. */
-  observeQueue(sender: RemoteWriteSender, capacity: number, batches: () => number): () => void;
+  observeQueue(sender: RemoteWriteSender, bounds: QueueBounds, batches: () => number): () => void;
 }
 
 export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, id: string): ExporterMetrics {
@@ -46,6 +55,10 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
   const failedTranslations = counter(
     "otelcol_exporter_prometheusremotewrite_failed_translations",
     "Number of points that no series could be made of.",
+  );
+  const translated = counter(
+    "otelcol_exporter_prometheusremotewrite_translated_time_series",
+    "Number of Prometheus time series that were translated from OTel metrics.",
   );
   const retried = counter(
     "exporter_prometheus_remote_write_retried_samples_total",
@@ -112,6 +125,7 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         error: message,
       });
     },
+    translated: (series) => translated.add(series),
     untranslated: (reasons) => {
       for (const [reason, count] of reasons) {
         failedTranslations.add(count);
@@ -122,7 +136,7 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
         log.warn(`points cannot be sent by remote write${hint}`, { reason, count });
       }
     },
-    observeQueue: (sender, capacity, batches) => {
+    observeQueue: (sender, { capacity, consumers }, batches) => {
       const gauge = (name: string, help: string, read: () => number) =>
         meter.observe(name, { help, type: "gauge" }, () => [{ labels, value: read() }]);
       const removers = [
@@ -132,6 +146,11 @@ export function createExporterMetrics(meter: Meter, log: Logger, clock: Clock, i
           "exporter_prometheus_remote_write_queue_bytes",
           "Bytes of samples in the queue.",
           () => sender.queuedBytes,
+        ),
+        gauge(
+          "otelcol_exporter_prometheusremotewrite_consumers",
+          "Number of requests that may be under way at the same time.",
+          () => consumers,
         ),
         gauge("otelcol_exporter_in_flight_requests", "Requests under way.", () => sender.inFlight),
       ];

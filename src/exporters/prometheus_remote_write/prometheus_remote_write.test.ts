@@ -70,3 +70,13 @@ test("metadata beyond what may wait, and what waits at the end, is counted", asy
     ["shutdown", 64],
   ]);
 });
+
+test("series and the requests that may be under way are shown under the Collector's names", async () => {
+  await using sink = await RecordingSink.start();
+  const { exporter, offer, counted } = await start(sink.url("/write"), { remote_write_queue: { num_consumers: 7 } });
+  await offer();
+  await offer();
+  expect(counted("otelcol_exporter_prometheusremotewrite_translated_time_series")).toEqual([[undefined, 2]]);
+  expect(counted("otelcol_exporter_prometheusremotewrite_consumers")).toEqual([[undefined, 7]]);
+  await exporter.shutdown?.(AbortSignal.timeout(1000));
+});

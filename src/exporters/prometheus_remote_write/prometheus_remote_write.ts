@@ -53,6 +53,7 @@ export default defineExporter<RemoteWriteExporterConfig>({
         const translated = translator.translate(batch);
         metrics.untranslated(translated.dropped);
         const { segments } = translated.batch;
+        metrics.translated(segments.reduce((sum, { from, to }) => sum + to - from, 0));
         if (segments.length === 0) return;
         const taken = delivery.offer(segments);
         if (config.send_metadata) metadata.send(translator.metadata(batch));
