@@ -10,8 +10,9 @@ import { compressSync, uncompressSync } from "snappy";
 import type { Signal } from "../../src/model/otlp-request.ts";
 import { startOtlpGrpcServer } from "../support/otlp-grpc-server.ts";
 import { requestArbitrary, signals } from "./otlp-arbitrary.ts";
-import { otlpJson } from "./otlp-json.ts";
+import { otlpFromJson, otlpJson } from "./otlp-json.ts";
 import { normalPoints, normalRequest } from "./otlp-normal.ts";
+import { callPacked, packings, servePacked } from "./otlp-packed.ts";
 import { decodeOtlp, encodeOtlp } from "./otlp-proto.ts";
 import { waitFor } from "./wait.ts";
 
@@ -75,13 +76,14 @@ const encodings: Readonly<Record<string, (body: Uint8Array) => Uint8Array>> = {
   zstd: (body) => zstdCompressSync(body),
   deflate: (body) => deflateSync(body),
   snappy: (body) => compressSync(Buffer.from(body)) as Buffer,
+  "x-snappy-framed": (body) => packings["snappy"]?.pack(body) ?? body,
 };
 
 /** How a client sends. */
 export interface ClientKind {
   readonly protocol: "grpc" | "http";
   readonly encoding: "protobuf" | "json";
-  readonly compression: "none" | "gzip" | "zstd" | "deflate" | "snappy";
+  readonly compression: "none" | "gzip" | "zstd" | "deflate" | "snappy" | "x-snappy-framed";
 }
 
 /** Where a receiver listens on 127.0.0.1. */
@@ -111,11 +113,16 @@ export async function sendOtlp(kind: ClientKind, ports: OtlpPorts, requests: Req
 }
 
 /** grpc-js knows these; the numbers are its own. */
-const grpcCompressions: Readonly<Record<string, number>> = { none: 0, deflate: 1, gzip: 2 };
+const grpcCompressions: Readonly<Record<string, number>> = { none: 0, gzip: 2 };
 
 async function sendGrpc(port: number, requests: Requests, compression: string): Promise<void> {
   const algorithm = grpcCompressions[compression];
-  if (algorithm === undefined) throw new Error(`grpc-js has no ${compression}`);
+  if (algorithm === undefined) {
+    const calls = signals.flatMap((signal) =>
+      requests[signal].map((message) => ({ path: otlpMethods[signal], message })),
+    );
+    return callPacked(port, compression, calls);
+  }
   const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure(), {
     "grpc.default_compression_algorithm": algorithm,
   });
@@ -153,25 +160,40 @@ export async function grpcSink(): Promise<OtlpSink> {
   return { address: `127.0.0.1:${server.port}`, received, [Symbol.dispose]: () => server.close() };
 }
 
+/** A sink of gRPC in codings that @grpc/grpc-js does not know. */
+export async function packedGrpcSink(): Promise<OtlpSink> {
+  const received: OtlpSink["received"] = { metrics: [], traces: [], logs: [] };
+  const server = await servePacked(({ path, message }) => {
+    const signal = signals.find((one) => otlpMethods[one] === path);
+    if (signal !== undefined) received[signal].push(message);
+  });
+  return { address: server.address, received, [Symbol.dispose]: () => server[Symbol.dispose]() };
+}
+
 const decodings: Readonly<Record<string, (body: Buffer) => Uint8Array>> = {
   gzip: gunzipSync,
   zstd: zstdDecompressSync,
   deflate: inflateSync,
   snappy: (body) => uncompressSync(body) as Buffer,
+  "x-snappy-framed": (body) => packings["snappy"]?.unpack(body) ?? body,
 };
 
-/** A sink of OTLP/HTTP in protobuf, of node:http. */
+/** A sink of OTLP/HTTP in protobuf and JSON, of node:http. */
 export async function httpSink(): Promise<OtlpSink> {
   const received: OtlpSink["received"] = { metrics: [], traces: [], logs: [] };
   const server = createServer(async (request, response) => {
     const body = await buffer(request);
     const signal = signals.find((one) => request.url === otlpPaths[one]);
     const encoding = request.headers["content-encoding"];
-    const isProtobuf = request.headers["content-type"] === "application/x-protobuf";
+    const type = request.headers["content-type"] ?? "";
+    const isJson = type === "application/json";
     const decode = encoding === undefined ? (same: Buffer) => same : decodings[encoding];
-    const isGood = signal !== undefined && isProtobuf && decode !== undefined;
-    if (isGood) received[signal].push(Uint8Array.from(decode(body)));
-    response.writeHead(isGood ? 200 : 400, { "content-type": "application/x-protobuf" }).end();
+    const isGood = signal !== undefined && (isJson || type === "application/x-protobuf") && decode !== undefined;
+    if (isGood) {
+      const bytes = decode(body);
+      received[signal].push(isJson ? otlpFromJson(signal, String(Buffer.from(bytes))) : Uint8Array.from(bytes));
+    }
+    response.writeHead(isGood ? 200 : 400, { "content-type": type }).end(isJson ? "{}" : "");
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
   const end = () => {
@@ -207,11 +229,9 @@ export async function waitForItems(
 
 const shownCharacters = 120;
 
-/** What only one of two sorted lists has, pair by pair, each shortened to the place where the pair differs. */
+/** What only one of two sorted lists has, and has more often, pair by pair, each shortened to the place where the pair differs. */
 export function itemDifferences(expected: readonly string[], actual: readonly string[]): string[] {
-  const [ofExpected, ofActual] = [new Set(expected), new Set(actual)];
-  const missing = expected.filter((item) => !ofActual.has(item));
-  const extra = actual.filter((item) => !ofExpected.has(item));
+  const [missing, extra] = [leftOf(expected, actual), leftOf(actual, expected)];
   const texts = expected.length === actual.length ? [] : [`${actual.length} items, expected ${expected.length}`];
   for (let i = 0; i < Math.max(missing.length, extra.length); i++) {
     const [a, b] = [missing[i] ?? "", extra[i] ?? ""];
@@ -221,4 +241,15 @@ export function itemDifferences(expected: readonly string[], actual: readonly st
     texts.push(`expected ${a.slice(from, at + shownCharacters)} but found ${b.slice(from, at + shownCharacters)}`);
   }
   return texts;
+}
+
+/** What is left of a list when each item of the other takes one away. */
+function leftOf(list: readonly string[], other: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const item of other) counts.set(item, (counts.get(item) ?? 0) + 1);
+  return list.filter((item) => {
+    const count = counts.get(item) ?? 0;
+    counts.set(item, count - 1);
+    return count <= 0;
+  });
 }
