@@ -138,6 +138,51 @@ describe("a mapping of requests whose shape is known", () => {
     expect(open).not.toHaveBeenCalled();
   });
 
+  test("keeps what was given back below a bound, and no longer than its edit", () => {
+    const { decoder, shape } = learnt(1);
+    const sizeBytes = shape.bytes.length;
+    const editBytes = sizeBytes + shape.words.byteLength * 2;
+    const edits = new ShapeEdits(editBytes * 6);
+    const shapes = new MappedShapes(edits);
+    const lend = (round: number) => {
+      const source = metricsSegment({ signal: "metrics", bytes: request(round), items: shape.items }, decoder, shape);
+      return shapes.map(source, same)?.segment?.lend?.();
+    };
+    lend(0);
+    const lent = [1, 2, 3, 4].map(lend);
+    const expected = (round: number) => normalPoints(decodeOtlp("metrics", request(round)));
+    const found = (index: number) => normalPoints(decodeOtlp("metrics", lent[index]?.request.bytes ?? Buffer.alloc(0)));
+    for (const round of [1, 2, 3, 4]) expect(found(round - 1)).toEqual(expected(round));
+    for (const one of lent) one?.giveBack();
+    const memory = lent[0]?.request.bytes.length ?? 0;
+    expect(edits.spareByteLength).toBe(2 * memory);
+    expect(lend(5)?.request.bytes).toBe(lent[1]?.request.bytes);
+    expect(found(1)).toEqual(expected(5));
+    expect(edits.spareByteLength).toBe(memory);
+    // Another edit takes the room of one that nobody uses.
+    const others = Array.from({ length: 8 }, () => ({ ...learnt(1), shapes: new MappedShapes(edits) }));
+    for (let round = 0; round < 60; round++) {
+      for (const other of others) {
+        const bytes = request(round);
+        const source = metricsSegment({ signal: "metrics", bytes, items: shape.items }, other.decoder, other.shape);
+        other.shapes.map(source, same);
+      }
+    }
+    expect(edits.spareByteLength).toBe(0);
+    lent[2]?.giveBack();
+    expect(edits.spareByteLength).toBe(0);
+  });
+
+  test("lends nothing of its own once the request is made", () => {
+    const { decoder, shape } = learnt(1);
+    const shapes = new MappedShapes();
+    const source = metricsSegment({ signal: "metrics", bytes: request(7), items: shape.items }, decoder, shape);
+    shapes.map(source, same);
+    const segment = shapes.map(source, same)?.segment;
+    expect(segment?.lend?.()?.request.bytes).toEqual(segment?.request.bytes);
+    expect(segment?.lend?.()).toBeUndefined();
+  });
+
   test("keeps its edits below one bound, for whatever number of clients", () => {
     const one = learnt(1);
     const maxBytes = 10 * (one.shape.bytes.length + one.shape.words.byteLength * 2);

@@ -11,7 +11,7 @@ import {
 } from "../codec/otlp/marked-words.ts";
 import type { PointsSegment } from "../model/batch.ts";
 import { DecodeError } from "../model/errors.ts";
-import type { OtlpRequest, OtlpSegment, RequestShape } from "../model/otlp-request.ts";
+import type { LentRequest, OtlpRequest, OtlpSegment, RequestShape } from "../model/otlp-request.ts";
 
 /** Maps points; the result depends on their layout only, never on times and values. */
 export type MapPoints = (points: PointsSegment) => { readonly segment: PointsSegment; readonly dropped: number };
@@ -27,11 +27,16 @@ export interface MappedSegment {
 const defaultMaxBytes = 32 * 1024 * 1024;
 /** Of these, the largest share that one edit may take. */
 const maxShare = 1 / 4;
+/** Edited requests that were given back and wait for the next ones: of one edit, and their bytes as a share of those of edits. */
+const maxSpares = 2;
+const maxSpareShare = 1 / 2;
 
 interface Known {
   readonly edit: ShapeEdit;
   readonly dropped: number;
   readonly byteLength: number;
+  /** Memory of requests that this edit made and that were given back: all but the words is there already. */
+  readonly spares: Uint8Array[];
   usedAt: number;
 }
 
@@ -43,6 +48,7 @@ export class ShapeEdits {
   /** Whose shape is gone, nobody asks for. */
   readonly #gone = new FinalizationRegistry<Known>((known) => this.#drop(known));
   #bytes = 0;
+  #spareBytes = 0;
   #turn = 0;
 
   constructor(maxBytes = defaultMaxBytes) {
@@ -52,6 +58,11 @@ export class ShapeEdits {
   /** Bytes that the edits take. */
   get byteLength(): number {
     return this.#bytes;
+  }
+
+  /** Bytes of requests that were given back and wait for the next ones. */
+  get spareByteLength(): number {
+    return this.#spareBytes;
   }
 
   /** To be called for every request. False where there is no edit, or it was dropped. */
@@ -78,8 +89,25 @@ export class ShapeEdits {
     return true;
   }
 
+  /** Memory of a request that the edit made before and that nobody reads any more; undefined where none waits. */
+  takeSpare({ spares }: Known): Uint8Array | undefined {
+    const spare = spares.pop();
+    if (spare !== undefined) this.#spareBytes -= spare.length;
+    return spare;
+  }
+
+  /** To be called when nobody reads these bytes, which the edit made, any more. */
+  giveBack(known: Known, bytes: Uint8Array): void {
+    if (!this.#known.has(known) || known.spares.length >= maxSpares) return;
+    if (this.#spareBytes + bytes.length > this.#maxBytes * maxSpareShare) return;
+    known.spares.push(bytes);
+    this.#spareBytes += bytes.length;
+  }
+
   #drop(known: Known): void {
-    if (this.#known.delete(known)) this.#bytes -= known.byteLength;
+    if (!this.#known.delete(known)) return;
+    this.#bytes -= known.byteLength;
+    while (this.takeSpare(known) !== undefined);
   }
 }
 
@@ -108,7 +136,8 @@ export class MappedShapes {
     const known = this.#find(segment, shape, map);
     if (known === undefined) return undefined;
     const { edit, dropped } = known;
-    return { segment: edit.shape.items === 0 ? undefined : new EditedSegment(segment, edit, map), dropped };
+    if (edit.shape.items === 0) return { segment: undefined, dropped };
+    return { segment: new EditedSegment(segment, { known, edits: this.#edits }, map), dropped };
   }
 
   #find(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known | undefined {
@@ -138,7 +167,7 @@ function learn(segment: OtlpSegment, shape: RequestShape, map: MapPoints): Known
   const edit = findEdit([first.bytes, second.bytes], marks, shape, first.items);
   if (edit === undefined) return undefined;
   const byteLength = edit.shape.bytes.length + edit.shape.words.byteLength + edit.sources.byteLength;
-  return { edit, dropped: first.dropped, byteLength, usedAt: 0 };
+  return { edit, dropped: first.dropped, byteLength, spares: [], usedAt: 0 };
 }
 
 /** Undefined where the bytes are no valid metrics: opening the request itself says so to its sender. */
@@ -172,34 +201,54 @@ function openValid(segment: OtlpSegment): readonly PointsSegment[] | undefined {
 class EditedSegment implements OtlpSegment {
   readonly form = "otlp";
   readonly from = 0;
-  readonly #edit: ShapeEdit;
+  readonly #known: Known;
+  readonly #edits: ShapeEdits;
   readonly #map: MapPoints;
   /** What it is made of; once the request is made, that: the bytes that came are not held any longer. */
   #origin: OtlpSegment;
   #isMade = false;
   #points: readonly PointsSegment[] | undefined;
 
-  constructor(source: OtlpSegment, edit: ShapeEdit, map: MapPoints) {
+  constructor(
+    source: OtlpSegment,
+    { known, edits }: { readonly known: Known; readonly edits: ShapeEdits },
+    map: MapPoints,
+  ) {
     this.#origin = source;
-    this.#edit = edit;
+    this.#known = known;
+    this.#edits = edits;
     this.#map = map;
   }
 
   get to(): number {
-    return this.#edit.shape.items;
+    return this.#known.edit.shape.items;
   }
 
   get shape(): RequestShape {
-    return this.#edit.shape;
+    return this.#known.edit.shape;
   }
 
   get request(): OtlpRequest {
     if (!this.#isMade) {
-      const bytes = applyShapeEdit(this.#edit, this.#origin.request.bytes);
-      this.#origin = this.#origin.withRequest({ signal: "metrics", bytes, items: this.#edit.shape.items });
+      const bytes = applyShapeEdit(this.#known.edit, this.#origin.request.bytes);
+      this.#origin = this.#origin.withRequest({ signal: "metrics", bytes, items: this.#known.edit.shape.items });
       this.#isMade = true;
     }
     return this.#origin.request;
+  }
+
+  lend(): LentRequest | undefined {
+    if (this.#isMade) return undefined;
+    const known = this.#known;
+    const edits = this.#edits;
+    const origin = this.#origin.lend?.();
+    const source = origin?.request ?? this.#origin.request;
+    const bytes = applyShapeEdit(known.edit, source.bytes, edits.takeSpare(known));
+    origin?.giveBack();
+    return {
+      request: { signal: "metrics", bytes, items: known.edit.shape.items },
+      giveBack: () => edits.giveBack(known, bytes),
+    };
   }
 
   open(): readonly PointsSegment[] {

@@ -25,6 +25,16 @@ export interface RequestShape {
   readonly items: number;
 }
 
+/** A request in memory that nobody else has: whoever took it may use it once, and hand it on to nobody. */
+export interface LentRequest {
+  readonly request: OtlpRequest;
+  /**
+   * The memory is used for another request: nobody reads these bytes any more, nor does anything that was handed them. At most
+   * once; where that is not certain, never.
+   */
+  giveBack(): void;
+}
+
 /** A metrics segment that nobody has opened. Rows are its data points: `from` is 0, `to` is `request.items`. */
 export interface OtlpSegment {
   readonly form: "otlp";
@@ -37,6 +47,8 @@ export interface OtlpSegment {
   open(): readonly PointsSegment[];
   /** A segment of another request that is opened in the same way: of a part of this one, or of several joined. */
   withRequest(request: OtlpRequest): OtlpSegment;
+  /** The request in memory of the caller's own, each time in another; undefined where that would only be a copy of `request`. */
+  lend?(): LentRequest | undefined;
 }
 
 /** An immutable list of trace or log requests. */

@@ -26,6 +26,8 @@ export interface GrpcResult {
   readonly response: Uint8Array;
   /** Of the server's last headers; binary ones are base64. */
   readonly trailers: IncomingHttpHeaders;
+  /** Whether the memory of the message is not read any more: all of it is in the kernel. */
+  readonly isSent?: boolean | undefined;
 }
 
 /** What one attempt came to. */
@@ -166,7 +168,9 @@ class ClientCall implements RunningCall {
   }
 
   #response(trailers: IncomingHttpHeaders): GrpcResult {
-    const ok = { code: grpcCodes.OK, message: "", retryAfterMs: undefined, details: [], trailers };
+    // A server may answer before it has read all: then what is left of the message still waits for the socket.
+    const isSent = this.#stream.writableFinished;
+    const ok = { code: grpcCodes.OK, message: "", retryAfterMs: undefined, details: [], trailers, isSent };
     const reader = this.#reader;
     // Without a message the server has still said OK.
     if (reader.isEmpty) return { ...ok, response: noBytes };

@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,6 +103,30 @@ describe("against a grpc-js server", () => {
     const port = await startPeerServer((_call, answer) => answer(null, Buffer.alloc(5000)));
     const client = createOwnClient(port, { maxResponseBytes: 1000 });
     expect(await client.call({ path: testPath, message: Buffer.from("x") })).toMatchObject({ code: 8 });
+  });
+
+  test("says that all of a message was sent, whatever its size", async () => {
+    const port = await startPeerServer(peerEcho);
+    const client = createOwnClient(port);
+    for (const size of [0, 1, 3_000_000]) {
+      const { code, isSent } = await client.call({ path: testPath, message: Buffer.alloc(size) });
+      expect([code, isSent]).toEqual([0, true]);
+    }
+  });
+
+  test("does not say so where the server answers before it has read all", async () => {
+    const server = createHttp2Server();
+    onTestFinished(() => void server.close());
+    server.on("stream", (stream) => {
+      stream.on("error", () => {});
+      stream.respond({ ":status": 200, "content-type": "application/grpc", "grpc-status": "0" }, { endStream: true });
+    });
+    server.listen(0, "127.0.0.1");
+    await once(server, "listening");
+    const client = createOwnClient((server.address() as AddressInfo).port);
+    const { code, isSent } = await client.call({ path: testPath, message: Buffer.alloc(3_000_000) });
+    expect([code, isSent]).toEqual([0, false]);
+    client.destroy();
   });
 
   test("keeps more calls under way than the server takes at once", async () => {

@@ -174,7 +174,9 @@ class Client implements GrpcClient {
         continue;
       }
       const outcome = await this.#attempt(connection, session, { options, frame, limits });
-      if (!outcome.wasNotTaken || attempt >= maxAttempts) return outcome.result;
+      if (!outcome.wasNotTaken || attempt >= maxAttempts) {
+        return attempt === 1 ? outcome.result : { ...outcome.result, isSent: false };
+      }
     }
   }
 

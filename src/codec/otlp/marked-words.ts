@@ -99,12 +99,20 @@ function findMarks(encoded: Uint8Array, mark: Mark, source: RequestShape, items:
   return { shape: { bytes, words: Uint32Array.from(targets), items }, sources: Uint32Array.from(sources) };
 }
 
-/** The edited bytes of a request of the shape that the edit was made for. */
-export function applyShapeEdit({ shape, sources }: ShapeEdit, bytes: Uint8Array): Uint8Array {
-  const result = Buffer.allocUnsafeSlow(shape.bytes.length);
-  result.set(shape.bytes);
+/**
+ * The edited bytes of a request of the shape that the edit was made for; in `earlier` where that is given, bytes which the same
+ * edit made before: only their words are written then.
+ */
+export function applyShapeEdit({ shape, sources }: ShapeEdit, bytes: Uint8Array, earlier?: Uint8Array): Uint8Array {
+  const result = earlier ?? copyOf(shape.bytes);
   const source = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
   const target = new DataView(result.buffer, result.byteOffset, result.length);
   copyWords(source, sources, target, shape.words);
   return result;
+}
+
+function copyOf(bytes: Uint8Array): Uint8Array {
+  const copy = Buffer.allocUnsafeSlow(bytes.length);
+  copy.set(bytes);
+  return copy;
 }

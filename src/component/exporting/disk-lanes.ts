@@ -12,6 +12,8 @@ export interface OfferedRequest {
   readonly lane?: number | undefined;
   /** What differs in it is not joined by a queue in memory. */
   readonly partition?: string | undefined;
+  /** Where its memory was lent: see `LentRequest`. A queue on disk never gives it back. */
+  readonly giveBack?: (() => void) | undefined;
 }
 
 /** A record that is being sent. */

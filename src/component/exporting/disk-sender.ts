@@ -8,7 +8,8 @@ import type { OpenedQueue } from "../queue-storage.ts";
 import { DiskLanes, type OfferedRequest, type TakenRequest } from "./disk-lanes.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
 import { type SendOutcome, sendUntilDone } from "./retry.ts";
-import type { SendAnswer, SenderParts } from "./sender.ts";
+import type { SendAnswer } from "./send.ts";
+import type { SenderParts } from "./sender.ts";
 
 export interface DiskSenderParts extends Omit<SenderParts, "hashKey"> {
   readonly opened: OpenedQueue<OtlpRequest>;

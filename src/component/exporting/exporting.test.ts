@@ -12,7 +12,7 @@ import { createFakeClock } from "../../testing/fake-clock.ts";
 import { createTestContext } from "../../testing/test-context.ts";
 import { exportingFields } from "./config.ts";
 import { createExporting } from "./exporting.ts";
-import type { OutgoingRequest, SendAnswer } from "./sender.ts";
+import type { OutgoingRequest, SendAnswer } from "./send.ts";
 
 const schema = z.strictObject(exportingFields({ timeoutMs: 5000 }));
 

@@ -17,14 +17,17 @@ import type { OfferedRequest } from "./disk-lanes.ts";
 import { DiskSender } from "./disk-sender.ts";
 import { exportingMetrics, type QueueState } from "./exporting-metrics.ts";
 import type { DropReason } from "./retry.ts";
-import { RequestSender, type Send } from "./sender.ts";
+import type { Send } from "./send.ts";
+import { RequestSender } from "./sender.ts";
 
-export type { OutgoingRequest, Send, SendAnswer } from "./sender.ts";
+export type { OutgoingRequest, Send, SendAnswer } from "./send.ts";
 
 export interface ExportingParts {
   readonly send: Send;
   /** Bytes above which a request is cut, unless the queue's batch says otherwise; Infinity for no maximum. */
   readonly maxBytes: number;
+  /** Whether answers of `send` say when bytes are not read any more: then requests are made in memory that is used again. */
+  readonly saysSent?: boolean | undefined;
   /** For tests; Math.random unless given. */
   readonly random?: (() => number) | undefined;
   /** For tests: what decides on lanes; a secret of the process unless given. */
@@ -57,6 +60,7 @@ export function createExporting(
   const reporter = new Reporter(context);
   const { sending_queue: queue } = config;
   const isDisk = isOnDisk(queue);
+  const isLent = parts.saysSent === true && !isDisk;
   const senders = new Map<Signal, Sender | Promise<Sender>>();
   const createSender = (signal: Signal): Sender | Promise<Sender> => {
     const common = {
@@ -102,7 +106,7 @@ export function createExporting(
       requests.requests.map((request) => ({ request })),
     );
   return {
-    metrics: async (metrics) => await offer(metrics, divideMetrics(metrics, encode)),
+    metrics: async (metrics) => await offer(metrics, divideMetrics(metrics, encode, isLent)),
     traces: ofRequests,
     logs: ofRequests,
     async start() {
@@ -129,12 +133,12 @@ function maxBytesOf(batch: BatchLimits | undefined, maxBytes: number): number {
 }
 
 /** Unopened requests as they are, scraped samples by target, points all together. */
-function divideMetrics({ segments }: MetricsBatch, encode: Encode): OfferedRequest[] {
+function divideMetrics({ segments }: MetricsBatch, encode: Encode, isLent: boolean): OfferedRequest[] {
   const pieces: OfferedRequest[] = [];
   const points: PointsSegment[] = [];
   const samples = new Map<number, SamplesSegment[]>();
   for (const segment of segments) {
-    if (segment.form === "otlp") pieces.push({ request: segment.request });
+    if (segment.form === "otlp") pieces.push((isLent ? segment.lend?.() : undefined) ?? { request: segment.request });
     else if (segment.form === "points") points.push(segment);
     else {
       const { lane } = segment.layout.origin;

@@ -11,6 +11,8 @@ export interface QueuedRequest {
   readonly partition?: string | undefined;
   /** When it was accepted, on the monotonic clock. */
   readonly queuedMs: number;
+  /** Where its memory was lent: to be called when nobody reads the bytes any more. */
+  giveBack?: (() => void) | undefined;
 }
 
 interface Lane {

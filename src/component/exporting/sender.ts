@@ -10,28 +10,11 @@ import type { Clock } from "../telemetry.ts";
 import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
 import type { OfferedRequest } from "./disk-lanes.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
+import { sendAndGiveBack } from "./lent-memory.ts";
 import { bytesOf, itemsOf, type QueuedRequest, RequestLanes } from "./request-lanes.ts";
 import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
+import type { Send, SendAnswer } from "./send.ts";
 import { releaseDelivered, Ticket } from "./ticket.ts";
-
-/** What is to be sent at once: requests of one signal that are one message when their bytes stand behind one another. */
-export interface OutgoingRequest {
-  readonly signal: Signal;
-  readonly requests: readonly OtlpRequest[];
-  readonly items: number;
-  readonly bytes: number;
-}
-
-/** What a server said of a request that it took. */
-export interface SendAnswer {
-  /** Items of it that it did not take, for good. */
-  readonly rejectedItems: number;
-  /** Why. */
-  readonly message?: string | undefined;
-}
-
-/** One attempt. Rejects with a ConsumeError; `signal` ends it. */
-export type Send = (request: OutgoingRequest, signal: AbortSignal) => Promise<SendAnswer>;
 
 export interface SenderParts {
   readonly signal: Signal;
@@ -219,29 +202,33 @@ export class RequestSender implements QueueState {
     const maxItems = batch?.sizer === "items" ? batch.maxSize : Number.POSITIVE_INFINITY;
     const limits = { maxItems, maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes) };
     const queuedMs = clock.monotonic();
-    const push = (lane: number, request: OtlpRequest, partition: string | undefined) => {
+    const push = (lane: number, request: OtlpRequest, whole: OfferedRequest) => {
+      const { partition } = whole;
       const isSmall = request.items <= limits.maxItems && request.bytes.byteLength <= limits.maxBytes;
       for (const part of isSmall ? [request] : splitRequest(request, limits)) {
         ticket.hold();
-        this.#lanes.push(lane, { request: part, ticket, partition, queuedMs });
+        // Parts are copies, or share the memory: it is not used again.
+        const giveBack = part === whole.request ? whole.giveBack : undefined;
+        this.#lanes.push(lane, { request: part, ticket, partition, queuedMs, giveBack });
       }
     };
     const lanes = this.#lanes.count;
-    for (const { request, lane, partition } of requests) {
+    for (const offered of requests) {
+      const { request, lane } = offered;
       if (request.items === 0) continue;
       if (lane !== undefined) {
-        push(lane % lanes, request, partition);
+        push(lane % lanes, request, offered);
         continue;
       }
       const [first, second] = resourceRanges(request.bytes);
       if (first === undefined) continue;
       // Mostly a request has one resource, and goes as it is.
       if (second === undefined || lanes === 1) {
-        push(resourceHash(hashKey, request.bytes, first.start, first.to) % lanes, request, partition);
+        push(resourceHash(hashKey, request.bytes, first.start, first.to) % lanes, request, offered);
         continue;
       }
       for (const [index, part] of divideRequest(request, lanes, hashKey).entries()) {
-        if (part !== undefined && part.items > 0) push(index, part, partition);
+        if (part !== undefined && part.items > 0) push(index, part, offered);
       }
     }
     ticket.release();
@@ -368,7 +355,7 @@ export class RequestSender implements QueueState {
       this.#parts.retrying(error, waitMs);
     };
     return await sendUntilDone(
-      (signal) => send(outgoing, signal),
+      (signal) => sendAndGiveBack(() => send(outgoing, signal), queued),
       { retry, clock, random, retrying },
       this.#abort.signal,
     );

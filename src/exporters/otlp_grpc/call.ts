@@ -34,8 +34,8 @@ export async function callOtlp(
   options: Omit<GrpcCallOptions, "path" | "message">,
 ): Promise<SendAnswer & PartialSuccess> {
   const result = await client.call({ ...options, path: paths[kind], message: piecesOf(requests, bytes) });
-  const { code, retryAfterMs } = result;
-  if (code === grpcCodes.OK) return readPartialSuccess(result.response);
+  const { code, retryAfterMs, isSent } = result;
+  if (code === grpcCodes.OK) return { ...readPartialSuccess(result.response), isSent };
   const isExhausted = code === grpcCodes.RESOURCE_EXHAUSTED;
   throw new ConsumeError(errorCode(code), `gRPC status ${grpcCodeName(code)}: ${result.message}`, {
     permanent: !(isExhausted ? retryAfterMs !== undefined : retryableCodes.has(code)),

@@ -38,6 +38,7 @@ export default defineExporter<OtlpGrpcConfig>({
     };
     const exporting = createExporting(context, config, {
       maxBytes: maxRequestBytes,
+      saysSent: true,
       async send(request, signal) {
         const all = { ...headers, ...(await auth.headers()) };
         const answer = await callOtlp(client, request, { ...options, headers: all, signal });
