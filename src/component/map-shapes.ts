@@ -27,8 +27,10 @@ export interface MappedSegment {
 const defaultMaxBytes = 32 * 1024 * 1024;
 /** Of these, the largest share that one edit may take. */
 const maxShare = 1 / 4;
-/** Edited requests that were given back and wait for the next ones: of one edit, and their bytes as a share of those of edits. */
-const maxSpares = 2;
+/** Edited requests that were given back and wait for the next ones: of one edit so many, or more up to so many bytes. */
+const leastSpares = 2;
+const enoughSpareBytes = 2 * 1024 * 1024;
+/** Of all edits, as a share of the bytes of edits. */
 const maxSpareShare = 1 / 2;
 
 interface Known {
@@ -98,9 +100,11 @@ export class ShapeEdits {
 
   /** To be called when nobody reads these bytes, which the edit made, any more. */
   giveBack(known: Known, bytes: Uint8Array): void {
-    if (!this.#known.has(known) || known.spares.length >= maxSpares) return;
+    const { spares } = known;
+    const isEnough = spares.length >= leastSpares && (spares.length + 1) * bytes.length > enoughSpareBytes;
+    if (isEnough || !this.#known.has(known)) return;
     if (this.#spareBytes + bytes.length > this.#maxBytes * maxSpareShare) return;
-    known.spares.push(bytes);
+    spares.push(bytes);
     this.#spareBytes += bytes.length;
   }
 
