@@ -4,12 +4,14 @@ import { readdirSync, readFileSync } from "node:fs";
 import { connect as connectHttp2 } from "node:http2";
 import { connect, type Socket } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
+import { compressSync } from "snappy";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { Signal } from "../../src/model/otlp-request.ts";
 import { buildTraces } from "../../src/testing/build-otlp.ts";
 import { createGrpcClient } from "../../src/transport/grpc-client.ts";
 import { grpcCodes } from "../../src/transport/grpc-status.ts";
+import { encodeFrame, encodeHeaderBlock, settingsFrame } from "../../src/transport/http2-wire.ts";
 import { freePort } from "../kit/free-port.ts";
 import { signals } from "../kit/otlp-arbitrary.ts";
 import { grpcSink, type OtlpPorts, type OtlpSink, otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
@@ -82,6 +84,13 @@ const bombs: readonly Body[] = [
     bytes: zstdCompressSync(Buffer.alloc(200 * mib)),
     type: protobuf,
     encoding: "zstd",
+  },
+  {
+    title: "snappy bomb",
+    signal: "logs",
+    bytes: compressSync(Buffer.alloc(200 * mib)) as Buffer,
+    type: protobuf,
+    encoding: "snappy",
   },
   { title: "nested protobuf", signal: "logs", bytes: nestedProtobuf(20_000), type: protobuf },
   { title: "nested JSON", signal: "logs", bytes: nestedJson(20_000), type: json },
@@ -194,6 +203,13 @@ async function throwAt(port: number, bytes: Uint8Array | string): Promise<void> 
   clearTimeout(timer);
 }
 
+const noBytes = new Uint8Array();
+const callHead = encodeHeaderBlock({
+  ":method": "POST",
+  ":scheme": "http",
+  ":path": otlpMethods.logs,
+  "content-type": "application/grpc",
+});
 const preface = Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n");
 
 describe("hostile clients of the built command", () => {
@@ -285,6 +301,7 @@ describe("hostile clients of the built command", () => {
 
   it("connections that say nothing, bodies that drip and clients that never read", async () => {
     const sockets: Socket[] = [];
+    const grpcDrips: Socket[] = [];
     const head = "POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n";
     await attack(async () => {
       for (let i = 0; i < 200; i++) sockets.push(await open(i % 2 === 0 ? ports.grpc : ports.http));
@@ -294,11 +311,31 @@ describe("hostile clients of the built command", () => {
         drip.write(`${head}content-length: 1000000\r\n\r\n`);
         sockets.push(drip);
       }
+      for (let i = 0; i < 50; i++) {
+        const drip = await open(ports.grpc);
+        drip.resume();
+        drip.write(
+          Buffer.concat([preface, settingsFrame([]), encodeFrame(1, 4, 1, callHead), encodeFrame(0, 0, 1, noBytes)]),
+        );
+        drip.write(encodeFrame(0, 0, 1, Buffer.from([0, 0, 16, 0, 0])));
+        grpcDrips.push(drip);
+      }
       const deaf = await open(ports.http);
       deaf.pause();
       for (let i = 0; i < 5000 && !deaf.destroyed; i++) deaf.write(`${head}content-length: 0\r\n\r\n`);
       sockets.push(deaf);
+      const deafCaller = await open(ports.grpc);
+      deafCaller.pause();
+      deafCaller.write(Buffer.concat([preface, settingsFrame([])]));
+      for (let i = 0; i < 5000 && !deafCaller.destroyed; i++) {
+        const stream = 2 * i + 1;
+        deafCaller.write(
+          Buffer.concat([encodeFrame(1, 4, stream, callHead), encodeFrame(0, 1, stream, Buffer.alloc(5))]),
+        );
+      }
+      sockets.push(deafCaller, ...grpcDrips);
       for (let byte = 0; byte < 20; byte++) {
+        for (const drip of grpcDrips) if (!drip.destroyed) drip.write(encodeFrame(0, 0, 1, Buffer.from("\n")));
         for (const drip of sockets.slice(200, 250)) if (!drip.destroyed) drip.write("\n");
         await new Promise((resolve) => setTimeout(resolve, 50));
       }

@@ -12,6 +12,7 @@ import type { TestProcess } from "../kit/processes.ts";
 import { startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
+import { type GrpcAnswer, startOtlpGrpcServer } from "../support/otlp-grpc-server.ts";
 
 const path = "/opentelemetry.proto.collector.logs.v1.LogsService/Export";
 const connections = 10_000;
@@ -130,51 +131,73 @@ describe.skipIf(!canMeasure || !canHoldConnections)(
   },
 );
 
-describe.skipIf(!canMeasure)("a server behind that is gone (needs Linux)", () => {
-  it("memory rises to the bound of the queue, and stays there under load", async () => {
-    using folder = createTempFolder("otlp-dead");
-    const { ports, run } = await startRun(folder, {
-      otlp: {
-        endpoint: `127.0.0.1:${await freePort()}`,
-        tls: { insecure: true },
-        sending_queue: { queue_size: 1_000_000, max_bytes: "64MiB" },
-      },
-    });
-    await using _run = run;
-    const [request] = buildLogs(Array.from({ length: 100 }, (_, i) => ({ body: `${i} `.padEnd(2600, "x") }))).requests;
-    const message = request?.bytes ?? new Uint8Array();
-    const client = createGrpcClient({ target: `127.0.0.1:${ports.grpc}`, userAgent: "test" });
-    onTestFinished(() => client.destroy());
-    const before = await settledBytes(run);
-    let taken = 0;
-    let most = 0;
-    /** Sends in eight turns; returns how many were refused. */
-    const load = async (count: number): Promise<number> => {
-      let [left, refused] = [count, 0];
-      const one = async (): Promise<void> => {
-        while (left-- > 0) {
-          const { code, retryAfterMs } = await client.call({ path, message, timeoutMs: 10_000 });
-          if (code === 0) taken += message.length;
-          else {
-            expect([code, (retryAfterMs ?? 0) > 0]).toEqual([grpcCodes.UNAVAILABLE, true]);
-            refused++;
-          }
-          most = Math.max(most, run.residentBytes());
-        }
-      };
-      await Promise.all(Array.from({ length: 8 }, one));
-      return refused;
-    };
-    const fill = Math.ceil(queueBytes / message.length);
-    expect(await load(fill + 50)).toBeGreaterThan(0);
-    expect(taken).toBeLessThanOrEqual(queueBytes);
-    expect(taken).toBeGreaterThan(queueBytes - 2 * message.length);
-    const full = most - before;
-    // Four times the queue more, all refused.
-    expect(await load(4 * fill)).toBe(4 * fill);
-    console.log(
-      `queue of 64 MiB full: ${Math.round(full / mib)} MiB more; after 256 MiB refused: at most ${Math.round((most - before) / mib)}`,
-    );
-    expect(most - before).toBeLessThan(queueBytes + besideQueueBytes);
+/** A server that answers every call so, or not at all; without a behaviour there is none. */
+async function startDead(behaviour: GrpcAnswer | "hangs" | undefined): Promise<number> {
+  if (behaviour === undefined) return freePort();
+  const server = await startOtlpGrpcServer(() => (behaviour === "hangs" ? undefined : behaviour));
+  // Nothing of what comes is kept: this process is not the one that is measured.
+  const timer = setInterval(() => server.takeReceived(), 100);
+  onTestFinished(() => {
+    clearInterval(timer);
+    server.close();
   });
+  return server.port;
+}
+
+describe.skipIf(!canMeasure)("a server behind (needs Linux)", () => {
+  it.each([
+    ["is gone", undefined],
+    ["hangs", "hangs"],
+    ["asks for 3 s", { code: grpcCodes.UNAVAILABLE, message: "not now", retryAfterMs: 3000 }],
+  ] as const)(
+    "that %s: memory rises to the bound of the queue, and stays there under load",
+    async (_title, behaviour) => {
+      using folder = createTempFolder("otlp-dead");
+      const { ports, run } = await startRun(folder, {
+        otlp: {
+          endpoint: `127.0.0.1:${await startDead(behaviour)}`,
+          tls: { insecure: true },
+          sending_queue: { queue_size: 1_000_000, max_bytes: "64MiB" },
+        },
+      });
+      await using _run = run;
+      const [request] = buildLogs(
+        Array.from({ length: 100 }, (_, i) => ({ body: `${i} `.padEnd(2600, "x") })),
+      ).requests;
+      const message = request?.bytes ?? new Uint8Array();
+      const client = createGrpcClient({ target: `127.0.0.1:${ports.grpc}`, userAgent: "test" });
+      onTestFinished(() => client.destroy());
+      const before = await settledBytes(run);
+      let taken = 0;
+      let most = 0;
+      /** Sends in eight turns; returns how many were refused. */
+      const load = async (count: number): Promise<number> => {
+        let [left, refused] = [count, 0];
+        const one = async (): Promise<void> => {
+          while (left-- > 0) {
+            const { code, retryAfterMs } = await client.call({ path, message, timeoutMs: 10_000 });
+            if (code === 0) taken += message.length;
+            else {
+              expect([code, (retryAfterMs ?? 0) > 0]).toEqual([grpcCodes.UNAVAILABLE, true]);
+              refused++;
+            }
+            most = Math.max(most, run.residentBytes());
+          }
+        };
+        await Promise.all(Array.from({ length: 8 }, one));
+        return refused;
+      };
+      const fill = Math.ceil(queueBytes / message.length);
+      expect(await load(fill + 50)).toBeGreaterThan(0);
+      expect(taken).toBeLessThanOrEqual(queueBytes);
+      expect(taken).toBeGreaterThan(queueBytes - 2 * message.length);
+      const full = most - before;
+      // Four times the queue more, all refused.
+      expect(await load(4 * fill)).toBe(4 * fill);
+      console.log(
+        `queue of 64 MiB full: ${Math.round(full / mib)} MiB more; after 256 MiB refused: at most ${Math.round((most - before) / mib)}`,
+      );
+      expect(most - before).toBeLessThan(queueBytes + besideQueueBytes);
+    },
+  );
 });
