@@ -64,9 +64,19 @@ async function replay(directory: string, flags: ReplayFlags): Promise<number> {
     }
     return 0;
   } catch (caught) {
-    process.stderr.write(`Error: ${toError(caught).message}\n`);
+    process.stderr.write(`Error: ${reason(caught, directory)}\n`);
     return exitConfig;
   }
+}
+
+function reason(caught: unknown, directory: string): string {
+  const { code, path, message } = toError(caught) as NodeJS.ErrnoException;
+  if (path !== directory) return message;
+  return code === "ENOENT"
+    ? `${directory} does not exist`
+    : code === "ENOTDIR"
+      ? `${directory} is no directory`
+      : message;
 }
 
 function parseHeader(text: string): [string, string] {
@@ -87,7 +97,7 @@ async function inspect(directory: string, isThorough: boolean, json: boolean): P
     process.stdout.write(json ? `${JSON.stringify(queues, undefined, 2)}\n` : queues.map(show).join("\n"));
     return isThorough && queues.some(({ damage }) => damage.length > 0) ? exitConfig : 0;
   } catch (caught) {
-    process.stderr.write(`Error: ${toError(caught).message}\n`);
+    process.stderr.write(`Error: ${reason(caught, directory)}\n`);
     return exitConfig;
   }
 }

@@ -1,7 +1,7 @@
 /** Keeps a second process away from the directory of a disk queue. */
 
 import { readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
-import { join } from "node:path";
+import { join, parse } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { toError } from "../model/errors.ts";
 import { StorageError } from "./storage-error.ts";
@@ -42,12 +42,19 @@ export const lockDirectory: LockDirectory = async (directory) => {
     throw new StorageError("STORAGE_UNUSABLE", message, { cause: caught });
   }
   try {
-    writeFileSync(join(directory, ownerName), `${process.pid} ${process.title}\n`);
+    writeFileSync(join(directory, ownerName), `${process.pid} ${title()}\n`);
   } catch {
     // Only a name for messages; a full disk must not stop the start.
   }
   return { release: () => held.close() };
 };
+
+/** What runs, as `millrace run`; other arguments may hold secrets. */
+function title(): string {
+  const [, script, command] = process.argv;
+  const words = [script === undefined ? process.title : parse(script).name, command ?? ""];
+  return words.filter((word) => /^[\w-]+$/.test(word)).join(" ");
+}
 
 function take(Database: typeof DatabaseSync, path: string): DatabaseSync {
   const database = new Database(path, { timeout: 0 });
