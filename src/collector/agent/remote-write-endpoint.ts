@@ -218,6 +218,9 @@ export class RemoteWriteEndpoint {
       "exemplars_failed_total",
       "Exemplars that could not be delivered and were dropped.",
     );
+    const exemplarsDropped = meter
+      .counter(`${metricPrefix}exemplars_dropped_total`, { help: "Exemplars that were left out, by reason." })
+      .with({ ...labels, reason: "too_long" });
     const bytes = counter("bytes_total", "Bytes of requests that are over, after compression.");
     const seconds = meter
       .histogram(`${metricPrefix}sent_batch_duration_seconds`, {
@@ -248,6 +251,7 @@ export class RemoteWriteEndpoint {
         const count = tally.add(reason, samples);
         if (count !== undefined) log.error("samples dropped", { ...labels, reason, count, err: message });
       },
+      exemplarsRefused: (exemplars) => exemplarsDropped.add(exemplars),
       retrying: (message, waitMs, attempt) => {
         const now = clock.now();
         if (now - this.#lastWarningMs < logIntervalMs) return;

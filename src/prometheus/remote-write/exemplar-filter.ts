@@ -14,10 +14,13 @@ const maxRemembered = 100_000;
 
 export class ExemplarFilter {
   readonly #options: ExemplarFilterOptions;
+  readonly #refused: (exemplars: number) => void;
   readonly #last = new Map<number, string>();
 
-  constructor(options: ExemplarFilterOptions) {
+  /** `refused` hears how many exemplars no server takes. */
+  constructor(options: ExemplarFilterOptions, refused: (exemplars: number) => void) {
     this.#options = options;
+    this.#refused = refused;
   }
 
   /** Numbers of label sets were given back. */
@@ -28,10 +31,9 @@ export class ExemplarFilter {
   of(segment: SamplesSegment): readonly SampleExemplar[] {
     const { sendExemplars, skipRepeatedExemplars } = this.#options;
     if (!sendExemplars || segment.exemplars === undefined || segment.exemplars.length === 0) return [];
-    return segment.exemplars.filter((exemplar) => {
-      let runes = 0;
-      for (const [name, value] of exemplar.labels) runes += [...name].length + [...value].length;
-      if (runes > maxExemplarRunes) return false;
+    const fitting = segment.exemplars.filter(isShortEnough);
+    if (fitting.length < segment.exemplars.length) this.#refused(segment.exemplars.length - fitting.length);
+    return fitting.filter((exemplar) => {
       if (!skipRepeatedExemplars) return true;
       const set = segment.layout.labels?.[segment.from + exemplar.row] ?? 0;
       const key = JSON.stringify([exemplar.labels, exemplar.value, exemplar.timestampMs ?? null]);
@@ -41,4 +43,10 @@ export class ExemplarFilter {
       return true;
     });
   }
+}
+
+function isShortEnough({ labels }: SampleExemplar): boolean {
+  let runes = 0;
+  for (const [name, value] of labels) runes += [...name].length + [...value].length;
+  return runes <= maxExemplarRunes;
 }

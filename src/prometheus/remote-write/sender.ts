@@ -74,7 +74,7 @@ export class RemoteWriteSender {
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#encoder = new RequestEncoder(parts.identities, parts.options.maxSamplesPerSend);
-    this.#exemplars = new ExemplarFilter(parts.options);
+    this.#exemplars = new ExemplarFilter(parts.options, (count) => parts.observer.exemplarsRefused?.(count));
     if (parts.disk !== undefined) this.#disk = new DurableLanes(parts.disk, laneCount, () => this.#dispatch());
     this.#lanes = this.#disk ?? this.#memory;
     const release = () => {
