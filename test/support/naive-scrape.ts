@@ -78,7 +78,7 @@ export class NaiveTarget {
   /** Labels by the text of the series, of the last page that was read whole. */
   #cache = new Map<string, string | undefined>();
   #families = new Map<string, Metadata>();
-  /** The page that declared a family last. */
+  /** The whole page that declared a family last. */
   #declared = new Map<string, number>();
   #pages = 0;
   /** What the last page, when it failed, had added. */
@@ -126,8 +126,8 @@ export class NaiveTarget {
     } catch {
       // What was read so far is reported below.
     }
-    if (!isWhole) return this.#failed(lines, samples);
     this.#pages++;
+    if (!isWhole) return this.#failed(lines, samples);
     for (const [name, seen] of declared) {
       if (this.#pages - seen <= 10) continue;
       declared.delete(name);

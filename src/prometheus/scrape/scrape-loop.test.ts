@@ -339,6 +339,20 @@ describe("the schedule", () => {
     expect([kit.batches.length, kit.failures.length, kit.loop.status.health]).toEqual([1, 0, "up"]);
   });
 
+  test.each([
+    { what: "fail", answer: new FetchError("network", "refused") },
+    { what: "bring an empty page", answer: { page: "", contentType: undefined } },
+    { what: "bring a page without a type", answer: { page: page("a 1"), contentType: undefined } },
+    { what: "bring a page that breaks", answer: page("a 1", "{") },
+  ])("scrapes that $what count among the ten after which families are forgotten", async ({ answer }) => {
+    const kit = createLoopKit();
+    await kit.scrape(page("# TYPE a counter", "a 1"));
+    for (let i = 0; i < 10; i++) await kit.scrape(answer);
+    expect(kit.loop.page.metadata.families.size).toBe(1);
+    await kit.scrape(page("a 1"));
+    expect(kit.loop.page.metadata.families.size).toBe(0);
+  });
+
   test("a page that has no room beside others is counted under its limit", async () => {
     const kit = createLoopKit();
     await kit.scrape(new FetchError("own_limit", "no room"));

@@ -255,15 +255,20 @@ export class ScrapeLoop {
     const isTooLarge = kind === "body_size";
     if (isTooLarge) this.#parts.metrics.limitExceeded("body_size_limit");
     else if (kind === "own_limit") this.#parts.metrics.limitExceeded(kind);
-    return failedAttempt(error, isTooLarge ? -1 : 0);
+    return this.#withoutPage(failedAttempt(error, isTooLarge ? -1 : 0));
+  }
+
+  #withoutPage(attempt: Attempt): Attempt {
+    this.#parts.page.metadata.countMissing();
+    return attempt;
   }
 
   /** Reads a page at once where it is known. */
   #readPage({ page, length, contentType }: FetchedPage): Attempt | Promise<Attempt> {
     // An empty page is a success whatever its type says.
-    if (length === 0) return emptyAttempt;
+    if (length === 0) return this.#withoutPage(emptyAttempt);
     const format = this.#format.of(contentType);
-    if (typeof format === "object") return failedAttempt(new Error(format.error), length);
+    if (typeof format === "object") return this.#withoutPage(failedAttempt(new Error(format.error), length));
     const isOpenMetrics = format === "openmetrics";
     const parser = isOpenMetrics ? this.#openMetricsParser : this.#textParser;
     try {

@@ -13,8 +13,8 @@ export interface FamilyMetadata {
   readonly unit: string;
 }
 
-/** A family that pages no longer declare is known for so many of them, as in Prometheus' scrape cache. */
-const pagesKept = 10;
+/** A family that pages no longer declare is known for so many scrapes, as in Prometheus' cache. */
+const scrapesKept = 10;
 /** Families beyond twice those of the last whole reading are kept up to this number before all are read again. */
 const spareFamilies = 1000;
 /** Family suffixes, in the order in which the first that matches is cut (Prometheus receiver, "Family and type resolution"). */
@@ -52,9 +52,10 @@ export class TargetMetadata {
   /** What the page under way declares, as far as anybody said. */
   readonly #names = new Set<string>();
   #areNamesKnown = false;
-  /** Pages that were accepted. */
-  #pages = 0;
-  /** Families that pages no longer declare, each with the number of the last page that did, which only grows. */
+  #scrapes = 0;
+  /** The number of the last scrape whose page was accepted. */
+  #accepted = 0;
+  /** Families that pages no longer declare, each with the number of the last scrape that did, which only grows. */
   readonly #gone = new Map<string, number>();
   #lastUsed = "";
 
@@ -135,16 +136,21 @@ export class TargetMetadata {
   #noteGone(): void {
     for (const name of this.#families.keys()) {
       if (this.#names.has(name)) this.#gone.delete(name);
-      else if (!this.#gone.has(name)) this.#gone.set(name, this.#pages);
+      else if (!this.#gone.has(name)) this.#gone.set(name, this.#accepted);
     }
+  }
+
+  /** Counts a scrape that brought no page, an empty one or one that failed. */
+  countMissing(): void {
+    this.#scrapes++;
   }
 
   /** Counts an accepted page, also one that is as the page before, and forgets what was not declared for long. */
   countPage(): void {
-    this.#pages++;
+    this.#accepted = ++this.#scrapes;
     if (this.#gone.size === 0) return;
-    for (const [name, page] of this.#gone) {
-      if (this.#pages - page <= pagesKept) return;
+    for (const [name, scrape] of this.#gone) {
+      if (this.#scrapes - scrape <= scrapesKept) return;
       this.#gone.delete(name);
       this.#families.delete(name);
       this.version++;

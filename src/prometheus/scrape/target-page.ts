@@ -188,6 +188,7 @@ export class TargetPage {
       return content;
     } catch (error) {
       this.metadata.rollback();
+      this.metadata.countMissing();
       throw this.#failure(error, scan, edit);
     } finally {
       this.#edit = undefined;
