@@ -9,7 +9,7 @@ import { systemFiles } from "./file-layer.ts";
 import type { Position } from "./journal-format.ts";
 import { LaneLoader } from "./lane-loader.ts";
 import { adoptSegments, countAbandoned, giveUpSegment } from "./lane-segments.ts";
-import { LaneState, sumLanes, type Waiting } from "./lane-state.ts";
+import { LaneState, maySend, sumLanes, type Waiting } from "./lane-state.ts";
 import { LateSync } from "./late-sync.ts";
 import { PositionJournal } from "./position-journal.ts";
 import { completeLimits, type GivenLimits, type QueueLimits } from "./queue-limits.ts";
@@ -89,6 +89,7 @@ export class DurableQueue<T> {
       segments: () => this.#segments.values(),
       now,
       sleep: options.sleep,
+      maySend: () => maySend(this.#lanes.values()),
       isTooOld: (timeMs) => this.#isTooOld(timeMs),
       damaged: (damage) => options.damaged?.(damage),
       loaded: (...event) => this.#loaded(...event),
@@ -193,11 +194,15 @@ export class DurableQueue<T> {
     return { sequence, item, done, timeMs };
   }
 
-  /** Hands out the record that `peek` shows. */
+  /** Hands out the record that `peek` shows. Where there is none it is read as soon as it can be, ahead of other lanes. */
   take(lane: number): Handed<T> | undefined {
     const state = this.#lanes.get(lane);
     const handed = this.peek(lane);
-    if (state === undefined || handed === undefined) return undefined;
+    if (state === undefined) return undefined;
+    if (handed === undefined) {
+      if (state.unread > 0) this.#loader.ask(state);
+      return undefined;
+    }
     this.#loader.usedBytes -= state.take()?.memoryBytes ?? 0;
     this.#passSkipped(state);
     this.#loader.want(state);
@@ -377,6 +382,7 @@ export class DurableQueue<T> {
     const stateOf = (lane: number) => this.#state(lane);
     const { records, items, memoryBytes, moved } = await giveUpSegment(segment, this.#reader, stateOf, reason);
     this.#loader.usedBytes -= memoryBytes;
+    this.#loader.pump();
     for (const [lane] of moved) this.#leaveSegments(this.#state(lane));
     if (records > 0) this.#options.gaveUp?.(reason, records, items);
     await this.#note(moved);

@@ -16,12 +16,15 @@ export interface EncodedItem {
  */
 export type Define = (name: string, content: () => Uint8Array) => void;
 
-/** The bytes of a definition; undefined when they are damaged everywhere. */
+/** The bytes of a definition, valid until the next call; undefined when they are damaged everywhere. */
 export type FindDefinition = (name: string) => Promise<Uint8Array | undefined>;
 
 export interface ItemCodec<T> {
   encode(item: T, define: Define): EncodedItem;
-  /** Rejects with DecodeError when the payload is none of `kind`; the record is then dropped, counted. */
+  /**
+   * The payload is valid until it settles. Rejects with DecodeError when the payload is none of `kind`; the record is then
+   * dropped, counted.
+   */
   decode(kind: number, payload: Uint8Array, find: FindDefinition, lane: number): Promise<T>;
   /** Rough bytes that the item keeps in memory. */
   memoryBytes(item: T): number;

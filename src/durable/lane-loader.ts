@@ -6,14 +6,16 @@ import type { ItemCodec } from "./item-codec.ts";
 import { type Lost, repairList, replaceList } from "./lane-segments.ts";
 import type { Cursor, LaneState } from "./lane-state.ts";
 import { definitionLane, type RecordHeader, recordHeaderBytes } from "./record-format.ts";
-import type { Segment, SegmentReader, StoredRecord } from "./segment.ts";
+import { Scratch, type Segment, type SegmentReader, type StoredRecord } from "./segment.ts";
 import { placeBytes, type RecordPlace } from "./segment-lanes.ts";
 
 export interface LaneLoaderParts<T> {
   readonly reader: SegmentReader;
   readonly codec: ItemCodec<T>;
-  /** Bytes of items in memory, of all lanes together, above which nothing more is read ahead. */
+  /** Bytes of items in memory, of all lanes together: above half of them nothing more is read ahead. */
   readonly memoryBytes: number;
+  /** Whether a lane has items in memory and none that are under way: they may be sent at once. */
+  readonly maySend: () => boolean;
   /** The segments there are, for definitions whose own segment has lost them. */
   readonly segments: () => Iterable<Segment>;
   readonly now: () => number;
@@ -43,6 +45,10 @@ export class LaneLoader<T> {
   readonly #parts: LaneLoaderParts<T>;
   readonly #queue: LaneState<T>[] = [];
   readonly #loads = new Set<Promise<void>>();
+  /** Bytes that are expected of what is being read. */
+  #expectedBytes = 0;
+  /** Of the reads that are not under way. */
+  readonly #scratches: Scratches[] = [];
   #isPaused = false;
   /** When the files that could not be read were named. */
   readonly #warnedMs = new Map<string, number>();
@@ -71,18 +77,25 @@ export class LaneLoader<T> {
     this.pump();
   }
 
+  /** Somebody waits for the next record of the lane, whatever others have in memory. */
+  ask(lane: LaneState<T>): void {
+    lane.isAsked = true;
+    this.want(lane);
+  }
+
   pump(): void {
     while (this.#loads.size < maxLoads && !this.#isPaused) {
-      // A lane that has nothing in memory may always read a record, or lanes that stand still would hold it up.
-      const isFull = this.usedBytes > 0 && this.usedBytes >= this.#parts.memoryBytes;
-      const at = isFull ? this.#queue.findIndex((one) => one.waitingCount === 0) : 0;
+      const at = this.#isFull ? this.#exception() : 0;
       const [lane] = at < 0 ? [] : this.#queue.splice(at, 1);
       if (lane === undefined) return;
       lane.isListed = false;
       if (lane.unread === 0) continue;
       lane.isLoading = true;
+      const expectedBytes = bytesOfNext(lane);
+      this.#expectedBytes += expectedBytes;
       const load = this.#attempt(lane).then((isLater) => {
         this.#loads.delete(load);
+        this.#expectedBytes -= expectedBytes;
         if (isLater) void this.#wantLater(lane);
         else {
           lane.isLoading = false;
@@ -91,6 +104,20 @@ export class LaneLoader<T> {
       });
       this.#loads.add(load);
     }
+  }
+
+  get #isFull(): boolean {
+    const bytes = this.usedBytes + this.#expectedBytes;
+    return bytes > 0 && bytes >= this.#parts.memoryBytes / 2;
+  }
+
+  /**
+   * A lane that has nothing in memory may all the same read a record where somebody asked for it, or where all that is in
+   * memory stands still: it would be held up.
+   */
+  #exception(): number {
+    const isHeldUp = this.#loads.size === 0 && !this.#parts.maySend();
+    return this.#queue.findIndex((one) => one.waitingCount === 0 && (isHeldUp || one.isAsked));
   }
 
   /** The lane waits; others take its turn. */
@@ -116,20 +143,23 @@ export class LaneLoader<T> {
 
   /** Whether it is to be tried again after a while. */
   async #attempt(lane: LaneState<T>): Promise<boolean> {
+    const scratches = this.#scratches.pop() ?? { record: new Scratch(), definition: new Scratch() };
     try {
-      return await this.#load(lane);
+      return await this.#load(lane, scratches);
     } catch (caught) {
       if (lane.cursor !== undefined) this.#warn(lane.cursor.segment, caught);
       return true;
+    } finally {
+      this.#scratches.push(scratches);
     }
   }
 
   /** Reads the record at the lane's cursor. Rejects with errors that may pass: too many open files, for example. */
-  async #load(lane: LaneState<T>): Promise<boolean> {
+  async #load(lane: LaneState<T>, scratches: Scratches): Promise<boolean> {
     const { cursor } = lane;
     if (cursor === undefined) return false;
     const { segment, index } = cursor;
-    const found = await this.#read(lane, cursor);
+    const found = await this.#read(lane, cursor, scratches);
     if (found === "elsewhere" || found === "gone") {
       const lost = found === "gone" ? replaceList(lane, cursor, undefined) : await this.#repair(lane, cursor);
       this.#parts.loaded(lane, "damaged", lost.records, lost.items);
@@ -138,6 +168,7 @@ export class LaneLoader<T> {
     // The segment was given up meanwhile.
     if (lane.cursor !== cursor) return false;
     this.#advance(lane, segment, index);
+    lane.isAsked = false;
     const done = firstDone(lane, found.place.sequence);
     const item = found.skipped === undefined ? found.item : undefined;
     const memoryBytes = item === undefined ? 0 : this.#parts.codec.memoryBytes(item);
@@ -176,7 +207,7 @@ export class LaneLoader<T> {
     }
   }
 
-  async #read(lane: LaneState<T>, cursor: Cursor) {
+  async #read(lane: LaneState<T>, cursor: Cursor, scratches: Scratches) {
     const { reader, isTooOld, codec } = this.#parts;
     const { segment, index } = cursor;
     const damaged = (offset: number, bytes: number, kind: Damage["kind"], file = segment.path) => {
@@ -188,7 +219,7 @@ export class LaneLoader<T> {
     let record: StoredRecord | undefined;
     try {
       place = await reader.place(segment, lane.lane, index);
-      if (place !== undefined) record = await reader.record(segment, lane.lane, place);
+      if (place !== undefined) record = await reader.record(segment, lane.lane, place, scratches.record);
     } catch (caught) {
       if (!isGone(caught) && !isBroken(caught)) throw caught;
       const file = `${segment.path}: ${toError(caught).message}`;
@@ -208,7 +239,7 @@ export class LaneLoader<T> {
     const { header, payload } = record;
     if (isTooOld(header.timeMs)) return skip(place, "too_old", header);
     try {
-      const find = (name: string) => this.#definition(segment, name);
+      const find = (name: string) => this.#definition(segment, name, scratches.definition);
       const item = await codec.decode(header.kind, payload, find, lane.lane);
       return { ...skip(place, undefined, header), item };
     } catch (caught) {
@@ -220,21 +251,21 @@ export class LaneLoader<T> {
   }
 
   /** A definition from the segment, or from another that has the same: its name is a digest of it. */
-  async #definition(segment: Segment, name: string): Promise<Uint8Array | undefined> {
-    const own = await this.#definitionIn(segment, name);
+  async #definition(segment: Segment, name: string, scratch: Scratch): Promise<Uint8Array | undefined> {
+    const own = await this.#definitionIn(segment, name, scratch);
     if (own !== undefined) return own;
     for (const other of this.#parts.segments()) {
-      const found = other === segment ? undefined : await this.#definitionIn(other, name);
+      const found = other === segment ? undefined : await this.#definitionIn(other, name, scratch);
       if (found !== undefined) return found;
     }
     return undefined;
   }
 
-  async #definitionIn(segment: Segment, name: string): Promise<Uint8Array | undefined> {
+  async #definitionIn(segment: Segment, name: string, scratch: Scratch): Promise<Uint8Array | undefined> {
     const offset = segment.index.definitions.get(name);
     if (offset === undefined) return undefined;
     try {
-      const record = await this.#parts.reader.record(segment, definitionLane, { offset });
+      const record = await this.#parts.reader.record(segment, definitionLane, { offset }, scratch);
       if (record === undefined || record.payload.toString("hex", 0, 16) !== name) return undefined;
       return record.payload.subarray(16);
     } catch (caught) {
@@ -242,6 +273,18 @@ export class LaneLoader<T> {
       throw new UnreadableError("a definition cannot be read", { cause: caught });
     }
   }
+}
+
+/** A definition is read while its record is decoded. */
+interface Scratches {
+  readonly record: Scratch;
+  readonly definition: Scratch;
+}
+
+/** On disk, as far as it is known: the mean of the lane. */
+function bytesOfNext({ lane, cursor }: LaneState<unknown>): number {
+  const known = cursor?.segment.index.lanes.get(lane);
+  return known === undefined || known.count === 0 ? 0 : known.bytes / known.count;
 }
 
 /** Comes through the codec: the record is whole. */

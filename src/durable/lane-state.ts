@@ -49,6 +49,8 @@ export class LaneState<T> {
   isLoading = false;
   /** Waits for its turn to load. */
   isListed = false;
+  /** Somebody tried to take its next record, which was not in memory. */
+  isAsked = false;
   memoryBytes = 0;
   /** Items of the records in memory that are not handed out. */
   waitingItems = 0;
@@ -77,6 +79,7 @@ export class LaneState<T> {
     this.unread = 0;
     this.cursor = undefined;
     this.isListed = false;
+    this.isAsked = false;
     this.readThrough = this.acknowledged.sequence;
     this.memoryBytes = 0;
     this.waitingItems = 0;
@@ -258,4 +261,10 @@ export function sumLanes(lanes: Iterable<LaneState<unknown>>) {
     oldestMs = Math.min(oldestMs ?? Number.POSITIVE_INFINITY, lane.oldestMs ?? Number.POSITIVE_INFINITY);
   }
   return { ...sum, oldestMs };
+}
+
+/** Whether a lane has items in memory and nothing under way. */
+export function maySend(lanes: Iterable<LaneState<unknown>>): boolean {
+  for (const lane of lanes) if (lane.memoryBytes > 0 && lane.takenCount === 0) return true;
+  return false;
 }

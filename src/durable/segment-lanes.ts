@@ -1,6 +1,7 @@
 /** What is known of a segment without reading its records: which lanes it has, and where their records are. */
 
 import { crc32 } from "node:zlib";
+import { DefinitionPlaces, definitionBytes } from "./definition-places.ts";
 
 /** Of one lane in one segment. */
 export interface LaneIndex {
@@ -34,17 +35,19 @@ export interface RecordPlace {
 const placeNumbers = 3;
 export const placeBytes = placeNumbers * 4;
 const laneBytes = 56;
-const definitionBytes = 20;
 export const trailerBytes = 40;
 const trailerMagic = 0x8e5b27c3;
 const trailerCrcAt = 36;
 
 export class SegmentIndex {
   readonly lanes = new Map<number, LaneIndex>();
-  /** Where the record is that defines what has this name (16 bytes in hex). */
-  readonly definitions = new Map<string, number>();
+  readonly definitions: DefinitionPlaces;
   records = 0;
   newestMs = 0;
+
+  constructor(definitions = new DefinitionPlaces()) {
+    this.definitions = definitions;
+  }
 
   add(lane: number, place: RecordPlace, bytes: number, timeMs: number, firstOfSegment: number): void {
     let known = this.lanes.get(lane);
@@ -136,13 +139,7 @@ export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: nu
     laneAt += laneBytes;
     end += list.length;
   }
-  const definitions = Buffer.alloc(index.definitions.size * definitionBytes);
-  let definitionAt = 0;
-  for (const [name, offset] of index.definitions) {
-    definitions.write(name, definitionAt, "hex");
-    definitions.writeUInt32LE(offset, definitionAt + 16);
-    definitionAt += definitionBytes;
-  }
+  const definitions = index.definitions.encode();
   const trailer = Buffer.alloc(trailerBytes);
   trailer.writeUInt32LE(trailerMagic, 0);
   trailer.writeUInt32LE(end, 4);
@@ -157,6 +154,7 @@ export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: nu
 
 /** After the footer was written at `at`: the lists are read from the file when they are needed. */
 export function leaveListsInFile(index: SegmentIndex, at: number): void {
+  index.definitions.pack();
   let end = at;
   for (const known of index.lanes.values()) {
     known.listAt = end;
@@ -199,11 +197,9 @@ export function decodeTable(table: Buffer, trailer: Trailer, seed: number): Segm
   if (table.length !== tableBytes(trailer)) return undefined;
   const lanesAt = trailer.definitions * definitionBytes;
   if (crc32(table.subarray(lanesAt), crc32(table.subarray(0, lanesAt), seed)) !== trailer.crc) return undefined;
-  const index = new SegmentIndex();
+  // A copy: the lanes are not to stay with it.
+  const index = new SegmentIndex(new DefinitionPlaces(Buffer.from(table.subarray(0, lanesAt))));
   index.newestMs = trailer.newestMs;
-  for (let at = 0; at < lanesAt; at += definitionBytes) {
-    index.definitions.set(table.toString("hex", at, at + 16), table.readUInt32LE(at + 16));
-  }
   for (let at = lanesAt; at < table.length; at += laneBytes) {
     const lane = table.readUInt32LE(at);
     const count = table.readUInt32LE(at + 4);

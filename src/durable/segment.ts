@@ -87,6 +87,21 @@ export interface ListWindow {
   readonly list: Uint32Array;
 }
 
+/** Records of a lane that are larger than this on average are read one by one. */
+const largeRecordBytes = 16 * 1024;
+const maxScratchBytes = 1 << 20;
+
+/** A buffer that is read into again and again: what was read last is valid until then. */
+export class Scratch {
+  #bytes: Buffer = Buffer.alloc(0);
+
+  take(length: number): Buffer {
+    if (length > maxScratchBytes) return Buffer.allocUnsafeSlow(length);
+    if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length);
+    return this.#bytes.subarray(0, length);
+  }
+}
+
 /** Reads segments, with a bounded number of open files and remembered blocks. */
 export class SegmentReader {
   readonly #files: FileLayer;
@@ -133,17 +148,27 @@ export class SegmentReader {
     return Buffer.concat([from.subarray(at), to]).subarray(0, length);
   }
 
-  /** The record of a lane at a place; undefined when what is there is damaged or something else. */
+  /**
+   * The record of a lane at a place; undefined when what is there is damaged or something else. Its payload may be in
+   * `scratch`.
+   */
   async record(
     segment: Segment,
     lane: number,
     place: RecordPlace | { offset: number },
+    scratch?: Scratch,
   ): Promise<StoredRecord | undefined> {
-    const head = await this.bytes(segment, place.offset, recordHeaderBytes);
+    const known = segment.index.lanes.get(lane);
+    const isLarge = known === undefined || known.bytes > known.count * largeRecordBytes;
+    const read = (offset: number, length: number) =>
+      isLarge && scratch !== undefined
+        ? this.#read(segment, offset, length, scratch)
+        : this.bytes(segment, offset, length);
+    const head = await read(place.offset, recordHeaderBytes);
     const header = decodeRecordHeader(head, 0, segment.seed);
     if (header === undefined || header.lane !== lane) return undefined;
     if ("sequence" in place && header.sequence !== place.sequence) return undefined;
-    const payload = await this.bytes(segment, place.offset + recordHeaderBytes, header.payloadBytes);
+    const payload = await read(place.offset + recordHeaderBytes, header.payloadBytes);
     if (payload.length !== header.payloadBytes) return undefined;
     return checksum([payload], segment.seed) === header.payloadCrc ? { header, payload } : undefined;
   }
@@ -215,9 +240,9 @@ export class SegmentReader {
     return bytes;
   }
 
-  async #read(segment: Segment, offset: number, length: number): Promise<Buffer> {
+  async #read(segment: Segment, offset: number, length: number, scratch?: Scratch): Promise<Buffer> {
     return await this.use(segment.path, async (file) => {
-      const bytes = Buffer.allocUnsafeSlow(Math.max(0, length));
+      const bytes = scratch?.take(length) ?? Buffer.allocUnsafeSlow(Math.max(0, length));
       return bytes.subarray(0, await file.read(bytes, offset));
     });
   }

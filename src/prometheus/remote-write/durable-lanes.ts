@@ -106,7 +106,8 @@ export class DurableLanes implements SenderLanes {
   peek(index: number): QueuedSegment | undefined {
     const lane = this.#lanes[index] as Lane;
     if (lane.head !== undefined) return lane.head;
-    const handed = this.#queue.take(index);
+    // Who takes what is not in memory asks for it, and all lanes together would have too much there.
+    const handed = this.#queue.peek(index) === undefined ? undefined : this.#queue.take(index);
     if (handed === undefined) return undefined;
     const { item: segment, done, sequence, timeMs: queuedMs } = handed;
     lane.sequence = sequence;
