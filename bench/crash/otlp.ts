@@ -16,6 +16,8 @@ import { UnderWay } from "./under-way.ts";
 
 const seriesCount = 20;
 const betweenMs = 10;
+/** Before what nobody answered is sent again. */
+const againMs = 100;
 /** Of both, where nothing is written. */
 const defaultConsumers = 10;
 const pathOfMetrics = "/v1/metrics";
@@ -102,12 +104,13 @@ async function send(sent: Sent, series: number, port: number, ended: AbortSignal
     const number = sent.next;
     const times = (sent.sends.get(number) ?? 0) + 1;
     sent.sends.set(number, times);
-    if (await post(requestOf(series, number), port)) {
+    const isTaken = await post(requestOf(series, number), port);
+    if (isTaken) {
       sent.acknowledged.add(number);
       if (times === 1) sent.sends.delete(number);
       sent.next++;
     }
-    await pause(betweenMs);
+    await pause(isTaken ? betweenMs : againMs);
   }
 }
 
