@@ -1,5 +1,7 @@
 import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
@@ -124,6 +126,20 @@ describe("exit codes", () => {
     const { stdout } = run(["print-config", "--config", "secret.yaml"]);
     expect(stdout).toContain("http://[REDACTED]@h/");
     expect(stdout).not.toContain("hush");
+  });
+});
+
+test("a port that is taken is told as such", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const result = run(["agent", "--config.file=prometheus.yml", `--web.listen-address=${address}`]);
+  server.close();
+  expect(result).toMatchObject({
+    status: 1,
+    stderr:
+      `Error: cannot start:\n--web.listen-address: cannot listen on ${address}: ` +
+      "address already in use (EADDRINUSE)\n",
   });
 });
 

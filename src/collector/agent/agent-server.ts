@@ -33,12 +33,9 @@ export class AgentServer {
     try {
       this.#server = await startHttpServer({ host, port, handler: this.#router() });
     } catch (caught) {
-      throw new ConfigError(
-        [{ path: "--web.listen-address", message: `cannot listen on ${address}: ${toError(caught).message}` }],
-        {
-          cause: caught,
-        },
-      );
+      throw new ConfigError([{ path: "--web.listen-address", message: `cannot ${toError(caught).message}` }], {
+        cause: caught,
+      });
     }
   }
 
