@@ -27,7 +27,11 @@ function parse(section: object) {
 /** Queues in files that outlive a process, shared as the extension shares them. */
 export function createStorage(
   files: ForgetfulFiles,
-  { maxBytes, fsync = false }: { readonly maxBytes?: number; readonly fsync?: boolean } = {},
+  {
+    maxBytes,
+    fsync = false,
+    now = Date.now,
+  }: { readonly maxBytes?: number; readonly fsync?: boolean; readonly now?: () => number } = {},
 ): QueueStorage & { readonly users: () => number } {
   let users = 0;
   let opening: Promise<DurableQueue<unknown>> | undefined;
@@ -41,7 +45,7 @@ export function createStorage(
         fsync,
         segmentBytes: 4096,
         minFreeBytes: 0,
-        now: Date.now,
+        now,
         sleep: async () => await turn(),
         files: files.process(),
         lock: async () => ({ release: () => {} }),

@@ -6,6 +6,9 @@ import { type Answer, createStorage, startExporter } from "../../../test/support
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
 import type { QueueStorage } from "../queue-storage.ts";
 
+const turns = async () => {
+  for (let i = 0; i < 50; i++) await turn();
+};
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, i) => String(from + i));
 
 test("what was accepted goes out in its order", async () => {
@@ -189,6 +192,31 @@ test("queue_size holds where it is written", async () => {
   const out = await startExporter(createStorage(new ForgetfulFiles()), () => "fail", section);
   await out.offer(0, 5);
   await expect(out.offer(5)).rejects.toMatchObject({ code: "CONSUME_QUEUE_FULL" });
+  await out.stop();
+});
+
+test("small requests that come within 20 ms of the last go together, what waited longer goes at once", async () => {
+  let now = () => 1_700_000_000_000;
+  const files = new ForgetfulFiles();
+  const storage = createStorage(files, { now: () => now() });
+  const out = await startExporter(storage, () => "take");
+  ({ now } = out.clock);
+  await out.offer(0);
+  await turns();
+  expect(out.delivered).toEqual(["0"]);
+  for (let i = 1; i < 4; i++) await out.offer(i);
+  await out.clock.advance(19);
+  await turns();
+  expect(out.attempts()).toBe(1);
+  await out.clock.advance(1);
+  await turns();
+  expect(out.delivered).toEqual(numbers(0, 4));
+  expect(out.attempts()).toBe(2);
+  // As after a restart: it waited on disk.
+  now = () => out.clock.now() - 20;
+  await out.offer(4);
+  await turns();
+  expect(out.attempts()).toBe(3);
   await out.stop();
 });
 

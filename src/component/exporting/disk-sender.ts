@@ -19,9 +19,9 @@ export interface DiskSenderParts extends Omit<SenderParts, "hashKey"> {
 
 /** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
 const enoughBytes = 256 * 1024;
-const maxJoinWaitMs = 10;
-/** Least time from one small request to the next: each costs more than what is in it. */
-const minGapMs = 5;
+const maxJoinWaitMs = 20;
+/** Least time from one small request to the next, unless it is that old: each costs more than what is in it. */
+const minGapMs = 20;
 /** Joined requests do not grow above this, so that no server's limit is hit by joining. */
 const maxJoinedBytes = 4_000_000;
 /** Joined requests that were refused are tried alone, until so many were refused in a row from the first on. */
@@ -201,7 +201,8 @@ export class DiskSender implements QueueState {
     }
     // While a request is under way, or just went, small ones wait a little, and go together.
     if (bytes >= enoughBytes) return 0;
-    return this.#sending.size > 0 ? maxJoinWaitMs - ageMs : this.#startedMs + minGapMs - clock.monotonic();
+    const waitMs = maxJoinWaitMs - ageMs;
+    return this.#sending.size > 0 ? waitMs : Math.min(waitMs, this.#startedMs + minGapMs - clock.monotonic());
   }
 
   #wakeIn(ms: number): void {
