@@ -117,6 +117,13 @@ describe("of a server", () => {
     expect(server.callerAttribute?.({}, name)).toBeUndefined();
   });
 
+  test("names lines that are no entries by their numbers", async () => {
+    const { extension, log } = create({ htpasswd: { inline: "alice:pass\nhush" } });
+    await extension.start?.();
+    expect(log.entries.map(({ fields }) => fields["lines"])).toEqual(["2"]);
+    expect(JSON.stringify(log.entries)).not.toContain("hush");
+  });
+
   test("follows its file, and inline lines win", async () => {
     const folder = mkdtempSync(join(tmpdir(), "basicauth-"));
     onTestFinished(() => rmSync(folder, { recursive: true }));

@@ -127,7 +127,7 @@ class BasicServerAuth implements Lifecycle, ServerAuthenticator {
   #load(text: string): void {
     this.#version = this.#file?.version ?? 0;
     const bad: number[] = [];
-    this.#users = parseHtpasswd(`${text}\n${this.#inline}`, (line) => void bad.push(line));
+    this.#users = parseHtpasswd([text, this.#inline].filter(Boolean).join("\n"), (line) => void bad.push(line));
     if (bad.length > 0) this.#log.warn("Lines of htpasswd are no entries", { lines: bad.slice(0, 10).join(", ") });
   }
 }
