@@ -161,11 +161,13 @@ async function expectAll(received: Sink["received"]): Promise<void> {
   }
 }
 
-const plain = { tls: { insecure: true }, compression: "none" };
+/** Above the pauses of a busy machine: what is sent again after a timeout arrives twice, as OTLP allows. */
+const timeout = "60s";
+const plain = { tls: { insecure: true }, compression: "none", timeout };
 const clients = { grpc: (ports: Ports) => sendGrpc(ports.grpc), http: (ports: Ports) => sendHttp(ports.http) } as const;
 const exporters = {
-  otlp: (endpoint: string) => ({ otlp: { endpoint, tls: { insecure: true } } }),
-  otlphttp: (endpoint: string) => ({ otlphttp: { endpoint } }),
+  otlp: (endpoint: string) => ({ otlp: { endpoint, tls: { insecure: true }, timeout } }),
+  otlphttp: (endpoint: string) => ({ otlphttp: { endpoint, timeout } }),
 } as const;
 const sinks = { otlp: grpcSink, otlphttp: httpSink } as const;
 const batch = { batch: { timeout: "50ms", send_batch_size: 50, send_batch_max_size: 50 } };
@@ -237,7 +239,7 @@ describe.skipIf(reason !== undefined)(`between two Collectors${reason === undefi
       Object.fromEntries(
         Object.entries(section).map(([name, keys]) => {
           const address = protocol === "grpc" ? `127.0.0.1:${ports.grpc}` : `http://127.0.0.1:${ports.http}`;
-          return [name, { endpoint: address, tls: { insecure: true }, ...keys }];
+          return [name, { endpoint: address, tls: { insecure: true }, timeout, ...keys }];
         }),
       );
     const output = folder.file("out.jsonl");
