@@ -6,6 +6,7 @@ import type { RequestHeaders } from "./http2-request-headers.ts";
 import { type ConnectionOwner, type ConnectionSettings, ServerConnection } from "./http2-server-connection.ts";
 import type { ServerStream } from "./http2-server-stream.ts";
 import { http2Codes } from "./http2-wire.ts";
+import type { SocketReads } from "./socket-reads.ts";
 
 /** As gRPC's own keepalive parameters; Infinity is never. */
 export interface ServerKeepalive {
@@ -62,16 +63,16 @@ export class ServerSession implements CallOwner, ConnectionOwner {
   #remoteAddress: string | undefined;
   receivingBytes = 0;
 
-  constructor(settings: SessionSettings, socket: Socket) {
+  constructor(settings: SessionSettings, reads: SocketReads) {
     this.#settings = settings;
-    this.#socket = socket;
+    this.#socket = reads.socket;
     const nowMs = performance.now();
     this.#startedMs = nowMs;
     this.#lastPongMs = nowMs;
     this.#idleSinceMs = nowMs;
     const jitter = 0.9 + Math.random() * 0.2;
     this.#drainAtMs = nowMs + settings.keepalive.maxConnectionAgeMs * jitter;
-    this.#connection = new ServerConnection(socket, settings.http2, this);
+    this.#connection = new ServerConnection(reads, settings.http2, this);
   }
 
   get remoteAddress(): string {

@@ -9,6 +9,7 @@ import { type ServerKeepalive, ServerSession } from "./grpc-server-session.ts";
 import type { ConnectionSettings } from "./http2-server-connection.ts";
 import { listen } from "./listen.ts";
 import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
+import { readChunks, readShared, type SocketReads } from "./socket-reads.ts";
 
 /** Limits of a server. */
 export interface GrpcServerLimits {
@@ -112,9 +113,9 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
   };
 }
 
-/** Emits `connection` for plain sockets, `secureConnection` for those whose TLS is up. */
+/** Emits `connection` for plain sockets, paused, `secureConnection` for those whose TLS is up. */
 function createListener({ tls, limits }: GrpcServerOptions): Server {
-  if (tls === undefined) return createServer({ noDelay: true });
+  if (tls === undefined) return createServer({ noDelay: true, pauseOnConnect: true });
   const files = createServerTls(tls);
   const handshakeTimeout = limits?.handshakeTimeoutMs ?? 20_000;
   const server = createTlsServer({ ...files.read(), noDelay: true, ALPNProtocols: ["h2"], handshakeTimeout });
@@ -146,20 +147,22 @@ class SessionList {
     this.#settings = settings;
     this.#tickMs = tickMs(settings);
     const isSecure = server instanceof TlsServer;
-    server.on("connection", (socket: Socket) => {
+    server.on("connection", (accepted: Socket) => {
+      const reads = isSecure ? undefined : readShared(accepted);
+      const socket = reads?.socket ?? accepted;
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
-      if (!isSecure) this.#open(socket);
+      if (reads !== undefined) this.#open(reads);
     });
     server.on("secureConnection", (socket: TLSSocket) => {
-      if (socket.alpnProtocol === "h2") this.#open(socket);
+      if (socket.alpnProtocol === "h2") this.#open(readChunks(socket));
       else socket.destroy();
     });
   }
 
-  #open(socket: Socket): void {
+  #open(reads: SocketReads): void {
     const onClose = (session: ServerSession) => this.#remove(session);
-    this.#sessions.add(new ServerSession({ ...this.#settings, onClose }, socket));
+    this.#sessions.add(new ServerSession({ ...this.#settings, onClose }, reads));
     this.#timer ??= setInterval(() => this.#check(), this.#tickMs);
   }
 

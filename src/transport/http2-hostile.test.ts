@@ -10,6 +10,7 @@ import type { GrpcMethod } from "./grpc-server-call.ts";
 import { GrpcError, grpcCodes } from "./grpc-status.ts";
 import { type ConnectionOwner, ServerConnection } from "./http2-server-connection.ts";
 import { clientPreface, encodeFrame, encodeHeaderBlock, frameTypes, http2Codes, settingsFrame } from "./http2-wire.ts";
+import { readChunks } from "./socket-reads.ts";
 
 /** A method whose calls end when the test says so. */
 function heldMethod() {
@@ -153,7 +154,7 @@ describe("the end of a connection", () => {
       closed: () => {},
     };
     const sizes = { maxStreams: 10, maxHeaderBytes: 1000, streamWindowBytes: 100_000, connectionWindowBytes: 100_000 };
-    new ServerConnection(socket as unknown as Socket, { ...sizes, sendTimeoutMs: 1000 }, owner);
+    new ServerConnection(readChunks(socket as unknown as Socket), { ...sizes, sendTimeoutMs: 1000 }, owner);
     const bytes = Buffer.concat([clientPreface, settingsFrame([]), headersFrame(1), encodeFrame(0, 1, 1, message)]);
     expect(() => socket.emit("data", bytes)).toThrow("unexpected");
     const goaway = encodeFrame(7, 0, 0, Buffer.concat([uint32(1), uint32(http2Codes.INTERNAL_ERROR)]));

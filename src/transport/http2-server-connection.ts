@@ -24,7 +24,7 @@ import {
   settingsFrame,
   windowFrame,
 } from "./http2-wire.ts";
-import { releaseChunk } from "./release-chunk.ts";
+import type { SocketReads } from "./socket-reads.ts";
 
 export interface ConnectionSettings {
   readonly maxStreams: number;
@@ -75,14 +75,15 @@ export class ServerConnection implements FrameListener, StreamOutput {
   /** When something came last, by performance.now(). */
   lastHeardMs = performance.now();
 
-  constructor(socket: Socket, settings: ConnectionSettings, owner: ConnectionOwner) {
+  constructor(reads: SocketReads, settings: ConnectionSettings, owner: ConnectionOwner) {
+    const { socket } = reads;
     this.#socket = socket;
     this.#settings = settings;
     this.#owner = owner;
     this.#headers = new RequestHeaderReader(settings.maxHeaderBytes);
     this.#receiveWindowBytes = settings.connectionWindowBytes;
     this.#output = new Http2Output(socket, (stream) => this.#answered(stream));
-    socket.on("data", (chunk: Buffer) => this.#receive(chunk));
+    reads.listener = (chunk) => this.#receive(chunk);
     // Errors end the connection and are the client's.
     socket.on("error", () => {});
     socket.once("end", () => this.destroy());
@@ -179,7 +180,6 @@ export class ServerConnection implements FrameListener, StreamOutput {
       }
       this.fail(caught.code, caught.message);
     }
-    releaseChunk(chunk);
   }
 
   dataBegins(id: number, length: number): void {
