@@ -2,17 +2,20 @@
 
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import { connect } from "node:net";
+import { type AddressInfo, connect } from "node:net";
+import { buffer } from "node:stream/consumers";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
-import { compressSync } from "snappy";
+import { compressSync, uncompressSync } from "snappy";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { Signal } from "../../src/model/otlp-request.ts";
+import { listen } from "../../src/transport/listen.ts";
 import { packSnappyFramed } from "../../src/transport/snappy-frames.ts";
 import { freePort } from "../kit/free-port.ts";
 import { signals } from "../kit/otlp-arbitrary.ts";
-import { otlpType } from "../kit/otlp-proto.ts";
+import { encodeOtlp, otlpType } from "../kit/otlp-proto.ts";
 import { grpcSink, type OtlpPorts, type OtlpSink, otlpItems, otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
 import type { TestProcess } from "../kit/processes.ts";
 import { startMillraceRun } from "../kit/subjects.ts";
@@ -287,4 +290,60 @@ it("nothing of all that was sent on, and a good request is", async () => {
     .poll(() => otlpItems("logs", sink.received.logs).length, { timeout: 10_000 })
     .toBe(2 * otlpItems("logs", [good]).length);
   expect(millrace.isRunning, millrace.tail()).toBe(true);
+});
+
+describe("invalid UTF-8 in protobuf", () => {
+  const marked = Buffer.from("marked@@");
+  const broken = Buffer.concat([Buffer.from("marked"), Buffer.from([0xff, 0xfe])]);
+
+  /** The request with the marked texts broken. */
+  function withBroken(bytes: Uint8Array): Buffer {
+    const changed = Buffer.from(bytes);
+    for (let at = changed.indexOf(marked); at >= 0; at = changed.indexOf(marked)) broken.copy(changed, at);
+    return changed;
+  }
+
+  it("passes where nobody opens it, and is replaced where text is written", async () => {
+    using folder = createTempFolder("invalid-utf8");
+    const bodies = new Map<string, Buffer>();
+    const server = createServer(async (request, response) => {
+      bodies.set(request.url ?? "", await buffer(request));
+      response.writeHead(200, { "content-type": json }).end(request.url === "/write" ? "" : "{}");
+    });
+    await listen(server, { host: "127.0.0.1", port: 0 });
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const http = await freePort();
+    const exporters = {
+      prometheusremotewrite: { endpoint: `${endpoint}/write` },
+      "otlphttp/proto": { endpoint: `${endpoint}/proto`, compression: "none" },
+      "otlphttp/json": { endpoint: `${endpoint}/json`, compression: "none", encoding: "json" },
+    };
+    const config = {
+      receivers: { otlp: { protocols: { http: { endpoint: `127.0.0.1:${http}` } } } },
+      exporters,
+      service: {
+        telemetry: { metrics: { level: "none" } },
+        pipelines: { metrics: { receivers: ["otlp"], exporters: Object.keys(exporters) } },
+      },
+    };
+    await using _run = await startMillraceRun(folder.write("millrace.yaml", stringify(config)));
+    const attributes = [{ key: "a", value: { stringValue: String(marked) } }];
+    const gauge = { dataPoints: [{ asInt: "1", timeUnixNano: "1700000000000000000", attributes }] };
+    const metrics = [{ name: "m", description: String(marked), gauge }];
+    const sent = withBroken(encodeOtlp("metrics", { resourceMetrics: [{ scopeMetrics: [{ metrics }] }] }));
+    const headers = { "content-type": protobuf };
+    const url = `http://127.0.0.1:${http}${otlpPaths.metrics}`;
+    expect((await fetch(url, { method: "POST", headers, body: Uint8Array.from(sent) })).status).toBe(200);
+    await expect
+      .poll(() => [...bodies.keys()].sort(), { timeout: 10_000 })
+      .toEqual(["/json/v1/metrics", "/proto/v1/metrics", "/write"]);
+    server.close();
+    expect(bodies.get("/proto/v1/metrics")).toEqual(sent);
+    const written = [bodies.get("/json/v1/metrics"), uncompressSync(bodies.get("/write") ?? "") as Buffer];
+    const replaced = Buffer.from("marked\ufffd\ufffd");
+    expect(written.map((body) => [body?.includes(replaced), body?.includes(broken)])).toEqual([
+      [true, false],
+      [true, false],
+    ]);
+  });
 });
