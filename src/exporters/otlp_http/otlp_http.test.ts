@@ -3,7 +3,12 @@ import { buffer } from "node:stream/consumers";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import { serveHttp, serveProxy } from "../../../test/support/http-servers.ts";
+import { MetricsDecoder } from "../../codec/otlp/decode-metrics.ts";
+import { MetricsEncoder } from "../../codec/otlp/encode-metrics.ts";
+import { metricsSegment } from "../../codec/otlp/metrics-segment.ts";
 import { ByteWriter } from "../../kernels/byte-writer.ts";
+import { metricsBatch } from "../../model/batch.ts";
+import { Identities } from "../../model/identities.ts";
 import { buildLogs, buildTraces } from "../../testing/build-otlp.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
@@ -55,6 +60,25 @@ describe("otlp_http", () => {
     expect(Buffer.from(unpack("gzip", received[0]?.body ?? Buffer.alloc(0), 1e6) as Uint8Array)).toEqual(
       bytesOf(traces),
     );
+    await end();
+  });
+
+  test.each<[string, object, number, number]>([
+    ["packed", { compression: "gzip" }, 1, 1],
+    ["joined", { compression: "none" }, 2, 2],
+    ["written as JSON", { compression: "none", encoding: "json" }, 1, 1],
+    ["not copied: then it is not given back", { compression: "none" }, 1, 0],
+  ])("gives back the memory of requests that were %s", async (_title, section, count, expected) => {
+    const { exporter, received, end } = await setUp(section);
+    const bytes = new MetricsEncoder().encode(buildNumbers([{ name: "m", value: 1 }]).segments).bytes;
+    let given = 0;
+    const lend = () => ({
+      request: { signal: "metrics" as const, bytes: Buffer.from(bytes), items: 1 },
+      giveBack: () => void given++,
+    });
+    const segment = metricsSegment(lend().request, new MetricsDecoder(new Identities()));
+    await exporter.metrics?.(metricsBatch(Array.from({ length: count }, () => ({ ...segment, lend }))));
+    expect([received.length, given]).toEqual([1, expected]);
     await end();
   });
 

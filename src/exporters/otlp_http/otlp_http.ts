@@ -49,16 +49,18 @@ export default defineExporter<OtlpHttpConfig>({
     const warning = new LimitedWarning(log, clock);
     const exporting = createExporting(context, config, {
       maxBytes: Number.POSITIVE_INFINITY,
+      saysSent: true,
       async send(request, signal) {
         const url = urls[request.signal];
         if (url === undefined) throw new Error(`no endpoint for ${request.signal}`);
+        const body = compress.body(request);
         const answer = await postOtlp(
           client,
           {
             signal: request.signal,
             url,
             headers: { ...compress.headers, ...(await auth.headers()) },
-            body: compress.body(request),
+            body,
             timeoutMs: config.timeout,
             nowMs: clock.now(),
           },
@@ -70,7 +72,8 @@ export default defineExporter<OtlpHttpConfig>({
             [`dropped_${request.signal}`]: answer.rejectedItems,
           });
         }
-        return answer;
+        // What was joined, packed or written as JSON is a copy. Of the bytes themselves it is not known when they have been sent.
+        return { ...answer, isSent: request.requests.every(({ bytes }) => bytes !== body) };
       },
     });
     return {
