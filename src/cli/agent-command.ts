@@ -85,9 +85,9 @@ export function addAgentCommand(program: Command): void {
     .option("--log.format <format>", "logfmt or json", "logfmt");
   for (const flag of ignoredFlags) command.option(flag, "accepted, without effect");
   for (const [flag, why] of refusedFlags) command.option(flag, `refused: ${why}`);
-  command.argument("[extra...]");
-  command.action(async (extra: string[], flags: Record<string, string | boolean>) => {
-    refuseArguments(command, extra, "--config.file");
+  command.allowExcessArguments();
+  command.action(async (flags: Record<string, string | boolean>) => {
+    refuseArguments(command, "--config.file");
     process.exitCode = await runAgent(flags);
   });
 }

@@ -24,8 +24,8 @@ export function sourcesOf(flags: ConfigFlags): ConfigSources {
 }
 
 /** Ends with a usage error where a file stands without the flag that names it; `flags` is what to write before it. */
-export function refuseArguments(command: Command, extra: readonly string[], flags: string): void {
-  const [first] = extra;
+export function refuseArguments(command: Command, flags: string): void {
+  const [first] = command.args;
   if (first === undefined) return;
   command.error(`error: unexpected argument '${first}': a file is named with ${flags}`, { exitCode: exitUsage });
 }

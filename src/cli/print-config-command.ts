@@ -9,10 +9,10 @@ export function addPrintConfigCommand(program: Command): void {
     .command("print-config")
     .alias("print-initial-config")
     .description("print the merged configuration; secrets and whatever came from ${...} are left out");
-  command.argument("[extra...]");
+  command.allowExcessArguments();
   addConfigOptions(command);
-  command.action(async (extra: string[], flags: ConfigFlags) => {
-    refuseArguments(command, extra, "--config");
+  command.action(async (flags: ConfigFlags) => {
+    refuseArguments(command, "--config");
     if (flags.config.length === 0) command.error("error: --config is missing", { exitCode: exitUsage });
     process.exitCode = await printConfig(flags);
   });

@@ -10,16 +10,17 @@ export function addRunCommand(program: Command): void {
   const command = program
     .command("run", { isDefault: true })
     .description("run a collector; also without the word run: millrace --config FILE")
-    .argument("[extra...]")
+    .allowExcessArguments()
     .option(
       "--shutdown-timeout <duration>",
       "time for data on its way to arrive when a signal ends the process",
       "25s",
     );
   addConfigOptions(command);
-  command.action(async (extra: string[], flags: ConfigFlags & { shutdownTimeout: string }) => {
-    if (/[./]/.test(extra[0] ?? "")) refuseArguments(command, extra, "--config");
-    if (extra[0] !== undefined) command.error(`error: unknown command '${extra[0]}'`, { exitCode: exitUsage });
+  command.action(async (flags: ConfigFlags & { shutdownTimeout: string }) => {
+    const [first] = command.args;
+    if (/[./]/.test(first ?? "")) refuseArguments(command, "--config");
+    if (first !== undefined) command.error(`error: unknown command '${first}'`, { exitCode: exitUsage });
     if (flags.config.length === 0) {
       command.error("error: --config is missing: name a configuration file", { exitCode: exitUsage });
     }

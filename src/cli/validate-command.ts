@@ -14,10 +14,10 @@ export function addValidateCommand(program: Command): void {
     .command("validate")
     .description("check a configuration: says nothing when it is good, else every fault with its place")
     .option("--config.file <file>", "a prometheus.yml, as millrace agent reads it");
-  command.argument("[extra...]");
+  command.allowExcessArguments();
   addConfigOptions(command);
-  command.action(async (extra: string[], flags: ValidateFlags) => {
-    refuseArguments(command, extra, "--config for a collector, --config.file for an agent");
+  command.action(async (flags: ValidateFlags) => {
+    refuseArguments(command, "--config for a collector, --config.file for an agent");
     const prometheusFile = flags["config.file"];
     if ((flags.config.length === 0) === (prometheusFile === undefined)) {
       command.error("error: expected --config FILE for a collector or --config.file FILE for an agent", {

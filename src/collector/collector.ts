@@ -1,6 +1,7 @@
 /** `millrace run`: a whole collector process, from its configuration to its end. */
 
 import { randomUUID } from "node:crypto";
+import { formatGoDuration } from "../codec/yaml/go-duration.ts";
 import { MetricRegistry } from "../component/metric-registry.ts";
 import type { Clock } from "../component/telemetry.ts";
 import type { TelemetrySettings } from "../config/telemetry-config.ts";
@@ -160,7 +161,8 @@ export class Collector {
     this.#isStopping = true;
     clearInterval(this.#sweeper);
     await this.#work;
-    if (this.#loaded !== undefined) this.log.info("Starting shutdown...");
+    const timeout = formatGoDuration(this.#options.shutdownTimeoutMs);
+    if (this.#loaded !== undefined) this.log.info("Starting shutdown...", { timeout });
     await this.#pipelines.shutdown(this.#options.shutdownTimeoutMs);
     await this.#ownMetrics.close();
     if (this.#loaded !== undefined) this.log.info("Shutdown complete.");
