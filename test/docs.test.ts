@@ -123,10 +123,30 @@ describe("the README's configurations", () => {
   });
 
   test("for millrace run is valid", async () => {
-    const sources = { uris: [`yaml:${collectorYaml}`], sets: [], env: {} };
-    await validateConfig(sources, new SwitchableLogger(), systemClock);
+    await validateText(collectorYaml);
   });
 });
+
+describe("whole configurations in documents", () => {
+  const whole = pages.flatMap((page) =>
+    [...text(page).matchAll(/^```yaml\n([\s\S]*?)^```/gm)]
+      .map(([, block = ""], index) => ({ page, index, block }))
+      .filter(({ block }) => /^service:\n(?: .*\n)* {2}pipelines:/m.test(block)),
+  );
+
+  test("are found", () => {
+    expect(whole.map(({ page }) => page)).toEqual(expect.arrayContaining(["README.md", "docs/otlp.md"]));
+  });
+
+  test.each(whole)("are valid: $page, $index", async ({ block }) => {
+    await validateText(block);
+  });
+});
+
+/** Throws what is wrong. */
+async function validateText(yaml: string): Promise<void> {
+  await validateConfig({ uris: [`yaml:${yaml}`], sets: [], env: {} }, new SwitchableLogger(), systemClock);
+}
 
 describe("dependencies", () => {
   test("all have a reason in docs/dependencies.md", () => {
