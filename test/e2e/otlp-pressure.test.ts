@@ -126,3 +126,42 @@ it.each([
     client.destroy();
   },
 );
+
+it("a memory limit refuses with a wait, over gRPC and HTTP, and hands nothing on", async () => {
+  using folder = createTempFolder("otlp-memory-limit");
+  let taken = 0;
+  using server = await startGrpc(undefined, () => {
+    taken++;
+    return true;
+  });
+  const [grpc, http] = [await freePort(), await freePort()];
+  const config = {
+    receivers: {
+      otlp: { protocols: { grpc: { endpoint: `127.0.0.1:${grpc}` }, http: { endpoint: `127.0.0.1:${http}` } } },
+    },
+    // Less than any process has.
+    processors: { memory_limiter: { check_interval: "50ms", limit_mib: 5 } },
+    exporters: { otlp: { endpoint: server.endpoint, tls: { insecure: true } } },
+    service: {
+      telemetry: { metrics: { level: "none" } },
+      pipelines: { traces: { receivers: ["otlp"], processors: ["memory_limiter"], exporters: ["otlp"] } },
+    },
+  };
+  await using _run = await startMillraceRun(folder.write("millrace.yaml", stringify(config)));
+  const client = createGrpcClient({ target: `127.0.0.1:${grpc}`, userAgent: "test" });
+  const message = buildTraces([{ name: "a" }]).requests[0]?.bytes ?? new Uint8Array();
+  let accepted = 0;
+  const refused = await waitFor("the limit", async () => {
+    const result = await client.call({ path, message, timeoutMs: 10_000 });
+    if (result.code !== grpcCodes.OK) return result;
+    accepted++;
+    return undefined;
+  });
+  expect([refused.code, (refused.retryAfterMs ?? 0) >= 1000]).toEqual([grpcCodes.RESOURCE_EXHAUSTED, true]);
+  const headers = { "content-type": "application/x-protobuf" };
+  const url = `http://127.0.0.1:${http}/v1/traces`;
+  const answer = await fetch(url, { method: "POST", headers, body: Buffer.from(message) });
+  expect([answer.status, Number(answer.headers.get("retry-after")) >= 1]).toEqual([429, true]);
+  expect(taken).toBeLessThanOrEqual(accepted);
+  client.destroy();
+});
