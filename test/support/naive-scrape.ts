@@ -81,6 +81,8 @@ export class NaiveTarget {
   /** The whole page that declared a family last. */
   #declared = new Map<string, number>();
   #pages = 0;
+  /** The last whole page. */
+  #accepted = 0;
   /** What the last page, when it failed, had added. */
   #addedByFailed = new Set<string>();
   readonly #target: readonly (readonly [string, string])[];
@@ -127,7 +129,14 @@ export class NaiveTarget {
       // What was read so far is reported below.
     }
     this.#pages++;
-    if (!isWhole) return this.#failed(lines, samples);
+    if (!isWhole) {
+      // What it declared of families that were gone counts.
+      for (const [name, seen] of this.#declared) {
+        if (seen < this.#accepted && declared.get(name) === this.#pages) this.#declared.set(name, this.#pages);
+      }
+      return this.#failed(lines, samples);
+    }
+    this.#accepted = this.#pages;
     for (const [name, seen] of declared) {
       if (this.#pages - seen <= 10) continue;
       declared.delete(name);

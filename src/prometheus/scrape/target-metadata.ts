@@ -140,9 +140,15 @@ export class TargetMetadata {
     }
   }
 
-  /** Counts a scrape that brought no page, an empty one or one that failed. */
+  /** Counts a scrape that brought no page or an empty one. */
   countMissing(): void {
     this.#scrapes++;
+  }
+
+  /** Counts a page that failed: what it declared before its fault is known for longer, as in Prometheus. */
+  countFailed(): void {
+    this.#scrapes++;
+    for (const name of this.#names) if (this.#gone.delete(name)) this.#gone.set(name, this.#scrapes);
   }
 
   /** Counts an accepted page, also one that is as the page before, and forgets what was not declared for long. */

@@ -280,6 +280,17 @@ describe("families", () => {
     expect(reader.page.metadata.families.size).toBe(0);
   });
 
+  test("a page that fails and declares a family before its fault begins the ten anew", () => {
+    const reader = createPageReader();
+    reader.read(text("# TYPE a counter", "a 1"), false);
+    for (let i = 0; i < 4; i++) reader.read(text("a 1"), false);
+    reader.read(text("# TYPE a counter", "a 1", "{"), false);
+    for (let i = 0; i < 10; i++) reader.read(text("a 1"), false);
+    expect(reader.page.metadata.families.size).toBe(1);
+    reader.read(text("a 1"), false);
+    expect(reader.page.metadata.families.size).toBe(0);
+  });
+
   test("names that come and go are forgotten", () => {
     const reader = createPageReader();
     for (let scrape = 0; scrape < 50; scrape++) {

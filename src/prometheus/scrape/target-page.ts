@@ -188,7 +188,7 @@ export class TargetPage {
       return content;
     } catch (error) {
       this.metadata.rollback();
-      this.metadata.countMissing();
+      this.metadata.countFailed();
       throw this.#failure(error, scan, edit);
     } finally {
       this.#edit = undefined;
