@@ -1,11 +1,11 @@
 /** The built command as a person and a script meet it: exit codes, messages, merged files, and how soon it scrapes. */
 
-import { chmodSync, mkdirSync, readdirSync, statSync, symlinkSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import { PageExporter } from "../kit/page-exporter.ts";
-import { TestProcess } from "../kit/processes.ts";
+import { startProcess, TestProcess } from "../kit/processes.ts";
 import { RecordingSink } from "../kit/recording-sink.ts";
 import { runConfig } from "../kit/run-file.ts";
 import { millrace, startMillraceAgent, startMillraceRun } from "../kit/subjects.ts";
@@ -180,4 +180,28 @@ describe("the command", () => {
       expect(process.isRunning).toBe(true);
     }
   });
+
+  it.skipIf(!existsSync("/proc/self/environ"))(
+    "gives large buffers back to the system, unless the environment says otherwise",
+    async () => {
+      using folder = createTempFolder("allocation");
+      const agentFile = folder.write("prometheus.yml", stringify({ scrape_configs: [] }));
+      const ofProcess = ({ pid }: TestProcess) =>
+        readFileSync(`/proc/${pid}/environ`, "utf8")
+          .split("\0")
+          .filter((one) => one.startsWith("MALLOC_"))
+          .sort();
+      await using agent = await startMillraceAgent(folder, agentFile);
+      expect(ofProcess(agent.process)).toEqual(["MALLOC_ARENA_MAX=2", "MALLOC_MMAP_THRESHOLD_=262144"]);
+      const command = millrace("millrace run", "run", "--config", folder.write("config.yaml", good));
+      const env = { MALLOC_MMAP_THRESHOLD_: "8388608", MALLOC_TRIM_THRESHOLD_: "16777216" };
+      const { process: collector } = await startProcess({ ...command, env }, /Everything is ready/);
+      await using _collector = collector;
+      expect(ofProcess(collector)).toEqual([
+        "MALLOC_ARENA_MAX=2",
+        "MALLOC_MMAP_THRESHOLD_=8388608",
+        "MALLOC_TRIM_THRESHOLD_=16777216",
+      ]);
+    },
+  );
 });
