@@ -69,6 +69,12 @@ export async function openShared<T>(options: DurableQueueOptions<T>, owner = "")
   }
 }
 
+/** Whether the queue of a directory is open in this process, or about to be closed. */
+export function isOpenShared(directory: string): boolean {
+  const path = resolve(directory);
+  return entries.has(path) || closing.has(path);
+}
+
 export interface ChangedOptions extends GivenLimits {
   /** Where the owner's queues are from now on. */
   readonly directory: string;

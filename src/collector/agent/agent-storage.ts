@@ -9,13 +9,13 @@ import type { DurableQueueOptions } from "../../durable/durable-options.ts";
 import { DurableQueue } from "../../durable/durable-queue.ts";
 import { systemFiles } from "../../durable/file-layer.ts";
 import { SamplesCodec } from "../../durable/samples-codec.ts";
+import { waitingData } from "../../durable/waiting-data.ts";
 import type { SamplesSegment } from "../../model/batch.ts";
 import { ConfigError, toError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
 import type { RemoteWriteConfig } from "../../prometheus/config/types.ts";
 import { translatedOrigin } from "../../prometheus/translation/translated-layout.ts";
 import { endpointFolder } from "./endpoint-folder.ts";
-import { waitingData } from "./waiting-data.ts";
 
 export interface AgentStorageParts {
   readonly path: string;

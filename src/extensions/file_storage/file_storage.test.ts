@@ -21,12 +21,12 @@ afterEach(() => folder[Symbol.dispose]());
 async function start(section: object) {
   const clock = createFakeClock();
   const config = parseConfig(fileStorage, section) as Parameters<typeof fileStorage.create>[0]["config"];
-  const { context, log } = createTestContext(config, { id: "file_storage", clock });
+  const { context, log, startLoops, stopLoops } = createTestContext(config, { id: "file_storage", clock });
   const extension = fileStorage.create(context) as ReturnType<typeof fileStorage.create> & QueueStorage;
   await extension.start?.();
   const open = (name: string) =>
     extension.openQueue<OtlpRequest>({ name, codec: new RequestCodec(), damaged: () => {}, gaveUp: () => {} });
-  return { open, clock, log };
+  return { open, clock, log, startLoops, stopLoops };
 }
 
 const request: OtlpRequest = { signal: "traces", bytes: new Uint8Array(100), items: 1 };
@@ -148,6 +148,25 @@ describe("queues", () => {
     };
     await expect(fill()).rejects.toMatchObject({ code: "STORAGE_FULL" });
     await release();
+  });
+
+  test("one with data that no exporter uses is named when all have started", async () => {
+    const before = await start({ directory: folder.path });
+    for (const name of ["gone.traces", "used.traces", "empty.traces"]) {
+      const { queue, release } = await before.open(name);
+      if (name !== "empty.traces") await queue.append([{ lane: 0, item: request }]);
+      await release();
+    }
+    const { open, clock, log, startLoops, stopLoops } = await start({ directory: folder.path });
+    startLoops();
+    const used = await open("used.traces");
+    while (log.entries.length === 0) await clock.advance(1000);
+    await stopLoops();
+    const directory = folder.file("gone.traces");
+    expect(log.entries).toMatchObject([
+      { level: "warn", message: "No exporter uses this queue", fields: { directory, records: 1 } },
+    ]);
+    await used.release();
   });
 
   test("a queue that is locked is waited for as long as timeout says", async () => {

@@ -14,6 +14,7 @@ import type { QueueLimits } from "../../durable/queue-limits.ts";
 import { changeShared, openShared } from "../../durable/shared-queues.ts";
 import { ConfigError, toError } from "../../model/errors.ts";
 import { queueFolder } from "./queue-folder.ts";
+import { warnOfUnused } from "./warn-of-unused.ts";
 
 const config = z.strictObject({
   directory: z
@@ -78,7 +79,11 @@ export default defineExtension<FileStorageConfig>({
     return section;
   },
 
-  create: ({ id, config: section, clock, log }) => new FileStorage(id, section, clock, log),
+  create({ id, config: section, clock, log, host, spawn }) {
+    const { directory } = section;
+    spawn("unused queues", (stop) => warnOfUnused({ directory, host, clock, log }, stop));
+    return new FileStorage(id, section, clock, log);
+  },
 });
 
 class FileStorage implements Lifecycle, QueueStorage {

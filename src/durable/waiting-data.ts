@@ -1,7 +1,7 @@
 /** What waits in a queue on disk that nobody has open, seen from its indexes alone. */
 
-import type { FileLayer } from "../../durable/file-layer.ts";
-import { recoverQueue } from "../../durable/recover-queue.ts";
+import type { FileLayer } from "./file-layer.ts";
+import { recoverQueue } from "./recover-queue.ts";
 
 /**
  * Bytes of the segments that hold something which is not acknowledged, and the records of their lanes that do: of a lane that
