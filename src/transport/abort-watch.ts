@@ -1,21 +1,23 @@
 /** Listens once to a signal on behalf of many short tasks, since a listener for each costs more than the task. */
 
+import { Bag } from "../model/bag.ts";
+
 export interface Abortable {
   onAbort(): void;
 }
 
 /** Keeps a listener on every signal it has seen until it is closed. */
 export class AbortWatch {
-  readonly #watched = new Map<AbortSignal, { readonly tasks: Set<Abortable>; readonly listener: () => void }>();
+  readonly #watched = new Map<AbortSignal, { readonly tasks: Bag<Abortable>; readonly listener: () => void }>();
 
   /** The task hears of the signal until it is deleted. */
   add(signal: AbortSignal, task: Abortable): void {
     let watched = this.#watched.get(signal);
     if (watched === undefined) {
-      const tasks = new Set<Abortable>();
+      const tasks = new Bag<Abortable>();
       const listener = () => {
         this.#watched.delete(signal);
-        for (const each of [...tasks]) each.onAbort();
+        for (const each of tasks) each.onAbort();
       };
       watched = { tasks, listener };
       this.#watched.set(signal, watched);

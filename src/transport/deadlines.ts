@@ -6,20 +6,30 @@ export interface Timed {
 
 /** Its timer does not keep the process alive: the sockets of the tasks do. */
 export class Deadlines {
-  readonly #tasks = new Map<Timed, number>();
+  // No map, for the reason that `Bag` has.
+  readonly #tasks: Timed[] = [];
+  /** When each of them is called, by performance.now(). */
+  readonly #times: number[] = [];
   #timer: NodeJS.Timeout | undefined;
   #afterReading: NodeJS.Immediate | undefined;
   #timerAtMs = Number.POSITIVE_INFINITY;
 
-  /** Calls the task this many milliseconds from now, unless it is deleted before. */
+  /** Calls the task this many milliseconds from now, unless it is deleted before. One that is there must not be added. */
   add(task: Timed, timeoutMs: number): void {
     const atMs = performance.now() + timeoutMs;
-    this.#tasks.set(task, atMs);
+    this.#tasks.push(task);
+    this.#times.push(atMs);
     if (atMs < this.#timerAtMs) this.#setTimer(atMs, timeoutMs);
   }
 
   delete(task: Timed): void {
-    this.#tasks.delete(task);
+    const at = this.#tasks.lastIndexOf(task);
+    if (at < 0) return;
+    const lastTask = this.#tasks.pop() as Timed;
+    const lastTime = this.#times.pop() as number;
+    if (at === this.#tasks.length) return;
+    this.#tasks[at] = lastTask;
+    this.#times[at] = lastTime;
   }
 
   /** No task is called any more. */
@@ -27,7 +37,8 @@ export class Deadlines {
     clearTimeout(this.#timer);
     clearImmediate(this.#afterReading);
     this.#timerAtMs = Number.POSITIVE_INFINITY;
-    this.#tasks.clear();
+    this.#tasks.length = 0;
+    this.#times.length = 0;
   }
 
   #setTimer(atMs: number, waitMs: number): void {
@@ -46,12 +57,10 @@ export class Deadlines {
     const now = performance.now();
     let next = Number.POSITIVE_INFINITY;
     this.#timerAtMs = Number.POSITIVE_INFINITY;
-    for (const [task, atMs] of [...this.#tasks]) {
-      if (atMs <= now) {
-        this.#tasks.delete(task);
-        task.onDeadline();
-      } else next = Math.min(next, atMs);
-    }
+    const due = this.#tasks.filter((_, i) => (this.#times[i] as number) <= now);
+    for (const task of due) this.delete(task);
+    for (const atMs of this.#times) next = Math.min(next, atMs);
+    for (const task of due) task.onDeadline();
     // A task that was called may have led to another with a nearer limit.
     if (next < this.#timerAtMs) this.#setTimer(next, next - now);
   }

@@ -1,5 +1,6 @@
 /** The plain connections of one client: kept between requests, bounded per host, renewed when certificates change. */
 
+import { Bag } from "../model/bag.ts";
 import type { GrowableBuffer } from "./growable-buffer.ts";
 import { type RequestPhase, toHttpError } from "./http-error.ts";
 import { PlainConnection, type PlainEndpoint, type PlainExchange } from "./plain-connection.ts";
@@ -57,7 +58,7 @@ const hintMarginMs = 1000;
 export class PlainPool {
   readonly #options: PlainPoolOptions;
   readonly #origins = new Map<string, Origin>();
-  readonly #underWay = new Set<Exchange>();
+  readonly #underWay = new Bag<Exchange>();
   #openConnections = 0;
   #sweepAtMs = Number.POSITIVE_INFINITY;
   #sweepTimer: NodeJS.Timeout | undefined;
@@ -97,7 +98,7 @@ export class PlainPool {
         };
       });
     }
-    for (const exchange of [...this.#underWay]) {
+    for (const exchange of this.#underWay) {
       exchange.cancel();
       exchange.failed(Object.assign(new Error("client is closed"), { code: "CLIENT_CLOSED" }), false);
     }

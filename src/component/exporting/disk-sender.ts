@@ -2,6 +2,7 @@
 
 import { setImmediate } from "node:timers";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
+import { Bag } from "../../model/bag.ts";
 import { ConsumeError, toError } from "../../model/errors.ts";
 import type { OtlpRequest } from "../../model/otlp-request.ts";
 import type { OpenedQueue } from "../queue-storage.ts";
@@ -35,7 +36,7 @@ export class DiskSender implements QueueState {
   readonly #lanes: DiskLanes;
   readonly #abort = new AbortController();
   /** Requests under way, those that are to be repeated included. */
-  readonly #sending = new Set<Promise<void>>();
+  readonly #sending = new Bag<Promise<void>>();
   #blocked: (() => void)[] = [];
   #isScheduled = false;
   #wakeAtMs = Number.POSITIVE_INFINITY;

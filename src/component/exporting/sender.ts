@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers";
 import { divideRequest, resourceHash, resourceRanges } from "../../codec/otlp/request-resources.ts";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
 import type { HashKey } from "../../kernels/hash-bytes.ts";
+import { Bag } from "../../model/bag.ts";
 import { ConsumeError } from "../../model/errors.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import type { Clock } from "../telemetry.ts";
@@ -57,7 +58,7 @@ export class RequestSender implements QueueState {
   readonly #lanes: RequestLanes;
   readonly #abort = new AbortController();
   /** Requests under way, those that are to be repeated included. */
-  readonly #sending = new Set<Promise<void>>();
+  readonly #sending = new Bag<Promise<void>>();
   #tickets = 0;
   #items = 0;
   #bytes = 0;

@@ -1,6 +1,7 @@
 /** Delivers samples to one remote-write endpoint: bounded queue, lanes in order, requests in parallel, retries. */
 
 import type { DurableQueue } from "../../durable/durable-queue.ts";
+import { Bag } from "../../model/bag.ts";
 import { type SamplesSegment, segmentBytes } from "../../model/batch.ts";
 import { ConsumeError, toError } from "../../model/errors.ts";
 import type { Identities } from "../../model/identities.ts";
@@ -68,7 +69,7 @@ export class RemoteWriteSender {
   /** The queue on disk is taken over. */
   #begun: Promise<void> | undefined;
   /** Requests under way. */
-  readonly #requests = new Set<Promise<void>>();
+  readonly #requests = new Bag<Promise<void>>();
   #whenIdle: PromiseWithResolvers<void> | undefined;
 
   constructor(parts: SenderParts) {

@@ -1,5 +1,6 @@
 /** Lets targets be scraped together that are due at nearly the same moment, with one timer for all of them. */
 
+import { Bag } from "../../model/bag.ts";
 import type { ScrapeClock } from "./scrape-environment.ts";
 
 /**
@@ -31,7 +32,8 @@ class Slot {
 
 export class SlotSleep {
   readonly #clock: SlotClock;
-  readonly #slots = new Map<number, Slot>();
+  /** Those that somebody waits for: a few at a time. */
+  readonly #slots = new Bag<Slot>();
 
   constructor(clock: SlotClock) {
     this.#clock = clock;
@@ -43,11 +45,7 @@ export class SlotSleep {
   }
 
   join(dueMs: number, sleeper: SlotSleeper): Slot {
-    let slot = this.#slots.get(dueMs);
-    if (slot === undefined) {
-      slot = new Slot(dueMs);
-      this.#begin(slot);
-    }
+    const slot = this.#slots.find((each) => each.dueMs === dueMs) ?? this.#begin(new Slot(dueMs));
     slot.sleepers.add(sleeper);
     return slot;
   }
@@ -55,20 +53,17 @@ export class SlotSleep {
   leave(slot: Slot, sleeper: SlotSleeper): void {
     slot.sleepers.delete(sleeper);
     if (slot.sleepers.size > 0) return;
-    this.#forget(slot);
+    this.#slots.delete(slot);
     slot.cancel.abort();
   }
 
-  #begin(slot: Slot): void {
-    this.#slots.set(slot.dueMs, slot);
+  #begin(slot: Slot): Slot {
+    this.#slots.add(slot);
     void this.#clock.sleep(slot.dueMs - this.#clock.now(), slot.cancel.signal).then(() => {
-      this.#forget(slot);
+      this.#slots.delete(slot);
       for (const sleeper of slot.sleepers) sleeper.wake();
     });
-  }
-
-  #forget(slot: Slot): void {
-    if (this.#slots.get(slot.dueMs) === slot) this.#slots.delete(slot.dueMs);
+    return slot;
   }
 }
 
