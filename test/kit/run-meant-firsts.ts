@@ -165,15 +165,6 @@ const kept: readonly Kept[] = [
     peer: () => [],
   },
   {
-    what: "one series twice with one explicit time, behind a processor",
-    names: ["two_times"],
-    output: ["changed file"],
-    explicit: true,
-    series: /^thrice\{/,
-    own: (slot) => [slot, slot],
-    peer: (slot) => [slot],
-  },
-  {
     what: "target_info at the newest of several times",
     names: ["two_times"],
     explicit: true,

@@ -42,7 +42,7 @@ describe("times of samples", () => {
       ]),
       now,
     );
-    expect(second).toEqual({ rows: Uint32Array.of(1), outOfBounds: 0, outOfOrder: 1 });
+    expect(second).toEqual({ rows: Uint32Array.of(1), outOfBounds: 0, outOfOrder: 1, duplicates: 0 });
   });
 
   test("of two rows of one series in one page are both taken, because the last time moves at the end of the page", () => {
@@ -76,13 +76,31 @@ describe("times of samples", () => {
       ]),
       now,
     );
-    expect(checked).toEqual({ rows: Uint32Array.of(0), outOfBounds: 1, outOfOrder: 0 });
+    expect(checked).toEqual({ rows: Uint32Array.of(0), outOfBounds: 1, outOfOrder: 0, duplicates: 0 });
   });
 
   test("may stand still for a collector", () => {
     const times = new SampleTimes(false);
     times.check(segmentOf([[1, 10]]), now);
     times.commit();
+    expect(times.check(segmentOf([[1, 10]]), now).rows).toBeUndefined();
+  });
+
+  test("are one sample where a page gives a series twice with one time to a collector", () => {
+    const times = new SampleTimes(false);
+    const page = segmentOf([
+      [1, 10],
+      [1, 20],
+      [2, 10],
+      [1, 10],
+      [1, 20],
+      [2, now + 600_001],
+      [2, now + 600_001],
+    ]);
+    const checked = { rows: Uint32Array.of(0, 1, 2), outOfBounds: 2, outOfOrder: 0, duplicates: 2 };
+    expect(times.check(page, now)).toEqual(checked);
+    times.commit();
+    expect(times.check(page, now)).toEqual(checked);
     expect(times.check(segmentOf([[1, 10]]), now).rows).toBeUndefined();
   });
 });

@@ -381,11 +381,12 @@ export class ScrapeLoop {
 
   /** The rows of a page that are taken: without those whose own timestamp is out of bounds or out of order. */
   #taken(segment: SamplesSegment, nowMs: number): SamplesSegment {
-    const { rows, outOfBounds, outOfOrder } = this.#times.check(segment, nowMs);
+    const { rows, outOfBounds, outOfOrder, duplicates } = this.#times.check(segment, nowMs);
     if (rows === undefined) return segment;
     const { identities, origin, metrics } = this.#parts;
     if (outOfBounds > 0) metrics.samplesDropped("out_of_bounds", outOfBounds);
     if (outOfOrder > 0) metrics.samplesDropped("out_of_order", outOfOrder);
+    if (duplicates > 0) metrics.samplesDropped("duplicate_timestamp", duplicates);
     const labels = Uint32Array.from(rows, (row) => segment.layout.labels?.[row] as number);
     const families = Uint32Array.from(rows, (row) => segment.layout.families[row] as number);
     return selectSamples(segment, new SamplesLayout(identities, { labels, families }, origin), rows);
