@@ -279,6 +279,11 @@ describe("failures", () => {
     expect(await failureOf(createFetcher().fetch(targetAt(url), never))).toMatch(/^network: invalid URL/);
   });
 
+  test("name a URL that is none without its password", async () => {
+    const failure = await failureOf(createFetcher().fetch(targetAt("http://u:hush%40h:1/m?token=hush&a=b"), never));
+    expect(failure).toBe('network: invalid URL "http://xxxxx@h:1/m?token=xxxxx&a=b"');
+  });
+
   test("come at once when the scrape is called off", async () => {
     const stop = new AbortController();
     const server = await serveTcp((socket) => socket.once("data", () => stop.abort()));

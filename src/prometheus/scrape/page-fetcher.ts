@@ -6,6 +6,7 @@ import { GrowableBuffer } from "../../transport/growable-buffer.ts";
 import { GzipReader } from "../../transport/gzip-reader.ts";
 import { codeOf, HttpError } from "../../transport/http-error.ts";
 import type { PageAnswer, PageClient, PageSource } from "../../transport/page-client.ts";
+import { redactQuery } from "../../transport/redact-url.ts";
 import type { ScrapeConfig, ScrapeProtocol } from "../config/types.ts";
 import { FetchError, type FetchedPage, type PageFetcher, type ScrapeTarget } from "./scrape-target.ts";
 
@@ -218,6 +219,8 @@ function parseUrl(text: string): URL {
   try {
     return new URL(text);
   } catch {
-    throw new FetchError("network", `invalid URL ${JSON.stringify(text.slice(0, 200))}`);
+    // Of an address "user:password@host" the sign is escaped.
+    const shown = text.replace(/\/\/[^/]*(@|%40)/, "//xxxxx@").slice(0, 200);
+    throw new FetchError("network", `invalid URL ${JSON.stringify(redactQuery(shown))}`);
   }
 }

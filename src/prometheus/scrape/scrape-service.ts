@@ -11,6 +11,7 @@ import { redactUrl } from "../../transport/redact-url.ts";
 import type { DiscoveryMetrics } from "../discovery/provider.ts";
 import { createScrapeOrigin } from "../translation/scrape-origin.ts";
 import { FailureFiles } from "./failure-files.ts";
+import { FailureLog, type ScrapeLog } from "./failure-log.ts";
 import { LabelSetMarks } from "./label-set-marks.ts";
 import { PageError } from "./page-content.ts";
 import { HttpPageFetcher, PageBuffers } from "./page-fetcher.ts";
@@ -18,14 +19,7 @@ import { PageTurns } from "./page-turns.ts";
 import type { OwnLimits, ScrapeClock } from "./scrape-environment.ts";
 import { ScrapeManager } from "./scrape-manager.ts";
 import type { ScrapeMetrics } from "./scrape-metrics.ts";
-import { FetchError, type ScrapeTarget } from "./scrape-target.ts";
-
-/** Log of the process, as far as scraping uses it. */
-export interface ScrapeLog {
-  info(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  warn(message: string, fields?: Readonly<Record<string, unknown>>): void;
-  error(message: string, fields?: Readonly<Record<string, unknown>>): void;
-}
+import { FetchError } from "./scrape-target.ts";
 
 export interface ScrapeServiceParts {
   readonly identities: Identities;
@@ -49,9 +43,6 @@ export interface ScrapeServiceParts {
   readonly scrapeOnShutdown?: boolean | undefined;
   readonly deliver: (batch: MetricsBatch) => Promise<void> | undefined;
 }
-
-/** A failing target is logged again after this time, or when its error changes. */
-const failureLogIntervalMs = 300_000;
 
 export function createScrapeManager(parts: ScrapeServiceParts): ScrapeManager {
   const { identities, clock, log, metrics, userAgent } = parts;
@@ -148,51 +139,4 @@ function discoveryClient(client: HttpClient) {
     },
     close: () => client.close(),
   };
-}
-
-/** Logs a failing target when it begins to fail, when its error changes, and now and then. */
-class FailureLog {
-  readonly #log: ScrapeLog;
-  readonly #clock: ScrapeClock;
-  readonly #last = new Map<string, { message: string; atMs: number }>();
-
-  constructor(log: ScrapeLog, clock: ScrapeClock) {
-    this.#log = log;
-    this.#clock = clock;
-  }
-
-  scrapeFailed(target: ScrapeTarget, error: Error): void {
-    if (!this.#isNews(`scrape ${target.identity}`, error.message)) return;
-    this.#log.warn("Failed to scrape Prometheus endpoint", {
-      job: target.jobName,
-      target: redactUrl(target.url),
-      ...placeOf(error),
-      err: error.message,
-    });
-  }
-
-  batchRefused(target: ScrapeTarget, error: Error): void {
-    if (!this.#isNews(`refused ${target.jobName}`, error.message.replace(/\d+/g, "n"))) return;
-    this.#log.error("Scraped samples were not taken", {
-      job: target.jobName,
-      target: redactUrl(target.url),
-      err: error.message,
-    });
-  }
-
-  #isNews(key: string, message: string): boolean {
-    const now = this.#clock.monotonic();
-    const last = this.#last.get(key);
-    if (last !== undefined && last.message === message && now - last.atMs < failureLogIntervalMs) return false;
-    if (this.#last.size > 10_000) this.#last.clear();
-    this.#last.set(key, { message, atMs: now });
-    return true;
-  }
-}
-
-/** The reason under which the failure is counted, and where in the page it is. */
-function placeOf(error: Error): Readonly<Record<string, unknown>> {
-  if (error instanceof PageError) return { reason: error.reason, offset: error.offset };
-  if (error instanceof FetchError) return { reason: error.kind === "body_size" ? "body_size_limit" : error.kind };
-  return { reason: "content" };
 }
