@@ -27,7 +27,13 @@ const benches = new Map<string, Bench>([
     "crash",
     { summary: "what is lost, repeated and misplaced when a program is killed again and again", run: runCrashBench },
   ],
-  ["kernels", { summary: "nanoseconds a sample of the page scanners, plain and SIMD", run: runKernelBench }],
+  [
+    "kernels",
+    {
+      summary: "nanoseconds a sample of the page scanners, plain and SIMD; what hash flooding costs",
+      run: runKernelBench,
+    },
+  ],
   ["report", { summary: "tables and chart of the documents, from the results of scrape", run: runReport }],
 ]);
 
