@@ -7,11 +7,13 @@ import {
   encodeFrame,
   expectHttp2,
   frameFlags,
+  frameHeadBytes,
   frameTypes,
   Http2Error,
   http2Codes,
   maxInt31,
   minFrameBytes,
+  putFrame,
   settingIds,
 } from "./http2-wire.ts";
 
@@ -20,6 +22,8 @@ const defaultTableBytes = 4096;
 const noBytes = new Uint8Array(0);
 const maxFrameSetting = 2 ** 24 - 1;
 const settingBytes = 6;
+/** Headers, body and trailers of an answer up to this size each are put into one buffer. */
+const maxWholeBytes = 1024;
 /** In a frame: there are a dozen, and each is said once. */
 const maxSettings = 32;
 /** Tells that our side uses no table: a client that wants a smaller one must hear it. */
@@ -82,10 +86,34 @@ export class Http2Output {
       this.#answered(stream);
       return;
     }
+    if (trailers !== undefined && this.#takesWhole(stream, headers, body, trailers)) {
+      this.#pushWhole(stream, headers, body, trailers);
+      return;
+    }
     this.#pushHeaders(stream.id, headers, false);
     stream.rest = body;
     stream.trailers = trailers;
     this.#sendRest(stream);
+  }
+
+  /** Whether the answer is three frames that can be sent now, as nearly all are. */
+  #takesWhole(stream: ServerStream, headers: Buffer, body: Uint8Array, trailers: Buffer): boolean {
+    const most = Math.min(this.#maxFrameBytes, maxWholeBytes);
+    const isSmall = headers.length <= most && body.length <= most && trailers.length <= most && body.length > 0;
+    return isSmall && !this.#mustEmptyTable && body.length <= Math.min(this.#windowBytes, stream.sendWindowBytes);
+  }
+
+  #pushWhole(stream: ServerStream, headers: Buffer, body: Uint8Array, trailers: Buffer): void {
+    const { id } = stream;
+    const frames = Buffer.allocUnsafe(3 * frameHeadBytes + headers.length + body.length + trailers.length);
+    let at = putFrame(frames, 0, [frameTypes.headers, frameFlags.endHeaders, id], headers);
+    at = putFrame(frames, at, [frameTypes.data, 0, id], body);
+    putFrame(frames, at, [frameTypes.headers, frameFlags.endHeaders | frameFlags.endStream, id], trailers);
+    this.#windowBytes -= body.length;
+    stream.sendWindowBytes -= body.length;
+    this.hasAnswered = true;
+    this.push(frames);
+    this.#answered(stream);
   }
 
   forget(stream: ServerStream): void {

@@ -10,10 +10,13 @@ export interface RequestHeaders {
   readonly headers: IncomingHttpHeaders;
   /** Names and values in turn, as they came. */
   readonly rawHeaders: readonly string[];
+  /** Of the body, as `content-length` says; NaN where that is no number. */
+  readonly declaredBytes: number | undefined;
 }
 
-/** A block up to this size is remembered. */
+/** Blocks up to this size are remembered, the last few of a connection: Go writes the same headers in changing order. */
 const maxRememberedBytes = 1024;
+const maxRemembered = 4;
 const requestPseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
 /** RFC 9113 section 8.3.1; without them a request is malformed. */
 const neededPseudo = [":method", ":scheme", ":path"] as const;
@@ -37,9 +40,10 @@ const singleHeaders: ReadonlySet<string> = new Set([
 export class RequestHeaderReader {
   readonly #decoder = new HpackDecoder();
   readonly #maxBytes: number;
-  #lastBlock: Buffer | undefined;
-  #lastHeaders: RequestHeaders | undefined;
-  #lastChanges = -1;
+  /** For the decoder's table as it is after so many changes; the next is put at `#next`. */
+  readonly #remembered: { readonly block: Buffer; readonly headers: RequestHeaders }[] = [];
+  #next = 0;
+  #changes = 0;
 
   /** `maxBytes` counts as SETTINGS_MAX_HEADER_LIST_SIZE does. */
   constructor(maxBytes: number) {
@@ -48,18 +52,25 @@ export class RequestHeaderReader {
 
   /** Throws Http2Error for a block that cannot be decoded, after which no other can be. */
   read(block: Buffer): RequestHeaders | "too-large" | "malformed" {
-    const last = this.#lastBlock;
-    if (last !== undefined && this.#lastChanges === this.#decoder.changes && last.equals(block)) {
-      return this.#lastHeaders ?? "malformed";
-    }
-    const changes = this.#decoder.changes;
+    const known = this.#find(block);
+    if (known !== undefined) return known;
     const headers = this.#decode(block);
-    if (typeof headers === "object" && changes === this.#decoder.changes && block.length <= maxRememberedBytes) {
-      this.#lastBlock = Buffer.from(block);
-      this.#lastHeaders = headers;
-      this.#lastChanges = changes;
+    if (this.#changes !== this.#decoder.changes) {
+      this.#changes = this.#decoder.changes;
+      this.#remembered.length = 0;
+      this.#next = 0;
+    } else if (typeof headers === "object" && block.length <= maxRememberedBytes) {
+      this.#remembered[this.#next] = { block: Buffer.from(block), headers };
+      this.#next = (this.#next + 1) % maxRemembered;
     }
     return headers;
+  }
+
+  /** The headers of a block that is byte for byte a remembered one, where the table has not changed since. */
+  #find(block: Buffer): RequestHeaders | undefined {
+    if (this.#changes !== this.#decoder.changes) return undefined;
+    for (const { block: known, headers } of this.#remembered) if (known.equals(block)) return headers;
+    return undefined;
   }
 
   /** Decodes a block that nobody wants, for the decoder's table. */
@@ -83,11 +94,17 @@ export class RequestHeaderReader {
     });
     if (bytes > this.#maxBytes) return "too-large";
     const isWhole = neededPseudo.every((name) => headers[name] !== undefined);
-    return isMalformed || !isWhole ? "malformed" : { headers, rawHeaders };
+    if (isMalformed || !isWhole) return "malformed";
+    return { headers, rawHeaders, declaredBytes: bodyBytes(headers["content-length"]) };
   }
 }
 
 function ignore(): void {}
+
+function bodyBytes(contentLength: string | undefined): number | undefined {
+  if (contentLength === undefined) return undefined;
+  return /^[0-9]{1,15}$/.test(contentLength) ? Number(contentLength) : Number.NaN;
+}
 
 /** False where the header makes the request malformed. */
 function addHeader(headers: Record<string, string>, { name, value }: HeaderField, isPseudo: boolean): boolean {

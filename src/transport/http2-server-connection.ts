@@ -279,7 +279,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   #take(id: number, endsStream: boolean, headers: RequestHeaders): void {
     const windows = { receiveBytes: this.#settings.streamWindowBytes, sendBytes: this.#output.initialWindowBytes };
-    const stream = new ServerStream(id, this, windows, headers.headers["content-length"]);
+    const stream = new ServerStream(id, this, windows, headers.declaredBytes);
     this.#streams.set(id, stream);
     this.#owner.opened(stream, headers);
     if (endsStream) this.#requestEnds(stream);

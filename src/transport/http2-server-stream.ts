@@ -52,15 +52,13 @@ export class ServerStream {
     id: number,
     output: StreamOutput,
     windows: { readonly receiveBytes: number; readonly sendBytes: number },
-    contentLength: string | undefined,
+    declaredBytes: number | undefined,
   ) {
     this.id = id;
     this.#output = output;
     this.receiveWindowBytes = windows.receiveBytes;
     this.sendWindowBytes = windows.sendBytes;
-    if (contentLength !== undefined) {
-      this.#declaredBytes = /^[0-9]{1,15}$/.test(contentLength) ? Number(contentLength) : Number.NaN;
-    }
+    this.#declaredBytes = declaredBytes;
   }
 
   /** False where so much more is not what was declared (RFC 9113 section 8.1.1). */

@@ -69,12 +69,23 @@ export function expectHttp2(condition: boolean, code: number, message: string): 
 /** A whole frame. */
 export function encodeFrame(type: number, flags: number, stream: number, payload: Uint8Array = noBytes): Buffer {
   const frame = Buffer.allocUnsafe(frameHeadBytes + payload.length);
-  frame.writeUIntBE(payload.length, 0, 3);
-  frame[3] = type;
-  frame[4] = flags;
-  frame.writeUInt32BE(stream, 5);
-  frame.set(payload, frameHeadBytes);
+  putFrame(frame, 0, [type, flags, stream], payload);
   return frame;
+}
+
+/** Writes a frame at `at`, where there must be room; returns the position behind it. */
+export function putFrame(
+  target: Buffer,
+  at: number,
+  [type, flags, stream]: readonly [type: number, flags: number, stream: number],
+  payload: Uint8Array,
+): number {
+  target.writeUIntBE(payload.length, at, 3);
+  target[at + 3] = type;
+  target[at + 4] = flags;
+  target.writeUInt32BE(stream, at + 5);
+  target.set(payload, at + frameHeadBytes);
+  return at + frameHeadBytes + payload.length;
 }
 
 const noBytes = new Uint8Array(0);
