@@ -50,5 +50,6 @@ it.each(["README.md", "docs/otlp.md"])("the example of %s is valid as it stands"
   const file = folder.write("otlp.yaml", blockWith(page, "yaml", "otlp:"));
   const { file: command, args } = millrace("millrace validate", "validate", "--config", file);
   const { status, stderr } = spawnSync(command, args, { encoding: "utf8" });
-  expect([status, stderr]).toEqual([0, ""]);
+  const notes = stderr.split("\n").filter((line) => line !== "" && !line.includes("is an older name of"));
+  expect([status, notes]).toEqual([0, []]);
 });
