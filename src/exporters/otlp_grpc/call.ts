@@ -23,7 +23,7 @@ const retryableCodes: ReadonlySet<number> = new Set([
   grpcCodes.DATA_LOSS,
 ]);
 
-const minPieceBytes = 32 * 1024;
+const minPieceBytes = 8 * 1024;
 /** A server may ask for longer; more than this is not waited at once. */
 const maxRetryAfterMs = 300_000;
 
@@ -43,7 +43,7 @@ export async function callOtlp(
   });
 }
 
-/** Each piece is a write of its own: small ones are copied together. */
+/** Each piece is a write of its own, which costs less than a copy but for small ones. */
 function piecesOf(requests: readonly OtlpRequest[], total: number): Uint8Array[] {
   const pieces = requests.map(({ bytes }) => bytes);
   return pieces.length > 1 && total / pieces.length < minPieceBytes ? [Buffer.concat(pieces, total)] : pieces;
