@@ -2,6 +2,7 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
+import { takenPages } from "../bench/crash/taken-pages.ts";
 import { tallySeries } from "../bench/crash/tally.ts";
 import { UnderWay } from "../bench/crash/under-way.ts";
 import { judge, type Measured, missingPeers } from "../bench/scrape/bars.ts";
@@ -210,6 +211,20 @@ describe("crash runs", () => {
     ["what was not under way must not", [1, 2, 1, 2, 3], [[2, 1]], { repeated: 2, underWay: 1, unexcused: 1 }],
   ])("%s", (_title, arrived, underWay, expected) => {
     expect(tallySeries({ taken, arrived, underWay: new Map(underWay) })).toMatchObject(expected);
+  });
+
+  test.each<[title: string, arrived: number[], failedMs: number[], excused: number[], expected: number[]]>([
+    ["all that arrived are taken", [1, 2, 3, 4], [], [], [1, 2, 3, 4]],
+    ["one that is missing was taken", [1, 3, 4], [], [], [1, 2, 3, 4]],
+    ["unless its scrape failed", [1, 3, 4], [21], [], [1, 3, 4]],
+    ["a scrape that failed elsewhere is no excuse", [1, 3, 4], [5, 31, 45], [], [1, 2, 3, 4]],
+    ["one that failed excuses one", [1, 4], [25], [], [1, 3, 4]],
+    ["one that was under way at a kill is none of them", [1, 3, 4], [], [2], [1, 3, 4]],
+    ["the last ones count too", [1, 2], [35], [], [1, 2, 4]],
+  ])("pages: %s", (_title, arrived, failedMs, excused, expected) => {
+    const arrivedMs = new Map(arrived.map((page) => [page, page * 10]));
+    const scrapes = { served: 4, excused: new Set(excused), arrivedMs, failedMs: new Set(failedMs) };
+    expect([...takenPages(scrapes)].sort((a, b) => a - b)).toEqual(expected);
   });
 
   test("under way at a kill are the last requests, of each series the last one", () => {

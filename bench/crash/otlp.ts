@@ -18,7 +18,7 @@ const seriesCount = 20;
 const betweenMs = 10;
 /** Before what nobody answered is sent again. */
 const againMs = 100;
-/** Of both, where nothing is written. */
+/** Of otelcol, where nothing is written. */
 const defaultConsumers = 10;
 const pathOfMetrics = "/v1/metrics";
 
@@ -41,7 +41,8 @@ export async function otlpWork(subject: Subject, folder: TempFolder, consumers: 
     arrived: [],
   }));
   const port = await freePort();
-  const underWay = new UnderWay(consumers ?? defaultConsumers);
+  // All points are of one resource, and Millrace has one request of a resource under way.
+  const underWay = new UnderWay(subject.name === "millrace" ? 1 : (consumers ?? defaultConsumers));
   const sink = await startSink(all, underWay);
   const ended = new AbortController();
   const senders = all.map((sent, series) => send(sent, series, port, ended.signal));

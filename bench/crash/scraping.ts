@@ -9,6 +9,7 @@ import type { TempFolder } from "../../test/kit/temp.ts";
 import { parseShape, rowOf } from "../scrape/rows.ts";
 import type { Subject } from "../scrape/subjects.ts";
 import type { Work } from "./round.ts";
+import { takenPages } from "./taken-pages.ts";
 import { addTallies, emptyTally, type Tally, tallySeries } from "./tally.ts";
 import { type TakenRequest, UnderWay } from "./under-way.ts";
 
@@ -28,15 +29,17 @@ export function isDown(index: number): boolean {
   return Math.random() < 0.33 || index % 100 > 80;
 }
 
-/** Times of the scrapes that failed, as `up` says: a page that came too late was not taken. */
-function failedMs(path: SinkPath, name: string): number[] {
+/** Times of the scrapes that failed, as `up` says. */
+function failedMs(path: SinkPath, name: string): Set<number> {
   const samples = path.find({ __name__: "up", job: name }).flatMap((series) => series.samples);
-  return samples.filter(({ bits }) => numberOf(bits) === 0).map(({ timestampMs }) => timestampMs);
+  return new Set(samples.filter(({ bits }) => numberOf(bits) === 0).map(({ timestampMs }) => timestampMs));
 }
 
-/** Whether the page that was served at a time belongs to the scrape; a page may be asked for late. */
-function isOf(scrapeMs: number, pageMs: number | undefined): boolean {
-  return pageMs !== undefined && pageMs >= scrapeMs - 10 && pageMs <= scrapeMs + 2 * intervalMs;
+/** The time of each page that arrived. */
+function arrivedMs(path: SinkPath, name: string): Map<number, number> {
+  const samples = path.find({ __name__: "scrapes", counting: name }).flatMap((series) => series.samples);
+  const values = samples.filter(({ bits }) => bits !== staleBits);
+  return new Map(values.map(({ bits, timestampMs }) => [numberOf(bits), timestampMs]));
 }
 
 /** The numbers of the pages of which a request has the sample, by target. */
@@ -106,11 +109,13 @@ export async function scrapingWork(subject: Subject, folder: TempFolder): Promis
     tally: () =>
       names
         .map((name, i): Tally => {
-          const taken = new Set<number>();
           const times = servedMs.get(name) ?? [];
-          const failed = failedMs(path, name);
-          const hasFailed = (n: number) => failed.some((timeMs) => isOf(timeMs, times[n - 1]));
-          for (let n = 1; n <= (last?.[i] ?? 0); n++) if (excused[i]?.has(n) !== true && !hasFailed(n)) taken.add(n);
+          const taken = takenPages({
+            served: last?.[i] ?? 0,
+            excused: excused[i] ?? new Set(),
+            arrivedMs: arrivedMs(path, name),
+            failedMs: failedMs(path, name),
+          });
           const describe = (n: number) => {
             const atMs = times[n - 1] ?? 0;
             const killMs = killedMs.find((timeMs) => timeMs >= atMs) ?? Number.NaN;
