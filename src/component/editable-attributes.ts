@@ -19,6 +19,9 @@ const maxRememberedBytes = 1024;
 const remembered = new Map<string, Uint8Array>();
 const keyBytes = new Map<string, Buffer>();
 const deleted = new Uint8Array();
+/** The key that was looked for last: mostly the next one is the same, in the next span. */
+let lastWantedKey: string | undefined;
+let lastWanted: Buffer = Buffer.alloc(0);
 /** The attribute that was encoded last: mostly the next one is the same, in the next span. */
 let lastTag = 0;
 let lastKey = "";
@@ -37,11 +40,16 @@ export class EditableAttributes implements MutableAttributes {
   readonly #replaced: (Uint8Array | undefined)[] = [];
   readonly #values: (AttributeValue | undefined)[] = [];
   #count = 0;
+  /** The key that was looked for last in this message, and what `#find` said. */
+  #foundKey: string | undefined;
+  #found = -1;
   /** What came new; lists, for they are few, and a Map makes garbage each time it is cleared. */
   readonly #addedKeys: string[] = [];
   readonly #addedValues: AttributeValue[] = [];
   #addedCount = 0;
   #isChanged = false;
+  /** Whether `#replaced` or `#values` says anything. */
+  #hasOwn = false;
 
   /** `field` is the number of the KeyValue fields in the messages, which are all in `bytes`. */
   constructor(bytes: Uint8Array, field: number) {
@@ -51,18 +59,23 @@ export class EditableAttributes implements MutableAttributes {
 
   reset(): void {
     this.#count = 0;
+    this.#foundKey = undefined;
     this.#isChanged = false;
+    if (this.#hasOwn) {
+      this.#replaced.length = 0;
+      this.#values.length = 0;
+      this.#hasOwn = false;
+    }
     this.#addedCount = 0;
   }
 
   /** Adds a KeyValue field of the message, in its order. */
   push(from: number, start: number, stop: number): void {
     const i = this.#count++;
+    this.#foundKey = undefined;
     this.#froms[i] = from;
     this.#starts[i] = start;
     this.#stops[i] = stop;
-    this.#replaced[i] = undefined;
-    this.#values[i] = undefined;
   }
 
   get isChanged(): boolean {
@@ -91,6 +104,7 @@ export class EditableAttributes implements MutableAttributes {
     } else if (!Object.is(this.#valueAt(i), value)) {
       this.#replaced[i] = encoded(this.#tag, key, value);
       this.#values[i] = value;
+      this.#hasOwn = true;
       this.#isChanged = true;
     }
   }
@@ -105,6 +119,8 @@ export class EditableAttributes implements MutableAttributes {
     }
     for (let i = this.#find(key); i >= 0; i = this.#find(key)) {
       this.#replaced[i] = deleted;
+      this.#hasOwn = true;
+      this.#foundKey = undefined;
       this.#isChanged = true;
     }
   }
@@ -148,18 +164,20 @@ export class EditableAttributes implements MutableAttributes {
     if (value === undefined) {
       value = decodeKeyValue(this.#bytes.subarray(this.#starts[i], this.#stops[i]))[1];
       this.#values[i] = value;
+      this.#hasOwn = true;
     }
     return value;
   }
 
-  /** The first with this key that is still there, or -1. */
+  /** The first with this key that is still there, or -1. Actions ask for a key twice: whether it is there, and to set it. */
   #find(key: string): number {
-    let wanted = keyBytes.get(key);
-    if (wanted === undefined) {
-      wanted = Buffer.from(key);
-      if (keyBytes.size >= maxRemembered) keyBytes.clear();
-      keyBytes.set(key, wanted);
-    }
+    if (key === this.#foundKey) return this.#found;
+    this.#found = this.#search(wantedBytes(key), key);
+    this.#foundKey = key;
+    return this.#found;
+  }
+
+  #search(wanted: Buffer, key: string): number {
     const bytes = this.#bytes;
     const { length } = wanted;
     for (let i = 0; i < this.#count; i++) {
@@ -176,6 +194,20 @@ export class EditableAttributes implements MutableAttributes {
     }
     return -1;
   }
+}
+
+/** The bytes of a key. */
+function wantedBytes(key: string): Buffer {
+  if (key === lastWantedKey) return lastWanted;
+  let wanted = keyBytes.get(key);
+  if (wanted === undefined) {
+    wanted = Buffer.from(key);
+    if (keyBytes.size >= maxRemembered) keyBytes.clear();
+    keyBytes.set(key, wanted);
+  }
+  lastWantedKey = key;
+  lastWanted = wanted;
+  return wanted;
 }
 
 /** The KeyValue field with this tag. */
