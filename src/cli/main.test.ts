@@ -112,6 +112,17 @@ describe("exit codes", () => {
     },
     { args: ["run", "--config", "good.yaml", "--nope"], status: 2, stderr: /unknown option '--nope'/ },
     { args: ["--config", "good.yaml", "--shutdown-timeout", "x"], status: 2, stderr: /expected a duration/ },
+    {
+      args: ["queue", "replay", ".", "--to", "ftp://u:hush@h"],
+      status: 2,
+      stderr: /--to: expected an http or https URL\n/,
+    },
+    {
+      args: ["queue", "replay", ".", "--to", "http://h", "--header", "hush"],
+      status: 2,
+      stderr: /expected "Name: value"\n/,
+    },
+    { args: ["queue", "replay", ".", "--to", "http://h"], status: 1, stderr: /has no queue/ },
     { args: ["validate"], status: 2, stderr: /expected --config FILE/ },
   ])("$args: $status", ({ args, status, stdout = /^/, stderr = /^/ }) => {
     const result = run(args);

@@ -3,7 +3,7 @@
 import type { Command } from "commander";
 import type { InspectedQueue } from "../durable/inspect-queue.ts";
 import { toError } from "../model/errors.ts";
-import { exitConfig } from "./exit-codes.ts";
+import { exitConfig, exitUsage } from "./exit-codes.ts";
 
 export function addQueueCommand(program: Command): void {
   const command = program.command("queue").description("look at queues on disk, send them elsewhere");
@@ -49,11 +49,13 @@ async function replay(directory: string, flags: ReplayFlags): Promise<number> {
   const { parsePromDuration } = await import("../prometheus/config/prom-duration.ts");
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  let exitCode = exitUsage;
   try {
     const giveUpMs = parsePromDuration(flags.giveUpAfter);
     if (giveUpMs === undefined) throw new Error(`--give-up-after: expected a duration, got "${flags.giveUpAfter}"`);
     const options = { to: parseReplayUrl(flags.to), acknowledge: flags.acknowledge, giveUpMs, env: process.env };
     const headers = Object.fromEntries(flags.header.map(parseHeader));
+    exitCode = exitConfig;
     const directories = await findQueues(systemFiles, directory);
     if (directories.length === 0) throw new Error(`${directory} has no queue`);
     for (const one of directories) {
@@ -65,7 +67,7 @@ async function replay(directory: string, flags: ReplayFlags): Promise<number> {
     return 0;
   } catch (caught) {
     process.stderr.write(`Error: ${reason(caught, directory)}\n`);
-    return exitConfig;
+    return exitCode;
   }
 }
 
