@@ -6,7 +6,7 @@ import type { ItemCodec } from "./item-codec.ts";
 import { type Lost, repairList, replaceList } from "./lane-segments.ts";
 import type { Cursor, LaneState } from "./lane-state.ts";
 import { definitionLane, type RecordHeader, recordHeaderBytes } from "./record-format.ts";
-import { Scratch, type Segment, type SegmentReader, type StoredRecord } from "./segment.ts";
+import { noteDamage, Scratch, type Segment, type SegmentReader, type StoredRecord } from "./segment.ts";
 import { placeBytes, type RecordPlace } from "./segment-lanes.ts";
 
 export interface LaneLoaderParts<T> {
@@ -182,7 +182,7 @@ export class LaneLoader<T> {
 
   async #repair(lane: LaneState<T>, cursor: Cursor): Promise<Lost> {
     try {
-      return await repairList(cursor.segment, this.#parts.reader, lane);
+      return await repairList(cursor.segment, this.#parts.reader, lane, this.#parts.damaged);
     } catch (caught) {
       if (!isGone(caught) && !isBroken(caught)) throw caught;
       return replaceList(lane, cursor, undefined);
@@ -233,7 +233,7 @@ export class LaneLoader<T> {
       return "elsewhere";
     }
     if (record === undefined) {
-      damaged(place.offset, 0, "record");
+      if (noteDamage(segment, place.offset, place.offset + 1)) damaged(place.offset, 0, "record");
       return known?.isRepaired === true ? skip(place, "damaged") : "elsewhere";
     }
     const { header, payload } = record;

@@ -6,7 +6,7 @@ import type { Position } from "./journal-format.ts";
 import type { Cursor, LaneState } from "./lane-state.ts";
 import { recordHeaderBytes, segmentHeaderBytes } from "./record-format.ts";
 import { scanSegment } from "./scan-segment.ts";
-import type { Segment, SegmentReader } from "./segment.ts";
+import { noteDamage, type Segment, type SegmentReader } from "./segment.ts";
 import { type LaneIndex, placeAt, placeBytes, SegmentIndex } from "./segment-lanes.ts";
 
 export interface GivenUp {
@@ -134,16 +134,21 @@ async function partialLists(
     if (list === undefined) {
       damaged({ file: segment.path, offset: known.listAt, bytes: count * placeBytes, kind: "index" });
       // Where it cannot be made anew, the lane is handed out from its first record in the segment.
-      await restoreList(segment, reader, known);
+      await restoreList(segment, reader, known, damaged);
     } else lists.set(lane, list);
   }
   return lists;
 }
 
 /** Makes the list of a lane anew that nobody reads yet. */
-async function restoreList(segment: Segment, reader: SegmentReader, known: LaneIndex): Promise<void> {
+async function restoreList(
+  segment: Segment,
+  reader: SegmentReader,
+  known: LaneIndex,
+  damaged: (damage: Damage) => void,
+): Promise<void> {
   try {
-    const found = await scanLane(segment, reader, known.lane);
+    const found = await scanLane(segment, reader, known.lane, damaged);
     if (found === undefined) return;
     const { count, items, bytes, firstSequence, lastSequence, list } = found;
     Object.assign(known, { count, items, bytes, firstSequence, lastSequence, list, isRepaired: true });
@@ -183,16 +188,27 @@ function adoptSegment(
   }
 }
 
-/** The lane's part of an index made of the records that are intact; undefined when none is. */
-async function scanLane(segment: Segment, reader: SegmentReader, lane: number): Promise<LaneIndex | undefined> {
+/** The lane's part of an index made of the records that are intact, undefined when none is; `damaged` hears of what is not. */
+async function scanLane(
+  segment: Segment,
+  reader: SegmentReader,
+  lane: number,
+  damaged: (damage: Damage) => void,
+): Promise<LaneIndex | undefined> {
   const scanned = new SegmentIndex();
-  await reader.use(segment.path, async (file) => {
-    await scanSegment(file, segmentHeaderBytes, segment.committed, segment.seed, ({ header, offset, payload }) => {
+  const { path, committed, seed } = segment;
+  const result = await reader.use(path, (file) =>
+    scanSegment(file, segmentHeaderBytes, committed, seed, ({ header, offset, payload }) => {
       if (header.lane !== lane) return;
       const place = { offset, sequence: header.sequence, items: header.items };
       scanned.add(lane, place, payload.length + recordHeaderBytes, header.timeMs, segment.firstSequence);
-    });
-  });
+    }),
+  );
+  for (const { offset, bytes } of [...result.damaged, { offset: result.end, bytes: result.tailBytes }]) {
+    if (bytes > 0 && noteDamage(segment, offset, offset + bytes)) {
+      damaged({ file: path, offset, bytes, kind: "record" });
+    }
+  }
   return scanned.lanes.get(lane);
 }
 
@@ -205,10 +221,16 @@ export interface Lost {
 /**
  * Makes the list of a lane anew from the records that are intact, when the one in the file leads nowhere: it was damaged,
  * or a record was. The lane goes on behind what it has read. Returns what is lost. Rejects where the file cannot be opened.
+ * `damaged` hears of every place that was not named before.
  */
-export async function repairList(segment: Segment, reader: SegmentReader, state: LaneState<unknown>): Promise<Lost> {
+export async function repairList(
+  segment: Segment,
+  reader: SegmentReader,
+  state: LaneState<unknown>,
+  damaged: (damage: Damage) => void,
+): Promise<Lost> {
   const { cursor, lane } = state;
-  const found = await scanLane(segment, reader, lane);
+  const found = await scanLane(segment, reader, lane, damaged);
   return cursor === undefined ? { records: 0, items: 0 } : replaceList(state, cursor, found);
 }
 

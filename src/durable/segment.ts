@@ -28,6 +28,19 @@ export interface Segment {
   /** Lanes that have records here which are not acknowledged. */
   openLanes: number;
   isRemoved: boolean;
+  /** Bytes that were found damaged while records were read. */
+  readonly damaged: { readonly from: number; readonly to: number }[];
+}
+
+/** Places of a segment that are named one by one. */
+const maxNoted = 1000;
+
+/** Notes damaged bytes; false where some of them were noted before, by a reader of another lane, or where there are too many. */
+export function noteDamage({ damaged }: Segment, from: number, to: number): boolean {
+  if (damaged.length >= maxNoted) return false;
+  const isNew = damaged.every((one) => to <= one.from || from >= one.to);
+  damaged.push({ from, to });
+  return isNew;
 }
 
 export function segmentName(number: number): string {
@@ -58,6 +71,7 @@ export function newSegment(
     isClosed: false,
     openLanes: 0,
     isRemoved: false,
+    damaged: [],
   };
 }
 

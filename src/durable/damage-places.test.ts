@@ -1,0 +1,30 @@
+/** Damage that is found while records are read: every place of it is named, once. */
+
+import { expect, test } from "vitest";
+import type { Damage } from "./damage.ts";
+import { ForgetfulFiles } from "./test-forgetful-files.ts";
+import { drainLane, openTestQueue } from "./test-queue-kit.ts";
+
+test("every damaged record of a closed segment is named with its place, whatever its lane", async () => {
+  const files = new ForgetfulFiles();
+  const queue = await openTestQueue(files, { segmentBytes: 1 << 20 });
+  const lanes = [0, 1, 2];
+  for (let id = 0; id < 60; id++) await queue.append([{ lane: id % 3, item: { id, size: 100, shape: 0 } }]);
+  await queue.close();
+  const [name = ""] = files.names.filter((one) => one.includes("segment"));
+  const content = files.content(name);
+  const hit = [6, 7, 20, 33, 45, 59];
+  for (const id of hit) {
+    const at = content.indexOf(Buffer.alloc(90, id));
+    content.fill(0xff, at + 50, at + 51);
+  }
+  const damage: Damage[] = [];
+  const again = await openTestQueue(files, { damaged: (one) => damage.push(one) });
+  const found = await Promise.all(lanes.map((lane) => drainLane(again, lane)));
+  expect(found.flat().length).toBe(60 - hit.length);
+  // Two beside each other are one place or two.
+  expect(damage.length).toBeGreaterThanOrEqual(hit.length - 1);
+  expect(damage.length).toBeLessThanOrEqual(hit.length);
+  expect(new Set(damage.map(({ offset }) => offset)).size).toBe(damage.length);
+  expect(damage.every(({ file, kind }) => file === name && kind === "record")).toBe(true);
+});
