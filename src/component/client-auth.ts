@@ -36,7 +36,10 @@ export class ClientAuth {
     const extension = host.extension(this.#id);
     if (!isClientAuthenticator(extension)) {
       const name = JSON.stringify(this.#id);
-      const why = extension === undefined ? `no extension ${name} is active: service::extensions has to name it` : `${name} gives clients no credentials`;
+      const why =
+        extension === undefined
+          ? `no extension ${name} is active: service::extensions has to name it`
+          : `${name} gives clients no credentials`;
       throw new ConfigError([{ path: `${path}::auth::authenticator`, message: why }]);
     }
     this.#authenticator = extension;

@@ -49,7 +49,11 @@ export async function openExporterQueue<T>(
   const extension = host.extension(storage);
   if (!isQueueStorage(extension)) {
     const name = JSON.stringify(storage);
-    throw fault(extension === undefined ? `no extension ${name} is active: service::extensions has to name it` : `${name} keeps no queues`);
+    throw fault(
+      extension === undefined
+        ? `no extension ${name} is active: service::extensions has to name it`
+        : `${name} keeps no queues`,
+    );
   }
   const labels = { exporter: id, data_type: signal };
   let opened: OpenedQueue<T>;

@@ -37,7 +37,9 @@ export function findServerAuthenticator(
   if (isServerAuthenticator(extension)) return extension;
   const name = JSON.stringify(config.authenticator);
   const why =
-    extension === undefined ? `no extension ${name} is active: service::extensions has to name it` : `${name} does not check the callers of servers`;
+    extension === undefined
+      ? `no extension ${name} is active: service::extensions has to name it`
+      : `${name} does not check the callers of servers`;
   throw new ConfigError([{ path: `${path}::auth::authenticator`, message: why }]);
 }
 
