@@ -150,7 +150,9 @@ describe.each(subjects)("a directory for $name", ({ key, queue, command, ready }
     await waitFor("the start", () => ready.test(first.output));
     const { code, output } = await startFailing(folder, directory);
     expect(code).toBe(1);
-    expect(output).toMatch(new RegExp(`${key}: .* is in use by another process \\(process \\d+, millrace (run|agent)\\)`));
+    expect(output).toMatch(
+      new RegExp(`${key}: .* is in use by another process \\(process \\d+, millrace (run|agent)\\)`),
+    );
   });
 
   /** Makes the queue's directory by a start, and finds it. */
