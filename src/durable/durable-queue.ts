@@ -143,7 +143,7 @@ export class DurableQueue<T> {
     this.#limits = completeLimits(limits);
   }
 
-  /** Begins to read ahead. `listener` hears of a lane when a record of it may be taken. */
+  /** Begins to read ahead. `listener` hears of a lane when a record of it may be taken, or was given up. */
   begin(listener: (lane: number) => void): void {
     this.#listener = listener;
     this.#hasBegun = true;
@@ -311,7 +311,6 @@ export class DurableQueue<T> {
     if (skipped !== undefined) {
       if (records > 0) this.#options.gaveUp?.(skipped, records, items);
       this.#passSkipped(lane);
-      return;
     }
     this.#listener(lane.lane);
   }

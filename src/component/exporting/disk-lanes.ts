@@ -52,7 +52,7 @@ export class DiskLanes {
     this.#queue.begin((index) => {
       const lane = this.#lanes[index];
       if (lane === undefined || lane.busy) return;
-      this.#list(lane);
+      if (this.#queue.peek(index) !== undefined) this.#list(lane);
       changed();
     });
   }

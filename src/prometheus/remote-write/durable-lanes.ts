@@ -51,7 +51,7 @@ export class DurableLanes implements SenderLanes {
     this.#queue.begin((index) => {
       const lane = this.#lanes[index];
       if (lane === undefined || lane.busy) return;
-      this.#list(lane);
+      if (this.#queue.peek(index) !== undefined) this.#list(lane);
       this.#changed();
     });
   }

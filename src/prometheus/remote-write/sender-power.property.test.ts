@@ -113,6 +113,26 @@ class History {
   }
 }
 
+/** The power takes what the only record that waits is read by: a stop must not wait for it. */
+const cutBeforeStop: [Step[], boolean, number] = [
+  [
+    { kind: "status", status: 503 },
+    { kind: "offer", lanes: [2], wait: true },
+    { kind: "work", turns: 9 },
+    { kind: "offer", lanes: [2, 0], wait: false },
+    { kind: "work", turns: 26 },
+    { kind: "power" },
+    { kind: "status", status: 200 },
+    { kind: "restart" },
+    { kind: "offer", lanes: [1], wait: true },
+    { kind: "offer", lanes: [2, 1, 0], wait: true },
+    { kind: "power" },
+    { kind: "restart" },
+  ],
+  false,
+  291_268_651,
+];
+
 test("what was accepted arrives in order, with its values, through kills and power cuts", async () => {
   await fc.assert(
     fc.asyncProperty(steps, fc.boolean(), fc.nat(), async (list, fsync, seed) => {
@@ -120,6 +140,6 @@ test("what was accepted arrives in order, with its values, through kills and pow
       for (const step of list) await history.run(step);
       await history.finish();
     }),
-    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 150) },
+    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 150), examples: [cutBeforeStop] },
   );
 });
