@@ -16,6 +16,7 @@ export default defineConfig({
           // The command's own tests start a process per case: they belong to the end-to-end tests.
           exclude: ["src/cli/**"],
           testTimeout: 30_000,
+          maxWorkers: "100%",
         },
       },
       {
