@@ -89,7 +89,10 @@ class Decoder {
     const { config: node, path } = component;
     const decoded = decodeWithSchema<unknown>(definition.config, node, path);
     this.#issues.push(...decoded.issues);
-    if (decoded.issues.length > 0) return undefined;
+    if (decoded.issues.length > 0) {
+      this.#issues.push(...issuesBeside(decoded.issues, component, definition, this.#env));
+      return undefined;
+    }
     if (definition.complete === undefined) return { value: decoded.value };
     const found: ConfigIssue[] = [];
     try {
@@ -107,6 +110,38 @@ class Decoder {
       return undefined;
     }
   }
+}
+
+/** What the second look at a section finds when keys that the schema refused are left out: so that they hide nothing. */
+function issuesBeside(
+  refused: readonly ConfigIssue[],
+  { config: node, path }: PlannedComponent,
+  definition: AnyDefinition,
+  env: ConfigSources["env"],
+): ConfigIssue[] {
+  if (definition.complete === undefined || node?.kind !== "map") return [];
+  const isAt = (key: string) => {
+    const start = formatPath([...path, key]);
+    return (issue: ConfigIssue) =>
+      issue.path === start || issue.path.startsWith(`${start}::`) || issue.path.startsWith(`${start}[`);
+  };
+  const wrong = node.entries.map(({ key }) => key).filter((key) => refused.some(isAt(key)));
+  const rest = { ...node, entries: node.entries.filter(({ key }) => !wrong.includes(key)) };
+  const decoded = decodeWithSchema<unknown>(definition.config, rest, path);
+  if (wrong.length === 0 || decoded.issues.length > 0) return [];
+  const found: ConfigIssue[] = [];
+  try {
+    definition.complete(decoded.value, {
+      node: rest,
+      path,
+      env,
+      issue: (issue) => found.push(issue),
+      notice: () => {},
+    });
+  } catch {
+    // What it says is told when the section is right.
+  }
+  return found.filter((issue) => !wrong.some((key) => isAt(key)(issue)));
 }
 
 /** Equal for sections that say the same in the same order; a hash, so that no secret stays in memory for it. */

@@ -3,6 +3,7 @@
 import { RE2JS } from "re2js";
 import { z } from "zod";
 import { type ConfigNode, nodeAt } from "../codec/yaml/config-node.ts";
+import { type KeyFault, keysTogether } from "../codec/yaml/field-types.ts";
 import type { AttributeValue } from "../model/attributes.ts";
 import type { CompleteContext } from "./define.ts";
 
@@ -49,7 +50,7 @@ export type AttributeAction = z.output<typeof actionSchema>;
 /** The list of actions. It must not be empty. */
 export function attributeActions() {
   return z
-    .array(actionSchema.superRefine(checkAction))
+    .array(actionSchema.check(keysTogether(checkAction)))
     .min(1, "expected at least one action")
     .describe("Actions on the attributes of every series, run in this order.");
 }
@@ -74,8 +75,8 @@ export function completeActions(
 
 type Fault = (field: keyof AttributeAction, message: string) => void;
 
-function checkAction(action: AttributeAction, context: z.RefinementCtx): void {
-  const fault: Fault = (field, message) => context.addIssue({ code: "custom", path: [field], message });
+function checkAction(action: AttributeAction, addFault: KeyFault): void {
+  const fault: Fault = (field, message) => addFault([field], message);
   const unused = (...fields: (keyof AttributeAction)[]) => {
     for (const field of fields) if (isSet(action[field])) fault(field, `is not used by the action ${action.action}`);
   };

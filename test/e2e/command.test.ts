@@ -101,6 +101,36 @@ describe("the command", () => {
     expect(output.trimEnd().split("\n")).toHaveLength(1 + 6);
   });
 
+  it("hides no fault behind another of the same section", async () => {
+    using folder = createTempFolder("faults");
+    folder.write("bad.yaml", readFileSync(new URL("faults-together.yaml", import.meta.url), "utf8"));
+    const { code, output } = await run(folder.path, "validate", "--config", "bad.yaml");
+    expect(code).toBe(1);
+    const lines = output.trimEnd().split("\n").slice(1);
+    expect(lines.map((line) => /^(.*?): .*\(bad\.yaml:(\d+):\d+\)$/.exec(line)?.slice(1).join(" ") ?? line)).toEqual([
+      "receivers::prometheus::trim_metric_sufixes 3",
+      "receivers::prometheus::config::scrape_configs[0]::scrape_intervall 7",
+      "receivers::prometheus::config::scrape_configs 9",
+      "receivers::prometheus::config::scrape_configs[1]::scrape_interval 10",
+      "processors::batch::timeout 13",
+      "processors::batch::send_batch_max_size 15",
+      "processors::batch::sendbatch 16",
+      "processors::memory_limiter::check_interval 18",
+      "processors::memory_limiter::spike_limit_mib 20",
+      "processors::attributes::actions[0]::value 23",
+      "processors::attributes::actions[1]::from_attribute 24",
+      "processors::attributes::actions[1]::wrong 24",
+      "exporters::prometheus_remote_write::endpoint 27",
+      "exporters::prometheus_remote_write::timeout 28",
+      "exporters::otlp_grpc::endpoint 30",
+      "exporters::otlp_grpc::compression 31",
+      "exporters::otlp_grpc::sending_queue::num_consumers 32",
+      "exporters::otlp_grpc::sending_queue::batch::min_size 32",
+      "exporters::otlp_grpc::sending_queue::batch::max_size 32",
+      "service::pipelines::metrics::processors[3] 37",
+    ]);
+  });
+
   it("merges files in order and sets keys over them", async () => {
     using folder = createTempFolder("merge");
     await using sink = await RecordingSink.start();

@@ -7,6 +7,7 @@ import {
   componentIdString,
   duration,
   headers,
+  keysTogether,
   optionalSection,
   percentage,
   secret,
@@ -185,5 +186,39 @@ describe("nearestKey", () => {
   ];
   test.each(cases)("%j", (key, nearest) => {
     expect(nearestKey(key, keys)).toBe(nearest);
+  });
+});
+
+describe("checks of keys together", () => {
+  const schema = z
+    .strictObject({ least: z.number().default(0), most: z.number().default(1), name: z.string().default("") })
+    .check(
+      keysTogether(
+        ({ least, most }, fault) => {
+          if (least > most) fault(["least"], "expected at most most");
+        },
+        ({ name }, fault) => {
+          if (name === "x") fault(["name"], "is taken");
+        },
+      ),
+    );
+  const faults = (value: unknown) =>
+    schema
+      .safeParse(value)
+      .error?.issues.map(({ path, code }) => `${path.join()} ${code}`)
+      .sort();
+
+  test.each<[unknown, string[] | undefined]>([
+    [{}, undefined],
+    [{ least: 2 }, ["least custom"]],
+    [{ least: 2, name: "x" }, ["least custom", "name custom"]],
+    // Others that are wrong or unknown hide nothing.
+    [{ least: 2, name: 5 }, ["least custom", "name invalid_type"]],
+    [{ least: 2, nam: "x" }, [" unrecognized_keys", "least custom"]],
+    // What is wrong by itself is looked at by no check.
+    [{ least: 2, most: "1", name: "x" }, ["most invalid_type", "name custom"]],
+    [5, [" invalid_type"]],
+  ])("of %j", (value, expected) => {
+    expect(faults(value)).toEqual(expected);
   });
 });

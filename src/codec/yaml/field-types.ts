@@ -157,3 +157,39 @@ function reject(context: z.RefinementCtx, message: string): never {
 function missingOr(message: string): (issue: { readonly input?: unknown }) => string {
   return (issue) => (issue.input === undefined ? "required" : message);
 }
+
+/** What is wrong with a section: a path within it and what was expected there. */
+export type KeyFault = (path: readonly (string | number)[], message: string) => void;
+
+/**
+ * Checks of a section's keys together, for `check` of a schema. Unlike `superRefine` they also run where other keys of the
+ * section are wrong or unknown, so that all faults are told at once; each ends where it asks for a key that is wrong by itself.
+ */
+export function keysTogether<T>(...checks: readonly ((config: T, fault: KeyFault) => void)[]): z.core.$ZodCheck<T> {
+  const made = z.check<T>((payload) => {
+    const { value: config, issues } = payload;
+    if (typeof config !== "object" || config === null) return;
+    const wrong = new Set(issues.map(({ path }) => path?.[0]));
+    const readable = new Proxy(config, {
+      get(target, key): unknown {
+        if (wrong.has(key)) throw new WrongKey();
+        return Reflect.get(target, key);
+      },
+    });
+    const fault: KeyFault = (path, message) => {
+      issues.push({ code: "custom", path: [...path], message, input: config, continue: true });
+    };
+    for (const check of checks) {
+      try {
+        check(readable, fault);
+      } catch (caught) {
+        if (!(caught instanceof WrongKey)) throw caught;
+      }
+    }
+  });
+  made._zod.def.when = () => true;
+  return made;
+}
+
+/** Ends a check of keys of which one is wrong by itself. */
+class WrongKey extends Error {}

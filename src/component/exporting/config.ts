@@ -1,7 +1,7 @@
 /** The keys that every exporter has: timeout, retry_on_failure, sending_queue, with the Collector's names and defaults. */
 
 import { z } from "zod";
-import { byteSize, componentIdString, duration } from "../../codec/yaml/field-types.ts";
+import { byteSize, componentIdString, duration, keysTogether } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../define.ts";
 import { isWritten, sectionIssue } from "../section-issues.ts";
 
@@ -18,13 +18,15 @@ const retrySchema = z
       .default(300_000)
       .describe("Time after which a request is dropped, counted. 0 means never."),
   })
-  .superRefine((retry, context) => {
-    const { initial_interval: initial, max_elapsed_time: elapsed, max_interval: max } = retry;
-    if (!retry.enabled || elapsed === 0) return;
-    const fault = (message: string) => context.addIssue({ code: "custom", path: ["max_elapsed_time"], message });
-    if (elapsed < initial) fault("expected at least initial_interval");
-    else if (elapsed < max) fault("expected at least max_interval");
-  });
+  .check(
+    keysTogether((retry, addFault) => {
+      const { initial_interval: initial, max_elapsed_time: elapsed, max_interval: max } = retry;
+      if (!retry.enabled || elapsed === 0) return;
+      const fault = (message: string) => addFault(["max_elapsed_time"], message);
+      if (elapsed < initial) fault("expected at least initial_interval");
+      else if (elapsed < max) fault("expected at least max_interval");
+    }),
+  );
 
 const batchSchema = z.strictObject({
   enabled: z.boolean().default(true).describe("Joins what waits into larger requests."),
@@ -80,21 +82,26 @@ const queueSchema = z
     // Absent is off; given, also empty, is on: the preset is filled in by the exporter.
     batch: z.union([z.null(), batchSchema]).optional().describe("Joins requests in the queue; absent, it is off."),
   })
-  .superRefine((queue, context) => {
-    const fault = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (queue.storage !== undefined && queue.wait_for_result) {
-      fault(["wait_for_result"], "is not possible with storage: senders are answered when their data is on disk");
-    }
-    const batch = queue.batch ?? undefined;
-    if (batch === undefined || !batch.enabled) return;
-    if (batch.max_size > 0 && batch.max_size < batch.min_size) {
-      fault(["batch", "max_size"], "expected at least min_size");
-    }
-    const sizer = batch.sizer ?? (queue.sizer === "bytes" ? "bytes" : "items");
-    if (queue.enabled && sizer === queue.sizer && batch.min_size > queue.queue_size) {
-      fault(["batch", "min_size"], "expected at most queue_size, which has the same unit");
-    }
-  });
+  .check(
+    keysTogether(
+      (queue, fault) => {
+        if (queue.storage !== undefined && queue.wait_for_result) {
+          fault(["wait_for_result"], "is not possible with storage: senders are answered when their data is on disk");
+        }
+      },
+      (queue, fault) => {
+        const batch = queue.batch ?? undefined;
+        if (batch === undefined || !batch.enabled) return;
+        if (batch.max_size > 0 && batch.max_size < batch.min_size) {
+          fault(["batch", "max_size"], "expected at least min_size");
+        }
+        const sizer = batch.sizer ?? (queue.sizer === "bytes" ? "bytes" : "items");
+        if (queue.enabled && sizer === queue.sizer && batch.min_size > queue.queue_size) {
+          fault(["batch", "min_size"], "expected at most queue_size, which has the same unit");
+        }
+      },
+    ),
+  );
 
 export interface ExportingDefaults {
   readonly timeoutMs: number;

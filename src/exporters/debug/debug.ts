@@ -4,6 +4,7 @@ import { z } from "zod";
 import { decodeLogs } from "../../codec/otlp/logs-data.ts";
 import { decodeTraces } from "../../codec/otlp/traces-data.ts";
 import { batchPoints, groupPoints, type ResourceGroup } from "../../codec/otlp-json/group-points.ts";
+import { keysTogether } from "../../codec/yaml/field-types.ts";
 import { defineExporter } from "../../component/define.ts";
 import { isWritten, sectionIssue } from "../../component/section-issues.ts";
 import { ConsumeError, DecodeError } from "../../model/errors.ts";
@@ -48,12 +49,14 @@ export default defineExporter({
         .optional()
         .describe("Accepted without effect: output is written before data is answered."),
     })
-    .superRefine((config, context) => {
-      const fault = (message: string) => context.addIssue({ code: "custom", path: ["output_paths"], message });
-      if (config.output_paths === undefined) return;
-      if (config.use_internal_logger) fault("is not used unless use_internal_logger is false");
-      else if (config.output_paths.length === 0) fault("expected at least one path");
-    }),
+    .check(
+      keysTogether((config, addFault) => {
+        const fault = (message: string) => addFault(["output_paths"], message);
+        if (config.output_paths === undefined) return;
+        if (config.use_internal_logger) fault("is not used unless use_internal_logger is false");
+        else if (config.output_paths.length === 0) fault("expected at least one path");
+      }),
+    ),
 
   complete(config, section) {
     if (isWritten(section, ["sending_queue"]))

@@ -1,7 +1,7 @@
 /** The keys of the file exporter. */
 
 import { z } from "zod";
-import { duration, optionalSection } from "../../codec/yaml/field-types.ts";
+import { duration, keysTogether, optionalSection } from "../../codec/yaml/field-types.ts";
 
 const count = () => z.number().int().min(0).max(0xffff_ffff);
 
@@ -44,20 +44,33 @@ export const fileConfig = z
     create_directory: z.boolean().default(false).describe("Creates the directory of the file when it is not there."),
     directory_permissions: z.string().default("").describe("Octal permissions of directories created. Default 0755."),
   })
-  .superRefine((config, context) => {
-    const fault = (path: string[], message: string) => context.addIssue({ code: "custom", path, message });
-    if (config.append && config.rotation !== undefined) fault(["append"], "is not possible together with rotation");
-    if (config.format === "proto")
-      fault(["format"], "proto is not supported yet, it comes in a later version: use json");
-    if (config.encoding !== undefined) fault(["encoding"], "is not supported yet, it comes in a later version");
-    if (config.group_by.enabled) fault(["group_by"], "is not supported yet, it comes in a later version");
-    if (config.directory_permissions !== "" && !config.create_directory) {
-      fault(["directory_permissions"], "has no meaning unless create_directory is true");
-    }
-    if (!/^0?[0-7]{0,3}$/.test(config.directory_permissions)) {
-      fault(["directory_permissions"], 'expected octal permissions like "0755"');
-    }
-  })
+  .check(
+    keysTogether(
+      (config, fault) => {
+        if (config.append && config.rotation !== undefined) fault(["append"], "is not possible together with rotation");
+      },
+      (config, fault) => {
+        if (config.format === "proto")
+          fault(["format"], "proto is not supported yet, it comes in a later version: use json");
+      },
+      (config, fault) => {
+        if (config.encoding !== undefined) fault(["encoding"], "is not supported yet, it comes in a later version");
+      },
+      (config, fault) => {
+        if (config.group_by.enabled) fault(["group_by"], "is not supported yet, it comes in a later version");
+      },
+      (config, fault) => {
+        if (config.directory_permissions !== "" && !config.create_directory) {
+          fault(["directory_permissions"], "has no meaning unless create_directory is true");
+        }
+      },
+      (config, fault) => {
+        if (!/^0?[0-7]{0,3}$/.test(config.directory_permissions)) {
+          fault(["directory_permissions"], 'expected octal permissions like "0755"');
+        }
+      },
+    ),
+  )
   .transform((config) => ({ ...config, directory_permissions: config.directory_permissions || "0755" }));
 
 export type FileConfig = z.output<typeof fileConfig>;

@@ -2,7 +2,7 @@
 
 import { RE2JS } from "re2js";
 import { z } from "zod";
-import { optionalSection } from "../../codec/yaml/field-types.ts";
+import { type KeyFault, keysTogether, optionalSection } from "../../codec/yaml/field-types.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { sectionIssue } from "../../component/section-issues.ts";
 import { type ConfigIssue, toError } from "../../model/errors.ts";
@@ -67,13 +67,12 @@ export type MatchConfig = z.output<typeof matchSchema>;
 
 /** The schema of an include or exclude section. */
 export function matchSection(description: string) {
-  return optionalSection(matchSchema.superRefine(checkMatch)).describe(description);
+  return optionalSection(matchSchema.check(keysTogether(checkMatch))).describe(description);
 }
 
 const textLists = ["metric_names", "services", "span_names", "span_kinds", "log_bodies", "log_severity_texts"] as const;
 
-function checkMatch(match: MatchConfig, context: z.RefinementCtx): void {
-  const fault = (path: (string | number)[], message: string) => context.addIssue({ code: "custom", path, message });
+function checkMatch(match: MatchConfig, fault: KeyFault): void {
   const needsType =
     textLists.some((key) => match[key].length > 0) || match.attributes.length > 0 || match.libraries.length > 0;
   if (needsType && match.match_type === undefined) fault(["match_type"], "required: strict or regexp");

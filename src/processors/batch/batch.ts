@@ -1,7 +1,7 @@
 /** Joins small batches into large ones, and answers every sender when its data was taken. */
 
 import { z } from "zod";
-import { duration } from "../../codec/yaml/field-types.ts";
+import { duration, keysTogether } from "../../codec/yaml/field-types.ts";
 import { defineProcessor } from "../../component/define.ts";
 import type { Meter, MetricCell } from "../../component/telemetry.ts";
 import type { MetricsBatch } from "../../model/batch.ts";
@@ -43,19 +43,24 @@ export default defineProcessor({
         .default(1000)
         .describe("Largest number of combinations of metadata_keys; 0 means no limit."),
     })
-    .superRefine((config, context) => {
-      if (config.send_batch_max_size > 0 && config.send_batch_max_size < config.send_batch_size) {
-        const message = `expected at least send_batch_size (${config.send_batch_size})`;
-        context.addIssue({ code: "custom", path: ["send_batch_max_size"], message });
-      }
-      const seen = new Set<string>();
-      for (const [index, key] of config.metadata_keys.entries()) {
-        if (seen.has(key.toLowerCase())) {
-          context.addIssue({ code: "custom", path: ["metadata_keys", index], message: "is there twice" });
-        }
-        seen.add(key.toLowerCase());
-      }
-    }),
+    .check(
+      keysTogether(
+        (config, fault) => {
+          if (config.send_batch_max_size > 0 && config.send_batch_max_size < config.send_batch_size) {
+            fault(["send_batch_max_size"], `expected at least send_batch_size (${config.send_batch_size})`);
+          }
+        },
+        (config, fault) => {
+          const seen = new Set<string>();
+          for (const [index, key] of config.metadata_keys.entries()) {
+            if (seen.has(key.toLowerCase())) {
+              fault(["metadata_keys", index], "is there twice");
+            }
+            seen.add(key.toLowerCase());
+          }
+        },
+      ),
+    ),
 
   create({ id, config, clock, meter, spawn, signals }) {
     const signal = signals?.[0] ?? "metrics";

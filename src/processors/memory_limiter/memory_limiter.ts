@@ -1,7 +1,7 @@
 /** Refuses data, retryably, while the process uses too much memory. */
 
 import { z } from "zod";
-import { duration } from "../../codec/yaml/field-types.ts";
+import { duration, keysTogether } from "../../codec/yaml/field-types.ts";
 import { defineProcessor } from "../../component/define.ts";
 import { type AnyBatch, countItems } from "../../model/any-batch.ts";
 import { ConsumeError } from "../../model/errors.ts";
@@ -32,22 +32,33 @@ const config = z
     max_gc_interval_when_soft_limited: duration().default(30_000).describe("Accepted without effect."),
     max_gc_interval_when_hard_limited: duration().default(30_000).describe("Accepted without effect."),
   })
-  .superRefine((limits, context) => {
-    const fault = (key: string, message: string) => context.addIssue({ code: "custom", path: [key], message });
-    if (limits.check_interval === 0) fault("check_interval", "expected a duration greater than zero");
-    if (limits.limit_mib === 0 && limits.limit_percentage === 0) {
-      fault("limit_mib", "required: limit_mib or limit_percentage");
-    }
-    if (limits.limit_mib > 0 && limits.spike_limit_mib >= limits.limit_mib) {
-      fault("spike_limit_mib", `expected less than limit_mib (${limits.limit_mib})`);
-    }
-    if (limits.limit_percentage > 0 && limits.spike_limit_percentage >= limits.limit_percentage) {
-      fault("spike_limit_percentage", `expected less than limit_percentage (${limits.limit_percentage})`);
-    }
-    if (limits.min_gc_interval_when_soft_limited < limits.min_gc_interval_when_hard_limited) {
-      fault("min_gc_interval_when_soft_limited", "expected at least min_gc_interval_when_hard_limited");
-    }
-  });
+  .check(
+    keysTogether(
+      (limits, fault) => {
+        if (limits.check_interval === 0) fault(["check_interval"], "expected a duration greater than zero");
+      },
+      (limits, fault) => {
+        if (limits.limit_mib === 0 && limits.limit_percentage === 0) {
+          fault(["limit_mib"], "required: limit_mib or limit_percentage");
+        }
+      },
+      (limits, fault) => {
+        if (limits.limit_mib > 0 && limits.spike_limit_mib >= limits.limit_mib) {
+          fault(["spike_limit_mib"], `expected less than limit_mib (${limits.limit_mib})`);
+        }
+      },
+      (limits, fault) => {
+        if (limits.limit_percentage > 0 && limits.spike_limit_percentage >= limits.limit_percentage) {
+          fault(["spike_limit_percentage"], `expected less than limit_percentage (${limits.limit_percentage})`);
+        }
+      },
+      (limits, fault) => {
+        if (limits.min_gc_interval_when_soft_limited < limits.min_gc_interval_when_hard_limited) {
+          fault(["min_gc_interval_when_soft_limited"], "expected at least min_gc_interval_when_hard_limited");
+        }
+      },
+    ),
+  );
 
 /** What the items of a signal are called in the names of metrics, and in their texts. */
 const itemNames: Readonly<Record<Signal, readonly [name: string, text: string]>> = {
