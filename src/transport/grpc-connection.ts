@@ -95,7 +95,6 @@ export class GrpcConnection {
 
   callEnded(): void {
     this.#calls -= 1;
-    this.#lastHeardMs = performance.now();
   }
 
   /** Lets calls under way end. */
@@ -262,17 +261,24 @@ export class GrpcConnection {
         if (session.destroyed) socket.destroy();
       });
     });
-    this.#keepAlive(session);
+    this.#keepAlive(session, socket);
   }
 
   /** gRPC's keepalive.md: a server that is gone without a word is noticed. */
-  #keepAlive(session: ClientHttp2Session): void {
+  #keepAlive(session: ClientHttp2Session, socket: Socket): void {
     const { timeMs, timeoutMs, permitWithoutStream } = this.#settings.keepalive;
     if (!Number.isFinite(timeMs)) return;
     let sentMs: number | undefined;
+    let readBytes = socket.bytesRead;
     const tickMs = Math.max(10, Math.min(1000, timeMs / 4, timeoutMs / 4));
     const timer = setInterval(() => {
       const nowMs = performance.now();
+      // What comes says that the server lives; that a call has ended does not: it may have run out of time.
+      if (socket.bytesRead !== readBytes) {
+        readBytes = socket.bytesRead;
+        this.#lastHeardMs = nowMs;
+        sentMs = undefined;
+      }
       if (sentMs !== undefined) {
         if (nowMs - sentMs >= timeoutMs) session.destroy(new Error("no answer to a keepalive ping"));
         return;
