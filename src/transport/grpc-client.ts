@@ -222,9 +222,11 @@ class Client implements GrpcClient {
     return undefined;
   }
 
-  /** Whoever waits for the connection hears of a failure. */
+  /** Whoever waits for the connection hears of a failure. The name is asked as well: a server may be gone for good. */
   #connectQuietly(connection: GrpcConnection): void {
-    if (this.#isClosed || connection.isConnecting || connection.pauseMs(performance.now()) > 0) return;
+    if (this.#isClosed) return;
+    void this.#resolve();
+    if (connection.isConnecting || connection.pauseMs(performance.now()) > 0) return;
     connection.connect().catch(() => {});
   }
 
