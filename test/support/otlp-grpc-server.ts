@@ -4,6 +4,7 @@ import {
   Metadata,
   Server,
   ServerCredentials,
+  type ServerOptions,
   type ServerUnaryCall,
   type ServiceDefinition,
   type sendUnaryData,
@@ -36,13 +37,21 @@ const paths: Readonly<Record<Signal, string>> = {
   logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
 };
 
+/** Where a server listens, 127.0.0.1 and a free port unless given, and options of @grpc/grpc-js. */
+export interface ListenOptions {
+  readonly host?: string;
+  readonly port?: number;
+  readonly channel?: ServerOptions;
+}
+
 /** `answer` gets every request with its number, from 1 on; undefined never answers. */
 export async function startOtlpGrpcServer(
   answer: (request: GrpcReceived, count: number) => GrpcAnswer | undefined = () => new Uint8Array(),
   credentials = ServerCredentials.createInsecure(),
+  { host = "127.0.0.1", port: wanted = 0, channel = {} }: ListenOptions = {},
 ): Promise<OtlpGrpcServer> {
   const received: GrpcReceived[] = [];
-  const server = new Server({ "grpc.max_receive_message_length": 64 * 1024 * 1024 });
+  const server = new Server({ "grpc.max_receive_message_length": 64 * 1024 * 1024, ...channel });
   for (const [signal, path] of Object.entries(paths) as [Signal, string][]) {
     const service: ServiceDefinition = {
       export: {
@@ -74,7 +83,8 @@ export async function startOtlpGrpcServer(
     });
   }
   const port = await new Promise<number>((resolve, reject) => {
-    server.bindAsync("127.0.0.1:0", credentials, (error, bound) => (error === null ? resolve(bound) : reject(error)));
+    const done = (error: Error | null, bound: number) => (error === null ? resolve(bound) : reject(error));
+    server.bindAsync(`${host}:${wanted}`, credentials, done);
   });
   return { port, received, takeReceived: () => received.splice(0), close: () => server.forceShutdown() };
 }
