@@ -20,10 +20,14 @@ export interface Damage {
     | "unreadable";
 }
 
-/** Whether the device cannot read a place, or a directory stands where a file should: repeating helps neither. */
+/** The code of the error for a pipe or a device in the place of a file. */
+export const notFile = "ENOTFILE";
+/** ENXIO: a socket, or a device that is not there. */
+const brokenCodes: readonly unknown[] = ["EIO", "EISDIR", "ENXIO", "ENODEV", notFile];
+
+/** Whether the device cannot read a place, or something else stands where a file should: repeating helps neither. */
 export function isBroken(caught: unknown): boolean {
-  const { code } = caught as { code?: unknown };
-  return code === "EIO" || code === "EISDIR";
+  return brokenCodes.includes((caught as { code?: unknown }).code);
 }
 
 /** Whether there is no file behind a name; a link to nothing has one too. */

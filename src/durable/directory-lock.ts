@@ -1,6 +1,6 @@
 /** Keeps a second process away from the directory of a disk queue. */
 
-import { readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
+import { closeSync, constants, openSync, readFileSync, rmdirSync, truncateSync, writeFileSync } from "node:fs";
 import { join, parse } from "node:path";
 import type { DatabaseSync } from "node:sqlite";
 import { toError } from "../model/errors.ts";
@@ -8,6 +8,9 @@ import { StorageError } from "./storage-error.ts";
 
 const lockName = "lock";
 const ownerName = "lock.owner";
+/** A pipe in its place holds nobody up. */
+const writeOwner = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_NONBLOCK;
+const readOwner = constants.O_RDONLY | constants.O_NONBLOCK;
 /** SQLITE_BUSY, SQLITE_CORRUPT, SQLITE_CANTOPEN, SQLITE_NOTADB. */
 const codes = { busy: 5, corrupt: 11, cannotOpen: 14, notDatabase: 26 } as const;
 
@@ -42,7 +45,12 @@ export const lockDirectory: LockDirectory = async (directory) => {
     throw new StorageError("STORAGE_UNUSABLE", message, { cause: caught });
   }
   try {
-    writeFileSync(join(directory, ownerName), `${process.pid} ${title()}\n`);
+    const file = openSync(join(directory, ownerName), writeOwner, 0o666);
+    try {
+      writeFileSync(file, `${process.pid} ${title()}\n`);
+    } finally {
+      closeSync(file);
+    }
   } catch {
     // Only a name for messages; a full disk must not stop the start.
   }
@@ -104,7 +112,10 @@ export function lockWithin(timeoutMs: number, sleep: (ms: number) => Promise<voi
 
 function owner(directory: string): string {
   try {
-    const [pid = "", ...title] = readFileSync(join(directory, ownerName), "utf8").trim().slice(0, 200).split(" ");
+    const [pid = "", ...title] = readFileSync(join(directory, ownerName), { encoding: "utf8", flag: readOwner })
+      .trim()
+      .slice(0, 200)
+      .split(" ");
     return /^\d+$/.test(pid) ? ` (process ${pid}, ${title.join(" ")})` : "";
   } catch {
     return "";

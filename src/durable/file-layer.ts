@@ -2,6 +2,7 @@
 
 import * as fs from "node:fs";
 import { dirname } from "node:path";
+import { notFile } from "./damage.ts";
 
 /** An open file. Every function rejects with the error of the system call. */
 export interface OpenFile {
@@ -20,6 +21,7 @@ export interface OpenFile {
 export type OpenMode = "read" | "update" | "create";
 
 export interface FileLayer {
+  /** Never waits for another process. Rejects with EISDIR for a directory, with ENOTFILE for what else is no file. */
   open(path: string, mode: OpenMode, permissions?: number): Promise<OpenFile>;
   /** The names in a directory, without an order. */
   list(directory: string): Promise<string[]>;
@@ -33,7 +35,14 @@ export interface FileLayer {
   freeBytes(directory: string): Promise<number>;
 }
 
-const flags: Readonly<Record<OpenMode, string>> = { read: "r", update: "r+", create: "w+" };
+const { O_RDONLY, O_RDWR, O_CREAT, O_TRUNC, O_NONBLOCK, O_NOCTTY } = fs.constants;
+/** Opening a pipe would wait for its other end; what is no file is refused once it is open. */
+const always = O_NONBLOCK | O_NOCTTY;
+const flags: Readonly<Record<OpenMode, number>> = {
+  read: O_RDONLY | always,
+  update: O_RDWR | always,
+  create: O_RDWR | O_CREAT | O_TRUNC | always,
+};
 /** Parts that one call writes; systems take 1,024. */
 const maxParts = 512;
 
@@ -131,8 +140,14 @@ async function makeDirectories(path: string, permissions: number): Promise<void>
 
 /** Files of the system. */
 export const systemFiles: FileLayer = {
-  open: async (path, mode, permissions = 0o640) =>
-    new SystemFile(await call<number>((back) => fs.open(path, flags[mode], permissions, back))),
+  async open(path, mode, permissions = 0o640) {
+    const fd = await call<number>((back) => fs.open(path, flags[mode], permissions, back));
+    const { mode: kind } = await call<fs.Stats>((back) => fs.fstat(fd, back));
+    const isOther = (kind & fs.constants.S_IFMT) !== fs.constants.S_IFREG;
+    if (!isOther) return new SystemFile(fd);
+    await call<void>((back) => fs.close(fd, back));
+    throw Object.assign(new Error(`${notFile}: not a regular file, open '${path}'`), { code: notFile });
+  },
   list: (directory) => fs.promises.readdir(directory),
   makeDirectory: makeDirectories,
   remove: (path) => fs.promises.unlink(path),

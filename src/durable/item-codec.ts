@@ -19,6 +19,9 @@ export type Define = (name: string, content: () => Uint8Array) => void;
 /** The bytes of a definition, valid until the next call; undefined when they are damaged everywhere. */
 export type FindDefinition = (name: string) => Promise<Uint8Array | undefined>;
 
+/** A payload that is larger was read into a buffer of its own, which the item may keep. */
+export const ownPayloadBytes = 1 << 20;
+
 export interface ItemCodec<T> {
   encode(item: T, define: Define): EncodedItem;
   /**
@@ -28,4 +31,6 @@ export interface ItemCodec<T> {
   decode(kind: number, payload: Uint8Array, find: FindDefinition, lane: number): Promise<T>;
   /** Rough bytes that the item keeps in memory. */
   memoryBytes(item: T): number;
+  /** The same of one that was read from disk, with what it may keep beside it: `memoryBytes` where there is none. */
+  readBytes?(item: T): number;
 }

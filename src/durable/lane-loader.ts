@@ -40,6 +40,8 @@ const warnMs = 60_000;
 const maxWarned = 1000;
 /** A lane is read on until this much of it is in memory, as far as there is room for all. */
 const laneBytes = 256 * 1024;
+/** Until something was read. */
+const firstGrowth = 10;
 
 export class LaneLoader<T> {
   readonly #parts: LaneLoaderParts<T>;
@@ -47,6 +49,8 @@ export class LaneLoader<T> {
   readonly #loads = new Set<Promise<void>>();
   /** Bytes that are expected of what is being read. */
   #expectedBytes = 0;
+  /** How much more of a record is in memory than on disk: the most of late. */
+  #growth = firstGrowth;
   /** Of the reads that are not under way. */
   readonly #scratches: Scratches[] = [];
   #isPaused = false;
@@ -86,12 +90,17 @@ export class LaneLoader<T> {
   pump(): void {
     while (this.#loads.size < maxLoads && !this.#isPaused) {
       const at = this.#isFull ? this.#exception() : 0;
-      const [lane] = at < 0 ? [] : this.#queue.splice(at, 1);
+      const next = at < 0 ? undefined : this.#queue[at];
+      if (next === undefined) return;
+      const expectedBytes = bytesOfNext(next) * this.#growth;
+      // What may be too much is read when it is known what the others brought.
+      const isAlone = this.#loads.size === 0;
+      if (!isAlone && this.usedBytes + this.#expectedBytes + expectedBytes > this.#parts.memoryBytes / 2) return;
+      const [lane] = this.#queue.splice(at, 1);
       if (lane === undefined) return;
       lane.isListed = false;
       if (lane.unread === 0) continue;
       lane.isLoading = true;
-      const expectedBytes = bytesOfNext(lane);
       this.#expectedBytes += expectedBytes;
       const load = this.#attempt(lane).then((isLater) => {
         this.#loads.delete(load);
@@ -171,13 +180,23 @@ export class LaneLoader<T> {
     lane.isAsked = false;
     const done = firstDone(lane, found.place.sequence);
     const item = found.skipped === undefined ? found.item : undefined;
-    const memoryBytes = item === undefined ? 0 : this.#parts.codec.memoryBytes(item);
+    const memoryBytes = item === undefined ? 0 : this.#bytesOf(item);
     this.usedBytes += memoryBytes;
+    if (item !== undefined) this.#noteGrowth(memoryBytes / found.bytes);
     const { sequence, items } = found.place;
     lane.push({ sequence, item, items, bytes: found.bytes, memoryBytes, timeMs: found.timeMs, done });
     const isCounted = found.skipped !== undefined && !lane.countOnce(sequence);
     this.#parts.loaded(lane, found.skipped, isCounted ? 0 : 1, items - done);
     return false;
+  }
+
+  #bytesOf(item: T): number {
+    const { codec } = this.#parts;
+    return codec.readBytes?.(item) ?? codec.memoryBytes(item);
+  }
+
+  #noteGrowth(ratio: number): void {
+    this.#growth = Math.max(ratio, this.#growth * 0.9 + ratio * 0.1);
   }
 
   async #repair(lane: LaneState<T>, cursor: Cursor): Promise<Lost> {

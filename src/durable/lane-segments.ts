@@ -134,7 +134,7 @@ async function partialLists(
     if (list === undefined) {
       damaged({ file: segment.path, offset: known.listAt, bytes: count * placeBytes, kind: "index" });
       // Where it cannot be made anew, the lane is handed out from its first record in the segment.
-      await restoreList(segment, reader, known, damaged);
+      await restoreList(segment, reader, lane, damaged);
     } else lists.set(lane, list);
   }
   return lists;
@@ -144,12 +144,13 @@ async function partialLists(
 async function restoreList(
   segment: Segment,
   reader: SegmentReader,
-  known: LaneIndex,
+  lane: number,
   damaged: (damage: Damage) => void,
 ): Promise<void> {
   try {
-    const found = await scanLane(segment, reader, known.lane, damaged);
-    if (found === undefined) return;
+    const found = await scanLane(segment, reader, lane, damaged);
+    const known = segment.index.lanes.get(lane);
+    if (found === undefined || known === undefined) return;
     const { count, items, bytes, firstSequence, lastSequence, list } = found;
     Object.assign(known, { count, items, bytes, firstSequence, lastSequence, list, isRepaired: true });
   } catch {

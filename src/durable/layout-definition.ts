@@ -1,7 +1,6 @@
 /** The bytes of a samples layout: label pairs, label sets and families, each once; named by a digest of themselves. */
 
 import { createHash } from "node:crypto";
-import { constants, zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { ByteWriter } from "../kernels/byte-writer.ts";
 import { DecodeError } from "../model/errors.ts";
 import type { Identities } from "../model/identities.ts";
@@ -9,6 +8,7 @@ import { none } from "../model/intern-table.ts";
 import { type Origin, SamplesLayout } from "../model/layout.ts";
 import type { Family, FamilyType } from "../model/series.ts";
 import { PayloadReader } from "./payload-reader.ts";
+import { compressAll, decompress } from "./zstd.ts";
 
 /** A definition as it stands in a segment. */
 export interface LayoutDefinition {
@@ -29,7 +29,6 @@ const familyTypes: readonly FamilyType[] = [
 ];
 /** No definition is larger uncompressed: what claims to be is damage. */
 const maxPlainBytes = 1 << 30;
-export const fastCompression = { params: { [constants.ZSTD_c_compressionLevel]: 1 } };
 
 /** Throws RangeError for a layout without labels: those are made before a queue. */
 export function encodeLayout(layout: SamplesLayout): LayoutDefinition {
@@ -58,7 +57,7 @@ export function encodeLayout(layout: SamplesLayout): LayoutDefinition {
   writer.varint(layout.length);
   writer.raw(rows.view());
   const plain = writer.view();
-  return { name: nameOf(plain), content: zstdCompressSync(plain, fastCompression) };
+  return { name: nameOf(plain), content: compressAll(plain) };
 }
 
 function nameOf(plain: Uint8Array): string {
@@ -83,7 +82,7 @@ function writeFamily(writer: ByteWriter, family: Family): void {
 
 /** The layout, interned. Throws DecodeError when the bytes are not what their name says. */
 export function decodeLayout(definition: LayoutDefinition, identities: Identities, origin: Origin): SamplesLayout {
-  const plain = decompress(definition.content);
+  const plain = plainOf(definition.content);
   if (nameOf(plain) !== definition.name) throw new DecodeError("layout", 0, "bytes that their name does not fit");
   const reader = new PayloadReader(plain, "layout");
   const pairs = new Uint32Array(reader.count());
@@ -112,9 +111,9 @@ export function decodeLayout(definition: LayoutDefinition, identities: Identitie
   return new SamplesLayout(identities, { labels, families: ofRows }, origin);
 }
 
-function decompress(content: Uint8Array): Buffer {
+function plainOf(content: Uint8Array): Buffer {
   try {
-    return zstdDecompressSync(content, { maxOutputLength: maxPlainBytes });
+    return decompress(content, maxPlainBytes);
   } catch (caught) {
     throw new DecodeError("layout", 0, "bytes that cannot be decompressed", { cause: caught });
   }

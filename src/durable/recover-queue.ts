@@ -213,7 +213,7 @@ async function sealScanned(files: FileLayer, segment: Segment): Promise<void> {
       segment.fileBytes = committed;
       await file.write(footer, committed);
       for (const part of footer) segment.fileBytes += part.length;
-      leaveListsInFile(index, committed);
+      leaveListsInFile(index);
     } finally {
       await file.close();
     }

@@ -1,10 +1,9 @@
 /** OTLP requests of any signal on disk: their bytes as they came, compressed. */
 
-import { zstdCompressSync, zstdDecompressSync } from "node:zlib";
 import { DecodeError } from "../model/errors.ts";
 import type { OtlpRequest, Signal } from "../model/otlp-request.ts";
-import type { EncodedItem, ItemCodec } from "./item-codec.ts";
-import { fastCompression } from "./layout-definition.ts";
+import { type EncodedItem, type ItemCodec, ownPayloadBytes } from "./item-codec.ts";
+import { compress, decompress } from "./zstd.ts";
 
 /** The kinds of records that hold requests. */
 export const requestKinds: Readonly<Record<Signal, number>> = { metrics: 2, traces: 3, logs: 4 };
@@ -25,10 +24,9 @@ export class RequestCodec implements ItemCodec<OtlpRequest> {
   encode({ signal, bytes, items }: OtlpRequest): EncodedItem {
     const head = Buffer.alloc(headBytes);
     head.writeUInt32LE(items, 4);
-    const compressed = bytes.length < minCompressed ? bytes : zstdCompressSync(bytes, fastCompression);
-    const isSmaller = compressed.length < bytes.length;
-    head[0] = isSmaller ? codings.zstd : codings.none;
-    return { kind: requestKinds[signal], items, parts: [head, isSmaller ? compressed : bytes] };
+    const compressed = bytes.length < minCompressed ? undefined : compress(bytes);
+    head[0] = compressed === undefined ? codings.none : codings.zstd;
+    return { kind: requestKinds[signal], items, parts: [head, compressed ?? bytes] };
   }
 
   async decode(kind: number, payload: Uint8Array): Promise<OtlpRequest> {
@@ -36,17 +34,19 @@ export class RequestCodec implements ItemCodec<OtlpRequest> {
     if (signal === undefined) throw new DecodeError("request", 0, `a record of kind ${kind}`);
     const head = Buffer.from(payload.buffer, payload.byteOffset, payload.length);
     if (head.length < headBytes) throw new DecodeError("request", 0, "it ends too early");
-    return { signal, bytes: decompress(head), items: head.readUInt32LE(4) };
+    return { signal, bytes: contentOf(head), items: head.readUInt32LE(4) };
   }
 }
 
-function decompress(payload: Buffer): Uint8Array {
+function contentOf(payload: Buffer): Uint8Array {
   const content = payload.subarray(headBytes);
-  // A copy: the block that the payload was read with would stay in memory with it.
-  if (payload[0] === codings.none) return Uint8Array.from(content);
+  if (payload[0] === codings.none) {
+    // Of a small one a copy: the block that it was read with would stay in memory, or is read into again.
+    return payload.length > ownPayloadBytes ? content : Uint8Array.from(content);
+  }
   if (payload[0] !== codings.zstd) throw new DecodeError("request", 0, `a coding of number ${payload[0]}`);
   try {
-    return zstdDecompressSync(content, { maxOutputLength: maxRequestBytes });
+    return decompress(content, maxRequestBytes);
   } catch (caught) {
     throw new DecodeError("request", headBytes, "bytes that cannot be decompressed", { cause: caught });
   }

@@ -17,7 +17,9 @@ export const samplesKind = 1;
 const headBytes = 40;
 const has = { allStale: 1, staleRows: 2, times: 4, exemplars: 8, histograms: 16 } as const;
 /** Rows of layouts that stay in memory between the records that refer to them. */
-const maxRememberedRows = 1_000_000;
+const maxRememberedRows = 200_000;
+/** What a row of a layout takes, and the identity that it names: scraping has those of what it scrapes, a start has none. */
+const rowBytes = 56;
 
 export class SamplesCodec implements ItemCodec<SamplesSegment> {
   readonly #identities: Identities;
@@ -37,6 +39,10 @@ export class SamplesCodec implements ItemCodec<SamplesSegment> {
 
   memoryBytes(segment: SamplesSegment): number {
     return segmentBytes(segment);
+  }
+
+  readBytes(segment: SamplesSegment): number {
+    return segmentBytes(segment) + (segment.to - segment.from) * rowBytes;
   }
 
   encode(segment: SamplesSegment, define: Define): EncodedItem {

@@ -2,28 +2,9 @@
 
 import { crc32 } from "node:zlib";
 import { DefinitionPlaces, definitionBytes } from "./definition-places.ts";
+import { encodeLanes, type LaneIndex, LaneIndexes, laneBytes } from "./lane-indexes.ts";
 
-/** Of one lane in one segment. */
-export interface LaneIndex {
-  readonly lane: number;
-  count: number;
-  firstSequence: number;
-  lastSequence: number;
-  items: number;
-  /** Of the records, with their headers. */
-  bytes: number;
-  oldestMs: number;
-  /** Where the list of the lane's records begins in the file; -1 while it is in memory. */
-  listAt: number;
-  /** The list in memory: offset, sequence number minus the first of the segment, items; undefined when it is in the file. */
-  list: Uint32Array<ArrayBuffer> | undefined;
-  /** Of the list in the file. */
-  listCrc: number;
-  /** Whether the list in the file was found to be whole. */
-  isListChecked: boolean;
-  /** The list was made anew from the records, because one was not where it should be. */
-  isRepaired?: boolean;
-}
+export type { LaneIndex } from "./lane-indexes.ts";
 
 /** Where a record is. */
 export interface RecordPlace {
@@ -34,19 +15,19 @@ export interface RecordPlace {
 
 const placeNumbers = 3;
 export const placeBytes = placeNumbers * 4;
-const laneBytes = 56;
 export const trailerBytes = 40;
 const trailerMagic = 0x8e5b27c3;
 const trailerCrcAt = 36;
 
 export class SegmentIndex {
-  readonly lanes = new Map<number, LaneIndex>();
+  readonly lanes: LaneIndexes;
   readonly definitions: DefinitionPlaces;
   records = 0;
   newestMs = 0;
 
-  constructor(definitions = new DefinitionPlaces()) {
+  constructor(definitions = new DefinitionPlaces(), lanes = new LaneIndexes()) {
     this.definitions = definitions;
+    this.lanes = lanes;
   }
 
   add(lane: number, place: RecordPlace, bytes: number, timeMs: number, firstOfSegment: number): void {
@@ -65,7 +46,7 @@ export class SegmentIndex {
         listCrc: 0,
         isListChecked: false,
       };
-      this.lanes.set(lane, known);
+      this.lanes.add(known);
     }
     let list = known.list ?? new Uint32Array(8 * placeNumbers);
     const at = known.count * placeNumbers;
@@ -120,25 +101,15 @@ export function isListIntact(bytes: Buffer, { count, listCrc }: LaneIndex, seed:
 export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: number, seed: number): Buffer[] {
   const parts: Buffer[] = [];
   let end = at;
-  const lanes = Buffer.alloc(index.lanes.size * laneBytes);
-  let laneAt = 0;
   for (const known of index.lanes.values()) {
     const list = encodeList((known.list ?? new Uint32Array(0)).subarray(0, known.count * placeNumbers));
     parts.push(list);
-    lanes.writeUInt32LE(known.lane, laneAt);
-    lanes.writeUInt32LE(known.count, laneAt + 4);
-    lanes.writeDoubleLE(known.firstSequence, laneAt + 8);
-    lanes.writeDoubleLE(known.lastSequence, laneAt + 16);
-    lanes.writeDoubleLE(known.items, laneAt + 24);
-    lanes.writeDoubleLE(known.bytes, laneAt + 32);
-    lanes.writeDoubleLE(known.oldestMs, laneAt + 40);
-    lanes.writeUInt32LE(end, laneAt + 48);
+    known.listAt = end;
     known.listCrc = crc32(list, seed);
     known.isListChecked = false;
-    lanes.writeUInt32LE(known.listCrc, laneAt + 52);
-    laneAt += laneBytes;
     end += list.length;
   }
+  const lanes = encodeLanes(index.lanes.values(), index.lanes.size);
   const definitions = index.definitions.encode();
   const trailer = Buffer.alloc(trailerBytes);
   trailer.writeUInt32LE(trailerMagic, 0);
@@ -152,15 +123,10 @@ export function encodeFooter(index: SegmentIndex, at: number, firstOfSegment: nu
   return [...parts, definitions, lanes, trailer];
 }
 
-/** After the footer was written at `at`: the lists are read from the file when they are needed. */
-export function leaveListsInFile(index: SegmentIndex, at: number): void {
+/** After the footer was written: the lists are read from the file when they are needed. */
+export function leaveListsInFile(index: SegmentIndex): void {
   index.definitions.pack();
-  let end = at;
-  for (const known of index.lanes.values()) {
-    known.listAt = end;
-    known.list = undefined;
-    end += known.count * placeBytes;
-  }
+  index.lanes.pack();
 }
 
 /** What the last bytes of a sealed segment say. */
@@ -197,26 +163,9 @@ export function decodeTable(table: Buffer, trailer: Trailer, seed: number): Segm
   if (table.length !== tableBytes(trailer)) return undefined;
   const lanesAt = trailer.definitions * definitionBytes;
   if (crc32(table.subarray(lanesAt), crc32(table.subarray(0, lanesAt), seed)) !== trailer.crc) return undefined;
-  // A copy: the lanes are not to stay with it.
-  const index = new SegmentIndex(new DefinitionPlaces(Buffer.from(table.subarray(0, lanesAt))));
+  const definitions = new DefinitionPlaces(Buffer.from(table.subarray(0, lanesAt)));
+  const index = new SegmentIndex(definitions, new LaneIndexes(Buffer.from(table.subarray(lanesAt))));
   index.newestMs = trailer.newestMs;
-  for (let at = lanesAt; at < table.length; at += laneBytes) {
-    const lane = table.readUInt32LE(at);
-    const count = table.readUInt32LE(at + 4);
-    index.records += count;
-    index.lanes.set(lane, {
-      lane,
-      count,
-      firstSequence: table.readDoubleLE(at + 8),
-      lastSequence: table.readDoubleLE(at + 16),
-      items: table.readDoubleLE(at + 24),
-      bytes: table.readDoubleLE(at + 32),
-      oldestMs: table.readDoubleLE(at + 40),
-      listAt: table.readUInt32LE(at + 48),
-      list: undefined,
-      listCrc: table.readUInt32LE(at + 52),
-      isListChecked: false,
-    });
-  }
+  for (const { count } of index.lanes.values()) index.records += count;
   return index;
 }

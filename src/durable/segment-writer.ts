@@ -309,7 +309,7 @@ export class SegmentWriter<T> {
       const footer = encodeFooter(index, committed, firstSequence, seed);
       await file.write(footer, committed);
       if (this.#parts.fsync) await file.sync();
-      leaveListsInFile(index, committed);
+      leaveListsInFile(index);
       for (const part of footer) segment.fileBytes += part.length;
     } catch {
       // The lists stay in memory.

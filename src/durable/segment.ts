@@ -2,6 +2,7 @@
 
 import { isBroken } from "./damage.ts";
 import type { FileLayer, OpenFile } from "./file-layer.ts";
+import { ownPayloadBytes } from "./item-codec.ts";
 import {
   checksum,
   decodeRecordHeader,
@@ -90,7 +91,7 @@ interface Entry {
 const maxOpen = 32;
 /** Small records are read many at a time. */
 const blockBytes = 64 * 1024;
-const maxBlocks = 64;
+const maxBlocks = 32;
 const maxBroken = 10_000;
 /** Entries of a lane's list that are read at a time. */
 const listWindow = 512;
@@ -103,14 +104,13 @@ export interface ListWindow {
 
 /** Records of a lane that are larger than this on average are read one by one. */
 const largeRecordBytes = 16 * 1024;
-const maxScratchBytes = 1 << 20;
 
 /** A buffer that is read into again and again: what was read last is valid until then. */
 export class Scratch {
   #bytes: Buffer = Buffer.alloc(0);
 
   take(length: number): Buffer {
-    if (length > maxScratchBytes) return Buffer.allocUnsafeSlow(length);
+    if (length > ownPayloadBytes) return Buffer.allocUnsafeSlow(length);
     if (length > this.#bytes.length) this.#bytes = Buffer.allocUnsafeSlow(length);
     return this.#bytes.subarray(0, length);
   }

@@ -1,6 +1,6 @@
 /** The queue on files of the system: a second process, directories that cannot be used, and a restart. */
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   chmodSync,
@@ -46,6 +46,16 @@ async function open(directory: string, options: Partial<DurableQueueOptions<Test
   });
   queue.begin(() => {});
   return queue;
+}
+
+function makePipe(path: string): void {
+  execFileSync("mkfifo", [path]);
+}
+
+/** Left behind by a process that ended. */
+function makeSocket(path: string): void {
+  const script = "require('net').createServer().listen(process.argv[1], () => process.kill(process.pid, 'SIGKILL'))";
+  spawnSync(process.execPath, ["-e", script, path]);
 }
 
 const items = (from: number, count: number) =>
@@ -133,6 +143,13 @@ describe("files of the system", () => {
     ["a link to a directory", "positions-0", (path: string) => symlinkSync(tmpdir(), path)],
     ["a link to nothing", "positions-0", (path: string) => symlinkSync(join(path, "../none"), path)],
     ["a directory", "segment-000000000009.mrq", (path: string) => mkdirSync(path)],
+    ["a pipe that nobody writes to", "positions-0", makePipe],
+    ["a pipe that nobody writes to", "positions-1", makePipe],
+    ["a pipe that nobody writes to", "segment-000000000009.mrq", makePipe],
+    ["a socket", "positions-1", makeSocket],
+    ["a socket", "segment-000000000009.mrq", makeSocket],
+    ["a link to a device", "positions-0", (path: string) => symlinkSync("/dev/zero", path)],
+    ["a link to a device", "segment-000000000009.mrq", (path: string) => symlinkSync("/dev/zero", path)],
   ])("%s in the place of %s does not stop a start, and stays", async (_what, name, put) => {
     const directory = folder();
     const queue = await open(directory);
@@ -167,6 +184,17 @@ describe("files of the system", () => {
     const queue = await open(directory);
     await expect(open(directory)).rejects.toMatchObject({ code: "STORAGE_LOCKED" });
     await queue.close();
+  });
+
+  test.each([
+    ["lock.owner", "STORAGE_LOCKED"],
+    ["lock", "STORAGE_UNUSABLE"],
+  ])("a pipe in the place of %s holds nobody up", async (name, code) => {
+    const directory = folder();
+    makePipe(join(directory, name));
+    const queue = name === "lock" ? undefined : await open(directory);
+    await expect(open(directory)).rejects.toMatchObject({ code });
+    await queue?.close();
   });
 
   test("a lock that is held is not cleared, whatever is written over it", async () => {
