@@ -145,6 +145,7 @@ export class Wire implements AsyncDisposable {
   connections = 0;
   readonly #server: Server;
   readonly #pairs = new Set<readonly [Socket, Socket]>();
+  readonly #ends = new Set<Socket>();
 
   private constructor(to: number) {
     this.#server = createServer((near) => this.#carry(near, connect(to, "127.0.0.1")));
@@ -161,17 +162,18 @@ export class Wire implements AsyncDisposable {
     return typeof address === "object" && address !== null ? address.port : 0;
   }
 
-  /** Connections of now whose two ends are whole. */
+  /** Connections of now that carry bytes. */
   get open(): number {
     return this.#pairs.size;
   }
 
-  /** From now on the open connections carry nothing, and neither end hears of the other; resolves when one end of each gave up. */
+  /** From now on the open connections carry nothing, and no end hears of the other; resolves when one end of each gave up. */
   cut(): Promise<void> {
-    const gone = [...this.#pairs].map(([near, far]) => {
-      for (const end of [near, far]) end.unpipe().resume();
-      return Promise.race([near, far].map((end) => new Promise((resolve) => end.once("close", resolve))));
+    const gone = [...this.#pairs].map((pair) => {
+      for (const end of pair) end.unpipe().resume();
+      return Promise.race(pair.map((end) => new Promise((resolve) => end.once("close", resolve))));
     });
+    this.#pairs.clear();
     return Promise.all(gone).then(() => undefined);
   }
 
@@ -182,13 +184,18 @@ export class Wire implements AsyncDisposable {
     near.pipe(far);
     far.pipe(near);
     for (const end of pair) {
+      this.#ends.add(end);
       end.on("error", () => undefined);
-      end.once("close", () => this.#pairs.delete(pair));
+      end.once("close", () => {
+        this.#ends.delete(end);
+        if (this.#pairs.delete(pair)) for (const other of pair) other.destroySoon();
+      });
     }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const end of [...this.#pairs].flat()) end.destroy();
+    this.#pairs.clear();
+    for (const end of this.#ends) end.destroy();
     await new Promise<void>((resolve) => void this.#server.close(() => resolve()));
   }
 }
