@@ -144,6 +144,27 @@ test("requests are repeated for ever, unless max_elapsed_time is written", async
   await short.stop();
 });
 
+test("after an outage that ended with a refusal, the end delivers what waits", async () => {
+  let answer: Answer | Promise<Answer> = "fail";
+  const out = await startExporter(createStorage(new ForgetfulFiles()), () => answer);
+  await out.offer(0);
+  await out.until(() => out.attempts() > 1);
+  answer = "reject";
+  await out.clock.advance(60_000);
+  await out.until(() => out.metric("millrace_storage_records") === 0);
+  const last = Promise.withResolvers<Answer>();
+  answer = last.promise;
+  const attempts = out.attempts();
+  await out.offer(1);
+  await out.until(() => out.attempts() > attempts);
+  for (let i = 2; i < 30; i++) await out.offer(i);
+  const stopped = out.stop();
+  await turns();
+  last.resolve("take");
+  await stopped;
+  expect(out.delivered).toEqual(numbers(1, 30));
+});
+
 test("what is refused for good is dropped alone, counted", async () => {
   const out = await startExporter(createStorage(new ForgetfulFiles()), (names) =>
     names.includes("item-1.") ? "reject" : "take",

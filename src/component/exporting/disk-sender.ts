@@ -334,13 +334,14 @@ export class DiskSender implements QueueState {
   /** Counts what became of requests. */
   #settle(outcome: SendOutcome<SendAnswer>, requests: readonly OtlpRequest[]): void {
     const items = requests.reduce((sum, request) => sum + request.items, 0);
+    // A server that refuses answers: what comes next may be taken.
+    if (outcome.kind === "delivered" || outcome.reason === "rejected") this.#isFailing = false;
     if (outcome.kind === "dropped") {
       this.#metrics.sendFailed.add(items);
       this.#metrics.dropped(outcome.reason, items);
       this.#parts.dropped(outcome.reason, items, outcome.error);
       return;
     }
-    this.#isFailing = false;
     const { rejectedItems } = outcome.answer;
     this.#metrics.sent.add(items - rejectedItems);
     if (rejectedItems > 0) {

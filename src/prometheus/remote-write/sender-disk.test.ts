@@ -55,6 +55,27 @@ test("a shutdown during an outage ends at once, counts nothing as lost, and the 
   expect(second.delivered.length).toBe(21);
 });
 
+test("after an outage that ended with a refusal, a shutdown delivers what waits", async () => {
+  let status: number | Promise<number> = 503;
+  const { offer, idle, dropped, delivered, sender, disk } = await startDiskSender(new ForgetfulFiles(), () => status);
+  await offer(1);
+  for (let i = 0; i < 20; i++) await setImmediate();
+  status = 400;
+  await idle();
+  expect(dropped.length).toBeGreaterThan(0);
+  const answer = Promise.withResolvers<number>();
+  status = answer.promise;
+  for (const time of times(2, 12)) await offer(time);
+  while (sender.inFlight === 0) await setImmediate();
+  const ended = sender.shutdown(AbortSignal.timeout(30_000));
+  for (let i = 0; i < 20; i++) await setImmediate();
+  answer.resolve(200);
+  await ended;
+  expect(perSeries(delivered).size).toBe(21);
+  expect(disk.stats().records).toBe(0);
+  await disk.close();
+});
+
 test("what is refused for good is counted and not sent again", async () => {
   const files = new ForgetfulFiles();
   const first = await startDiskSender(files, () => 400);

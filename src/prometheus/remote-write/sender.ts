@@ -63,7 +63,7 @@ export class RemoteWriteSender {
   /** When the rows that wait for more will be sent all the same. */
   #wakeAtMs = Number.POSITIVE_INFINITY;
   #closing = false;
-  /** The last attempt failed. */
+  /** The last attempt was to be repeated: a server that takes or refuses may take what comes next. */
   #isFailing = false;
   #isHeld = false;
   /** The queue on disk is taken over. */
@@ -361,9 +361,9 @@ export class RemoteWriteSender {
 
   #account(outcome: PostOutcome, samples: number, exemplars: number, highestTimestampMs: number): Error | undefined {
     const { observer } = this.#parts;
+    if (outcome.kind === "delivered" || outcome.kind === "rejected") this.#isFailing = false;
     switch (outcome.kind) {
       case "delivered":
-        this.#isFailing = false;
         observer.delivered(samples, exemplars, highestTimestampMs);
         return undefined;
       case "rejected":
