@@ -1,10 +1,12 @@
-/** The queue of `millrace agent` in a directory, without the rest of it. */
+/** Queues in a directory, as `millrace agent` and exporters have them, without the rest of them. */
 
 import { DurableQueue } from "../../src/durable/durable-queue.ts";
+import { RequestCodec } from "../../src/durable/request-codec.ts";
 import { SamplesCodec } from "../../src/durable/samples-codec.ts";
 import type { SamplesSegment } from "../../src/model/batch.ts";
 import { Identities } from "../../src/model/identities.ts";
 import { type Origin, SamplesLayout } from "../../src/model/layout.ts";
+import type { OtlpRequest } from "../../src/model/otlp-request.ts";
 
 const originOf = (lane: number) => ({ lane }) as Origin;
 
@@ -21,11 +23,30 @@ export function openSamplesQueue(
   });
 }
 
-const targets = 100;
-const series = 5000;
+/** The queue of an exporter in a directory, without the rest of it. */
+export function openRequestQueue(directory: string): Promise<DurableQueue<OtlpRequest>> {
+  return DurableQueue.open<OtlpRequest>({
+    directory,
+    codec: new RequestCodec(),
+    maxBytes: Number.POSITIVE_INFINITY,
+    now: Date.now,
+    sleep: (ms) => new Promise((resolve) => setTimeout(resolve, ms)),
+  });
+}
 
-/** Writes scrapes of 100 targets of 5,000 series until the directory has so many bytes. */
-export async function fillQueue(directory: string, bytes: number, stop: AbortSignal): Promise<void> {
+/** Targets, each a lane of its own, and the series of each. */
+export interface FillShape {
+  readonly targets: number;
+  readonly series: number;
+}
+
+/** Writes scrapes, by default of 100 targets of 5,000 series, until the directory has so many bytes. */
+export async function fillQueue(
+  directory: string,
+  bytes: number,
+  stop: AbortSignal,
+  { targets, series }: FillShape = { targets: 100, series: 5000 },
+): Promise<void> {
   const identities = new Identities();
   const queue = await openSamplesQueue(directory, identities);
   try {
