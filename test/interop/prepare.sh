@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs the SDKs that test/e2e/interop-otlp.test.ts sends with into $INTEROP, each on its own: what cannot be had here is skipped there.
+# Installs what test/e2e/interop-otlp.test.ts and otlp-status.test.ts send with, SDKs and a client of Go's gRPC, into $INTEROP, each on its own: what cannot be had here is skipped there.
 set -u
 INTEROP=${INTEROP:-$HOME/.cache/millrace-interop}
 here=$(cd "$(dirname "$0")" && pwd)
@@ -18,12 +18,15 @@ python() {
 go_sdk() {
   mkdir -p "$INTEROP/go" && (cd "$here/go" && go build -buildvcs=false -o "$INTEROP/go/send" .)
 }
+go_call() {
+  mkdir -p "$INTEROP/go" && (cd "$here/go" && go build -buildvcs=false -o "$INTEROP/go/call" ./call)
+}
 
-for part in js python go_sdk; do
+for part in js python go_sdk go_call; do
   if timeout 150 bash -c "$(declare -f "$part"); here='$here' INTEROP='$INTEROP'; $part" >"$INTEROP/$part.log" 2>&1; then
     : >"$INTEROP/$part.ready"
   else
     rm -f "$INTEROP/$part.ready"
-    echo "the SDK $part cannot be installed here: $(grep -im1 error "$INTEROP/$part.log")"
+    echo "$part cannot be installed here: $(grep -im1 error "$INTEROP/$part.log")"
   fi
 done
