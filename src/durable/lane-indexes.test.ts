@@ -13,7 +13,7 @@ const lane = (number: number): LaneIndex => ({
   oldestMs: 1.7e12 + number,
   listAt: 3_000_000_000 + number,
   list: undefined,
-  listCrc: 0xffff_ff00 + number,
+  listCrc: 0xffff_0000 + number,
   isListChecked: false,
 });
 const all = [5, 0, 4095, 7].map(lane);
