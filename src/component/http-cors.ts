@@ -1,8 +1,8 @@
 /** Access of web pages from other origins to an HTTP server (the `cors` section of confighttp). */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
 import { z } from "zod";
 import { switchedSection } from "../codec/yaml/field-types.ts";
+import type { RequestHeaders } from "./server-auth.ts";
 
 export function corsField() {
   return switchedSection(
@@ -32,8 +32,21 @@ export interface CorsConfig {
   readonly max_age: number;
 }
 
-/** Sets the headers of an answer; true when the request was a preflight and is answered. */
-export type CorsCheck = (request: IncomingMessage, response: ServerResponse) => boolean;
+/** What of a request decides. */
+export interface CorsRequest {
+  readonly method: string;
+  readonly headers: RequestHeaders;
+}
+
+/** What belongs into the answer to a request. */
+export interface CorsAnswer {
+  /** Names and values. */
+  readonly fields: readonly (readonly [string, string])[];
+  /** The whole answer is these fields, with 204. */
+  readonly isPreflight: boolean;
+}
+
+export type CorsCheck = (request: CorsRequest) => CorsAnswer;
 
 const alwaysAllowed = ["accept", "content-type", "x-requested-with"];
 const allowedMethods = ["GET", "POST", "HEAD"];
@@ -44,24 +57,19 @@ export function createCors(config: CorsConfig | undefined): CorsCheck | undefine
   const isAllowed = originMatcher(config.allowed_origins);
   const headerNames = new Set([...alwaysAllowed, ...config.allowed_headers.map((name) => name.toLowerCase())]);
   const anyHeader = headerNames.has("*");
-  return (request, response) => {
-    const origin = request.headers.origin;
-    const asked = request.headers["access-control-request-method"];
-    const isPreflight = request.method === "OPTIONS" && asked !== undefined;
-    response.setHeader(
-      "vary",
-      isPreflight ? "origin, access-control-request-method, access-control-request-headers" : "origin",
-    );
+  return ({ method, headers }) => {
+    const origin = textOf(headers["origin"]);
+    const asked = textOf(headers["access-control-request-method"]);
+    const isPreflight = method === "OPTIONS" && asked !== undefined;
+    const vary = isPreflight ? "origin, access-control-request-method, access-control-request-headers" : "origin";
+    const fields: [string, string][] = [["vary", vary]];
     if (origin !== undefined && isAllowed(origin)) {
-      const names = headersAsked(request);
+      const names = headersAsked(headers);
       const mayAsk =
         !isPreflight || (allowedMethods.includes(asked) && (anyHeader || names.every((name) => headerNames.has(name))));
-      if (mayAsk) allow(response, { origin, asked: isPreflight ? asked : undefined, names, config });
+      if (mayAsk) fields.push(...allowing({ origin, asked: isPreflight ? asked : undefined, names, config }));
     }
-    if (!isPreflight) return false;
-    request.resume();
-    response.writeHead(204).end();
-    return true;
+    return { fields, isPreflight };
   };
 }
 
@@ -72,26 +80,34 @@ interface Allowed {
   readonly config: CorsConfig;
 }
 
-function allow(response: ServerResponse, { origin, asked, names, config }: Allowed): void {
-  response.setHeader("access-control-allow-origin", config.allowed_origins.includes("*") ? "*" : origin);
+function allowing({ origin, asked, names, config }: Allowed): [string, string][] {
+  const fields: [string, string][] = [
+    ["access-control-allow-origin", config.allowed_origins.includes("*") ? "*" : origin],
+  ];
   if (asked === undefined) {
     if (config.exposed_headers.length > 0) {
-      response.setHeader("access-control-expose-headers", config.exposed_headers.join(", "));
+      fields.push(["access-control-expose-headers", config.exposed_headers.join(", ")]);
     }
-    return;
+    return fields;
   }
-  response.setHeader("access-control-allow-methods", asked);
-  if (names.length > 0) response.setHeader("access-control-allow-headers", names.join(", "));
-  if (config.max_age > 0) response.setHeader("access-control-max-age", String(config.max_age));
+  fields.push(["access-control-allow-methods", asked]);
+  if (names.length > 0) fields.push(["access-control-allow-headers", names.join(", ")]);
+  if (config.max_age > 0) fields.push(["access-control-max-age", String(config.max_age)]);
+  return fields;
 }
 
-function headersAsked(request: IncomingMessage): readonly string[] {
-  const text = request.headers["access-control-request-headers"];
+function headersAsked(headers: RequestHeaders): readonly string[] {
+  const text = textOf(headers["access-control-request-headers"]);
   if (text === undefined) return [];
   return text
     .split(",")
     .map((name) => name.trim().toLowerCase())
     .filter((name) => name !== "");
+}
+
+/** Only Set-Cookie has several values. */
+function textOf(value: string | readonly string[] | undefined): string | undefined {
+  return typeof value === "string" ? value : undefined;
 }
 
 /** Origins compare without case; one `*` stands for any text. */

@@ -1,6 +1,6 @@
 /** Finds the handler of a request by method and path, and answers 404 and 405 itself. */
 
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { ServerResponse } from "node:http";
 import type { HttpHandler } from "./http-server.ts";
 
 /** Routes are exact paths; a path that ends in `/*` takes everything below it, the longest one first. */
@@ -43,7 +43,7 @@ export function createRouter(): Router {
 }
 
 /** The path of a request without its query, as sent. */
-export function pathOf(request: IncomingMessage): string {
+export function pathOf(request: { readonly url?: string | undefined }): string {
   const target = request.url ?? "/";
   const query = target.indexOf("?");
   return query < 0 ? target : target.slice(0, query);

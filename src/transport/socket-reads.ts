@@ -67,7 +67,7 @@ function shareReads(accepted: Socket): SocketReads | undefined {
     reads.listener(buffer.subarray(0, bytes));
     return true;
   };
-  const options = { handle, onread: { buffer, callback } };
+  const options = { handle, onread: { buffer, callback }, allowHalfOpen: accepted.allowHalfOpen };
   const socket = new Socket(options as ConstructorParameters<typeof Socket>[0]);
   reads.socket = socket;
   const to = socket as unknown as Internals;

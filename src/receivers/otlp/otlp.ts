@@ -8,7 +8,8 @@ import { ConfigError, toError } from "../../model/errors.ts";
 import { ByteBudget } from "../../transport/byte-budget.ts";
 import { type GrpcServerOptions, startGrpcServer } from "../../transport/grpc-server.ts";
 import { GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
-import { type HttpHandler, startHttpServer } from "../../transport/http-server.ts";
+import type { Http1Handler } from "../../transport/http1-exchange.ts";
+import { startHttp1Server } from "../../transport/http1-server.ts";
 import { completeOtlp, type OtlpHttpConfig, type OtlpReceiverConfig, otlpSchema } from "./config.ts";
 import { createGrpcMethods } from "./grpc-methods.ts";
 import { createHttpHandler } from "./http-handler.ts";
@@ -119,7 +120,13 @@ function httpParts(
   { intake, budget }: Shared,
 ): ProtocolParts<WithLimits<OtlpHttpConfig>> {
   const path = `receivers::${id}::protocols::http`;
-  let handler: HttpHandler = () => {};
+  let current: Http1Handler | undefined;
+  const handler: Http1Handler = {
+    handle: (exchange) => current?.handle(exchange),
+    get writeTimeoutMs() {
+      return current?.writeTimeoutMs ?? 0;
+    },
+  };
   const limitsOf = ({ config, limits }: WithLimits<OtlpHttpConfig>) => ({
     maxConnections: limits.connections,
     requestTimeoutMs: config.read_timeout || undefined,
@@ -133,17 +140,16 @@ function httpParts(
     },
     use({ config }) {
       const authenticator = findServerAuthenticator(config.auth, host, path);
-      handler = createHttpHandler({ config, intake, budget, authenticator });
+      current = createHttpHandler({ config, intake, budget, authenticator });
     },
     async start(settings) {
       const { config } = settings;
-      const at = listenAddress(config);
       const server = await listening(path, () =>
-        startHttpServer({
-          ...("socketPath" in at ? { host: "", port: 0, ...at } : at),
+        startHttp1Server({
+          at: listenAddress(config),
           tls: toServerTls(config.tls),
           limits: limitsOf(settings),
-          handler: (request, response) => handler(request, response),
+          handler,
           onError: (error) => log.error("Cannot take a request", { protocol: "http", error: error.message }),
         }),
       );

@@ -1,54 +1,51 @@
-/** Reads the body of a request within its own limit and within the bound of all requests under way. */
+/** Takes the body of a request within its own limit and within the bound of all requests under way. */
 
-import type { IncomingMessage } from "node:http";
 import { BodyCollector } from "../../transport/body-collector.ts";
 import type { ByteBudget } from "../../transport/byte-budget.ts";
 import { GrpcError, grpcCodes } from "../../transport/grpc-status.ts";
-import { releaseChunk } from "../../transport/release-chunk.ts";
 
-/** What a request holds of the budget; whoever made it gives it back. */
-export interface BudgetHold {
-  readonly budget: ByteBudget;
-  bytes: number;
-}
+/** The body of one request. Whoever made it gives back what it holds. */
+export class LimitedBody {
+  readonly #budget: ByteBudget;
+  readonly #maxBytes: number;
+  readonly #collector: BodyCollector;
+  #heldBytes = 0;
 
-/** The body, in memory of its own. Rejects with GrpcError, and with the error of the connection when it ends before the body. */
-export function readBody(request: IncomingMessage, hold: BudgetHold, maxBytes: number): Promise<Buffer> {
-  const header = request.headers["content-length"];
-  const declared = header === undefined ? undefined : Number(header);
-  if (declared !== undefined && declared > maxBytes) return Promise.reject(tooLarge(maxBytes));
-  return new Promise((resolve, reject) => {
-    const body = new BodyCollector(declared);
-    const stop = (error: Error) => {
-      request.off("data", take);
-      reject(error);
-    };
-    const take = (chunk: Buffer) => {
-      if (body.size + chunk.length > maxBytes) {
-        stop(tooLarge(maxBytes));
-      } else if (hold.budget.take(chunk.length)) {
-        hold.bytes += chunk.length;
-        body.add(chunk);
-        releaseChunk(chunk);
-      } else {
-        stop(tooMuch());
-      }
-    };
-    const cut = () => reject(new Error("the connection ended before the body"));
-    request.on("data", take);
-    request.once("error", reject);
-    request.once("close", cut);
-    request.once("end", () => {
-      request.off("close", cut);
-      resolve(body.take());
-    });
-  });
+  /** `declaredBytes` is -1 where the length is not told. Throws GrpcError where it is above the limit. */
+  constructor(budget: ByteBudget, maxBytes: number, declaredBytes: number) {
+    if (declaredBytes > maxBytes) throw tooLarge(maxBytes);
+    this.#budget = budget;
+    this.#maxBytes = maxBytes;
+    this.#collector = new BodyCollector(declaredBytes < 0 ? undefined : declaredBytes);
+  }
+
+  /** Copies the part. Throws GrpcError beyond a limit. */
+  add(part: Buffer): void {
+    if (this.#collector.size + part.length > this.#maxBytes) throw tooLarge(this.#maxBytes);
+    this.hold(part.length);
+    this.#collector.add(part);
+  }
+
+  /** Counts memory that belongs to the request beside what came. Throws GrpcError where there is not so much. */
+  hold(bytes: number): void {
+    if (!this.#budget.take(bytes)) {
+      throw new GrpcError(grpcCodes.RESOURCE_EXHAUSTED, "too many requests under way", { retryAfterMs: 1000 });
+    }
+    this.#heldBytes += bytes;
+  }
+
+  /** All of it, once, in memory of its own. */
+  take(): Buffer {
+    return this.#collector.take();
+  }
+
+  /** Gives back what it holds of the bound. */
+  release(): void {
+    this.#budget.give(this.#heldBytes);
+    this.#heldBytes = 0;
+  }
 }
 
 function tooLarge(maxBytes: number): GrpcError {
   return new GrpcError(grpcCodes.RESOURCE_EXHAUSTED, `the body has more than ${maxBytes} bytes`);
-}
-
-function tooMuch(): GrpcError {
-  return new GrpcError(grpcCodes.RESOURCE_EXHAUSTED, "too many requests under way", { retryAfterMs: 1000 });
 }

@@ -1,10 +1,10 @@
 /** Who sent a request: what the receiver hands on of its address, its headers or metadata, and its credentials. */
 
-import type { IncomingMessage } from "node:http";
 import type { RequestHeaders, ServerAuthenticator } from "../../component/server-auth.ts";
 import type { ClientInfo } from "../../model/client-info.ts";
 import type { GrpcRequest } from "../../transport/grpc-server-call.ts";
 import { decodeBinaryHeader } from "../../transport/grpc-wire.ts";
+import type { Http1Exchange } from "../../transport/http1-exchange.ts";
 
 /** What a protocol hands on. */
 export interface ClientSettings {
@@ -22,17 +22,25 @@ interface Sent {
 
 type Metadata = Map<string, string[]>;
 
+const noHeaders: RequestHeaders = {};
+const none: readonly string[] = [];
+
 /** Headers of gRPC itself, which are no metadata: those that Go's gRPC keeps from its callers too. */
 const reserved = new Set(["te", "grpc-encoding", "grpc-timeout", "grpc-message-type", "grpc-message", "grpc-status"]);
 
-/** The client of a request over HTTP; `headers` are those that an authenticator saw. */
+/** The client of a request over HTTP; `callerHeaders` are those that an authenticator saw. */
 export function httpClientInfo(
-  request: IncomingMessage,
-  headers: RequestHeaders,
+  exchange: Http1Exchange,
+  callerHeaders: RequestHeaders | undefined,
   settings: ClientSettings,
 ): ClientInfo {
-  const { rawHeaders, socket } = request;
-  return new RequestClient({ headers, rawHeaders, remoteAddress: socket.remoteAddress ?? "" }, settings, httpMetadata);
+  // Nothing that a batch keeps refers to the connection.
+  const sent = {
+    headers: callerHeaders ?? noHeaders,
+    rawHeaders: settings.includeMetadata ? exchange.rawHeaders : none,
+    remoteAddress: exchange.remoteAddress,
+  };
+  return new RequestClient(sent, settings, httpMetadata);
 }
 
 /** The client of a call over gRPC. */

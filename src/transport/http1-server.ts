@@ -1,0 +1,170 @@
+/** An HTTP/1.1 server for requests with bodies that come again and again: without the objects of node:http, which cost more than such a request does. */
+
+import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
+import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
+import type { HttpServerLimits } from "./http-server.ts";
+import { keepAliveLines } from "./http1-answer.ts";
+import { type ConnectionSettings, Http1Connection } from "./http1-connection.ts";
+import type { Http1Handler } from "./http1-exchange.ts";
+import { type ListenAddress, listen } from "./listen.ts";
+import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
+import { readChunks, readShared, type SocketReads } from "./socket-reads.ts";
+
+export interface Http1ServerOptions {
+  readonly at: ListenAddress;
+  readonly tls?: ServerTlsConfig | undefined;
+  readonly handler: Http1Handler;
+  readonly limits?: HttpServerLimits | undefined;
+  /** Told what a handler threw. */
+  readonly onError?: ((error: Error) => void) | undefined;
+}
+
+/** A server that listens. */
+export interface RunningHttp1Server {
+  /** 0 for a socket file. */
+  readonly port: number;
+  /**
+   * Takes no more connections and ends those that idle, waits up to `deadlineMs` for requests under way, or until `hurry` aborts,
+   * then closes them. May be called twice.
+   */
+  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
+}
+
+const defaultMaxConnections = 1000;
+const defaultHeadersTimeoutMs = 60_000;
+const defaultRequestTimeoutMs = 300_000;
+const defaultKeepAliveTimeoutMs = 60_000;
+const defaultMaxHeaderBytes = 16 * 1024;
+/** Where headers may take their time. */
+const defaultHandshakeTimeoutMs = 120_000;
+const maxTickMs = 500;
+const minTickMs = 10;
+
+/** Resolves when the server listens. Rejects with HttpError as `startHttpServer` does. */
+export async function startHttp1Server(options: Http1ServerOptions): Promise<RunningHttp1Server> {
+  const { limits = {}, handler, onError = () => {} } = options;
+  const headersTimeoutMs = limits.headersTimeoutMs ?? defaultHeadersTimeoutMs;
+  const keepAliveTimeoutMs = limits.keepAliveTimeoutMs ?? defaultKeepAliveTimeoutMs;
+  const server = createListener(options.tls, headersTimeoutMs);
+  server.maxConnections = limits.maxConnections || defaultMaxConnections;
+  const connections = new ConnectionList(server, {
+    handler,
+    maxHeaderBytes: limits.maxHeaderBytes ?? defaultMaxHeaderBytes,
+    headersTimeoutMs,
+    requestTimeoutMs: limits.requestTimeoutMs ?? defaultRequestTimeoutMs,
+    keepAliveTimeoutMs,
+    keepAlive: keepAliveLines(keepAliveTimeoutMs),
+    onError,
+  });
+  await listen(server, options.at);
+  const address = server.address();
+  let closing: Promise<void> | undefined;
+  return {
+    port: typeof address === "string" ? 0 : (address as AddressInfo).port,
+    close(deadlineMs, hurry) {
+      closing ??= closeServer(server, connections, { deadlineMs, hurry });
+      return closing;
+    },
+  };
+}
+
+/** Emits `connection` for plain sockets, paused, `secureConnection` for those whose TLS is up. */
+function createListener(tls: ServerTlsConfig | undefined, headersTimeoutMs: number): Server {
+  const options = { noDelay: true, allowHalfOpen: true };
+  if (tls === undefined) return createServer({ ...options, pauseOnConnect: true });
+  const files = createServerTls(tls);
+  const handshakeTimeout = headersTimeoutMs || defaultHandshakeTimeoutMs;
+  const server = createTlsServer({ ...files.read(), ...options, ALPNProtocols: ["http/1.1"], handshakeTimeout });
+  // Before TLS begins on the connection, so that it is the first to see a new certificate.
+  server.prependListener("connection", () => {
+    const changed = files.readChanged();
+    if (changed !== undefined) server.setSecureContext(changed);
+  });
+  return server;
+}
+
+/** The connections of a server and the one timer that watches them. */
+class ConnectionList {
+  readonly #settings: ConnectionSettings;
+  readonly #connections = new Set<Http1Connection>();
+  /** Those whose TLS is not up yet as well. */
+  readonly #sockets = new Set<Socket>();
+  readonly #tickMs: number;
+  #timer: NodeJS.Timeout | undefined;
+  #isDraining = false;
+
+  constructor(server: Server, settings: Omit<ConnectionSettings, "onClose">) {
+    this.#settings = { ...settings, onClose: (connection) => this.#remove(connection) };
+    this.#tickMs = tickMs(settings);
+    const isSecure = server instanceof TlsServer;
+    server.on("connection", (accepted: Socket) => {
+      const reads = isSecure ? undefined : readShared(accepted);
+      const socket = reads?.socket ?? accepted;
+      this.#sockets.add(socket);
+      socket.once("close", () => this.#sockets.delete(socket));
+      if (reads !== undefined) this.#open(reads);
+    });
+    server.on("secureConnection", (socket: Socket) => this.#open(readChunks(socket)));
+  }
+
+  /** Ends connections when nothing is under way on them. */
+  drain(): void {
+    this.#isDraining = true;
+    for (const connection of this.#connections) connection.drain();
+  }
+
+  destroy(): void {
+    for (const socket of this.#sockets) socket.destroy();
+  }
+
+  #open(reads: SocketReads): void {
+    const connection = new Http1Connection(reads, this.#settings);
+    this.#connections.add(connection);
+    this.#timer ??= setInterval(() => this.#check(), this.#tickMs);
+    // Its TLS was under way when the end began.
+    if (this.#isDraining) connection.drain();
+  }
+
+  #check(): void {
+    const nowMs = performance.now();
+    for (const connection of this.#connections) connection.check(nowMs);
+  }
+
+  #remove(connection: Http1Connection): void {
+    this.#connections.delete(connection);
+    if (this.#connections.size > 0) return;
+    clearInterval(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** Often enough for the shortest limit. */
+function tickMs({
+  handler,
+  headersTimeoutMs,
+  requestTimeoutMs,
+  keepAliveTimeoutMs,
+}: Omit<ConnectionSettings, "onClose">): number {
+  const limits = [handler.writeTimeoutMs, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs];
+  const shortest = Math.min(...limits.filter((limit) => limit > 0));
+  return Math.max(minTickMs, Math.min(maxTickMs, Math.floor(shortest / 4)));
+}
+
+function closeServer(
+  server: Server,
+  connections: ConnectionList,
+  { deadlineMs, hurry }: { readonly deadlineMs: number; readonly hurry: AbortSignal | undefined },
+): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => connections.destroy();
+    const timer = setTimeout(end, deadlineMs);
+    hurry?.addEventListener("abort", end, { once: true });
+    server.close(() => {
+      clearTimeout(timer);
+      hurry?.removeEventListener("abort", end);
+      resolve();
+    });
+    if (hurry?.aborted) end();
+    else connections.drain();
+  });
+}
