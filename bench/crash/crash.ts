@@ -44,6 +44,7 @@ export async function runCrashBench(args: string[], stop: AbortSignal): Promise<
   const lifeMs = number(values.life);
   const consumers = values.consumers === undefined ? undefined : number(values.consumers);
   let isGood = true;
+  const rows: string[] = [];
   for (const way of wanted) {
     if (way !== "scrape" && way !== "otlp") throw new Error(`--way: expected scrape or otlp, got "${way}"`);
     for (const name of ways[way]) {
@@ -54,9 +55,11 @@ export async function runCrashBench(args: string[], stop: AbortSignal): Promise<
         continue;
       }
       const tally = await killAgainAndAgain(way, subject, { kills, perRound, lifeMs, consumers }, stop);
+      rows.push(rowOf(way, subject, { kills, perRound, lifeMs, consumers }, tally));
       if (name === "millrace" && tally.lost + tally.misplaced + tally.unexcused > 0) isGood = false;
     }
   }
+  console.log(`\nlives of at most ${lifeMs} ms\n\n${tableHead}\n${rows.join("\n")}`);
   return isGood ? 0 : 1;
 }
 
@@ -81,6 +84,18 @@ async function killAgainAndAgain(way: Way, subject: Subject, extent: Extent, sto
     if (subject.name === "millrace") for (const example of total.examples) console.log(`  ${example}`);
   }
   return total;
+}
+
+/** The table of docs/durability.md. */
+const tableHead = "| | kills | taken | lost | out of order | repeated |\n| --- | --- | --- | --- | --- | --- |";
+
+function rowOf(way: Way, subject: Subject, { kills, consumers }: Extent, tally: Tally): string {
+  const detail = way === "otlp" && consumers !== undefined ? `, num_consumers ${consumers}` : "";
+  const [title, unit] = way === "scrape" ? ["scraping", "pages"] : ["OTLP", "points"];
+  const { taken, lost, misplaced, repeated } = tally;
+  const count = (value: number) => value.toLocaleString("en");
+  const cells = [count(kills), `${count(taken)} ${unit}`, ...[lost, misplaced, repeated].map(count)];
+  return `| ${title}: ${subject.name} ${subject.version}${detail} | ${cells.join(" | ")} |`;
 }
 
 function describe(kills: number, { taken, lost, repeated, underWay, unexcused, misplaced }: Tally): string {
