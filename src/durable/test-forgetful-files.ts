@@ -185,17 +185,26 @@ export class ForgetfulFiles {
 }
 
 function apply(before: Bytes, position: number, bytes: Uint8Array | undefined): Bytes {
-  if (bytes === undefined) {
-    if (position <= before.length) return Buffer.from(before.subarray(0, position));
-    return Buffer.concat([before, Buffer.alloc(position - before.length)]);
+  const end = bytes === undefined ? position : Math.max(before.length, position + bytes.length);
+  const after = resize(before, end);
+  if (bytes !== undefined) after.set(bytes, position);
+  return after;
+}
+
+/** Memory that has room for more: a file that grows by small writes is not copied with each of them. */
+const roomy = new WeakSet<ArrayBufferLike>();
+
+function resize(before: Bytes, length: number): Bytes {
+  if (length <= before.length) return before.subarray(0, length);
+  if (roomy.has(before.buffer) && before.byteOffset === 0 && length <= before.buffer.byteLength) {
+    const after = Buffer.from(before.buffer, 0, length);
+    // What a cut left there.
+    return after.fill(0, before.length);
   }
-  if (position + bytes.length <= before.length) {
-    before.set(bytes, position);
-    return before;
-  }
-  const after = Buffer.alloc(position + bytes.length);
+  const room = new ArrayBuffer(2 * length);
+  roomy.add(room);
+  const after = Buffer.from(room, 0, length);
   before.copy(after);
-  after.set(bytes, position);
   return after;
 }
 

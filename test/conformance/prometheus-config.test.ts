@@ -1,6 +1,6 @@
 /** Every configuration file of Prometheus' own tests gets the verdict that promtool gives it in agent mode. */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { join } from "node:path";
@@ -83,13 +83,15 @@ function decode(name: string): readonly string[] {
   return decodePrometheusConfig(root, options).issues.map(formatConfigIssue);
 }
 
-function verdictOfPromtool(path: string, name: string): boolean {
-  try {
-    execFileSync(path, ["check", "config", "--agent", "--syntax-only", name], { cwd: folder, stdio: "ignore" });
-    return true;
-  } catch {
-    return false;
-  }
+/** The files that promtool accepts; one process judges them all, since starting it takes longer than a file does. */
+function acceptedByPromtool(path: string): Set<string> {
+  const { stdout } = spawnSync(path, ["check", "config", "--agent", "--syntax-only", ...files], {
+    cwd: folder,
+    encoding: "utf8",
+  });
+  const named = (pattern: RegExp) => Array.from(stdout.matchAll(pattern), ([, name]) => name ?? "");
+  expect(named(/^Checking (.+)$/gm)).toEqual(files);
+  return new Set(named(/^ SUCCESS: (.+) is valid prometheus config file syntax$/gm));
 }
 
 function verdictOfName(name: string): boolean {
@@ -114,7 +116,8 @@ describe.skipIf(files.length === 0)("the conformance files of Prometheus' config
   });
 
   it.skipIf(promtool === undefined)("have the verdicts of promtool itself", () => {
-    const differing = files.filter((name) => verdictOfPromtool(promtool ?? "", name) !== verdictOfName(name));
+    const accepted = acceptedByPromtool(promtool ?? "");
+    const differing = files.filter((name) => accepted.has(name) !== verdictOfName(name));
     expect(differing).toEqual([]);
   });
 });
