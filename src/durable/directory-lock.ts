@@ -18,17 +18,18 @@ export interface DirectoryLock {
   release(): void;
 }
 
-/** Takes a directory, which must exist. */
-export type LockDirectory = (directory: string) => Promise<DirectoryLock>;
+/** Takes a directory, which must exist; the permissions are those of files that are made. */
+export type LockDirectory = (directory: string, permissions?: number) => Promise<DirectoryLock>;
 
 /**
  * The lock is SQLite's on a file of its own: a lock of the kernel that ends with the process, however it ends, and that
  * holds between containers, where process numbers say nothing. Node has no other way to such a lock.
  * Rejects with STORAGE_LOCKED, naming the other process, or STORAGE_UNUSABLE.
  */
-export const lockDirectory: LockDirectory = async (directory) => {
+export const lockDirectory: LockDirectory = async (directory, permissions = 0o640) => {
   const { DatabaseSync: Database } = await import("node:sqlite");
   const path = join(directory, lockName);
+  makeFile(path, permissions);
   let held: DatabaseSync;
   try {
     try {
@@ -45,7 +46,7 @@ export const lockDirectory: LockDirectory = async (directory) => {
     throw new StorageError("STORAGE_UNUSABLE", message, { cause: caught });
   }
   try {
-    const file = openSync(join(directory, ownerName), writeOwner, 0o666);
+    const file = openSync(join(directory, ownerName), writeOwner, permissions);
     try {
       writeFileSync(file, `${process.pid} ${title()}\n`);
     } finally {
@@ -56,6 +57,15 @@ export const lockDirectory: LockDirectory = async (directory) => {
   }
   return { release: () => held.close() };
 };
+
+/** Where there is none: SQLite would give it permissions of its own. What stands in the way is found out when it is opened. */
+function makeFile(path: string, permissions: number): void {
+  try {
+    closeSync(openSync(path, constants.O_RDWR | constants.O_CREAT | constants.O_EXCL, permissions));
+  } catch {
+    // It is there, or cannot be made.
+  }
+}
 
 /** What runs, as `millrace run`; other arguments may hold secrets. */
 function title(): string {
@@ -97,10 +107,10 @@ const retryMs = 50;
 
 /** The lock, waited for as long as another process has it and no longer than `timeoutMs`. */
 export function lockWithin(timeoutMs: number, sleep: (ms: number) => Promise<void>): LockDirectory {
-  return async (directory) => {
+  return async (directory, permissions) => {
     for (let waitedMs = 0; ; waitedMs += retryMs) {
       try {
-        return await lockDirectory(directory);
+        return await lockDirectory(directory, permissions);
       } catch (caught) {
         const isHeld = caught instanceof StorageError && caught.code === "STORAGE_LOCKED";
         if (!isHeld || waitedMs >= timeoutMs) throw caught;

@@ -118,7 +118,7 @@ export class DurableQueue<T> {
       if (options.createDirectory !== false) await files.makeDirectory(directory, directoryPermissions);
       // Whoever made it may have died before its name was synced. A directory above that may not be read is no fault.
       if (options.fsync === true) await files.syncDirectory(dirname(directory)).catch(() => {});
-      lock = await (options.lock ?? lockDirectory)(directory);
+      lock = await (options.lock ?? lockDirectory)(directory, directoryPermissions & 0o666);
       const recovered = await recoverQueue({ files, directory, repair: true });
       const queue = new DurableQueue(options, lock, recovered);
       for (const segment of recovered.segments) queue.#segments.set(segment.number, segment);
@@ -126,7 +126,7 @@ export class DurableQueue<T> {
         queue.#lanes.set(lane, new LaneState<T>(lane, position));
       }
       await queue.#adoptAll();
-      await queue.#journal.start();
+      await queue.#journal.start(directoryPermissions & 0o666);
       for (const segment of recovered.segments) queue.#removeIfDone(segment);
       for (const damage of recovered.damage) options.damaged?.(damage);
       return queue;

@@ -56,11 +56,11 @@ export class PositionJournal {
   }
 
   /** Makes both files as large as they will be and begins a new generation. */
-  async start(): Promise<void> {
+  async start(permissions: number): Promise<void> {
     const listed = new Set(await this.#files.list(this.#directory));
     for (const name of journalNames) {
       const path = join(this.#directory, name);
-      const file = await this.#openFile(path, listed);
+      const file = await this.#openFile(path, listed, permissions);
       this.#open.push(file);
       const size = await file.size();
       if (size < journalBytes) await file.write([Buffer.alloc(journalBytes - size)], size);
@@ -73,16 +73,16 @@ export class PositionJournal {
   }
 
   /** What is no file steps aside and stays: it is not ours. */
-  async #openFile(path: string, listed: ReadonlySet<string>): Promise<OpenFile> {
+  async #openFile(path: string, listed: ReadonlySet<string>, permissions: number): Promise<OpenFile> {
     try {
-      return await this.#files.open(path, listed.has(basename(path)) ? "update" : "create");
+      return await this.#files.open(path, listed.has(basename(path)) ? "update" : "create", permissions);
     } catch (caught) {
       if (!isNoFile(caught) || !listed.has(basename(path))) throw caught;
     }
     let aside = `${path}.aside`;
     for (let n = 2; listed.has(basename(aside)); n++) aside = `${path}.aside-${n}`;
     await this.#files.rename(path, aside);
-    return await this.#files.open(path, "create");
+    return await this.#files.open(path, "create", permissions);
   }
 
   acknowledged(entries: Iterable<readonly [lane: number, position: Position]>): Promise<void> {

@@ -74,6 +74,17 @@ describe("files of the system", () => {
     });
   }
 
+  test("have the permissions of directories without the right to search, whichever file it is", async () => {
+    const directory = join(folder(), "queue");
+    const queue = await open(directory, { directoryPermissions: 0o700 });
+    for (let i = 0; i < 5; i++) await queue.append(items(i * 40, 40));
+    const modes = readdirSync(directory).map((name) => [name, statSync(join(directory, name)).mode & 0o777] as const);
+    expect(statSync(directory).mode & 0o777).toBe(0o700);
+    expect(modes.length).toBeGreaterThan(4);
+    for (const [name, mode] of modes) expect([name, mode]).toEqual([name, 0o600]);
+    await queue.close();
+  });
+
   test("two queues in one directory: the second is refused, and the first goes on", async () => {
     const directory = folder();
     const queue = await open(directory);

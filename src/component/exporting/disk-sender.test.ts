@@ -144,6 +144,21 @@ test("requests are repeated for ever, unless max_elapsed_time is written", async
   await short.stop();
 });
 
+test("what is new waits behind the backlog of its own resource only", async () => {
+  const files = new ForgetfulFiles();
+  const before = await startExporter(createStorage(files), () => "fail");
+  for (let i = 0; i < 300; i++) await before.offer(i, i + 1, "late");
+  await before.stop();
+  const section = { sending_queue: { batch: { min_size: 1, max_size: 3 } } };
+  const after = await startExporter(createStorage(files), () => "take", section);
+  await after.offer(300, 301, "fresh");
+  await after.offer(301, 302, "late");
+  await after.until(() => after.delivered.length === 302);
+  expect(after.delivered.indexOf("300")).toBeLessThan(100);
+  expect(after.delivered.filter((name) => name !== "300")).toEqual([...numbers(0, 300), "301"]);
+  await after.stop();
+});
+
 test("after an outage that ended with a refusal, the end delivers what waits", async () => {
   let answer: Answer | Promise<Answer> = "fail";
   const out = await startExporter(createStorage(new ForgetfulFiles()), () => answer);
