@@ -271,3 +271,33 @@ it("agent: a full disk refuses scrapes, loses nothing that was taken, and goes o
     for (let n = 1; n < (servedBefore.get(name) ?? 0); n++) expect(arrived).toContain(n);
   }
 });
+
+it("agent: at its limit the oldest is dropped, counted with its reason, and the newest arrives, in order", async () => {
+  using folder = createTempFolder("limit-agent");
+  await using sink = await RecordingSink.start();
+  await using exporter = await PageExporter.start(1000);
+  const names = ["a", "b"];
+  const targets = new CountingTargets(exporter, names);
+  const path = sink.path("/write");
+  path.respond = () => ({ kind: "reply", status: 503 });
+  const config = folder.write("prometheus.yml", agentConfig(sink.url("/write"), targets.jobs(exporter)));
+  const storage = [`--storage.agent.path=${folder.file("data")}`, "--storage.agent.max-size=32KB"];
+  await using agent = await startMillraceAgent(folder, config, ...storage);
+  const dropped = async () => {
+    const page = await (await fetch(`${agent.url}/metrics`)).text();
+    return Number(/storage_dropped_items_total\{[^}]*reason="queue_full"[^}]*\} (\d+)/.exec(page)?.[1] ?? 0);
+  };
+  await waitFor("something that is dropped", async () => (await dropped()) > 0);
+  path.respond = () => accept;
+  const served = Math.max(...names.map((name) => targets.served(name)));
+  await waitFor("the newest", () => names.every((name) => targets.arrived(path, name).some((n) => n > served + 2)));
+  expect(await agent.process.stop()).toEqual({ code: 0, signal: null });
+  for (const name of names) {
+    const arrived = targets.arrived(path, name);
+    expect(arrived).toEqual([...arrived].sort((a, b) => a - b));
+    // What was under way when it was dropped arrives; of what is behind it the oldest is missing, the newest is all there.
+    const last = arrived.at(-1) ?? 0;
+    expect(new Set(arrived).size).toBeLessThan(last);
+    for (let n = served; n < last; n++) expect(arrived).toContain(n);
+  }
+});
