@@ -50,9 +50,9 @@ export interface RunningGrpcServer {
   readonly connections: number;
   /**
    * Takes no more connections and calls, waits up to `deadlineMs` for those under way, or until `hurry` aborts, then closes
-   * them. May be called twice.
+   * them. With `replaced`, calls on connections that are open are taken until it is settled. May be called twice.
    */
-  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
+  close(deadlineMs: number, hurry?: AbortSignal, replaced?: Promise<void>): Promise<void>;
 }
 
 const mebibyte = 1024 * 1024;
@@ -106,8 +106,8 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
     get connections() {
       return sessions.size;
     },
-    close(deadlineMs, hurry) {
-      closing ??= closeServer(server, sessions, { deadlineMs, hurry });
+    close(deadlineMs, hurry, replaced) {
+      closing ??= closeServer(server, sessions, { deadlineMs, hurry, replaced });
       return closing;
     },
   };
@@ -199,10 +199,16 @@ function tickMs({ keepalive, calls, handshakeTimeoutMs }: ListSettings): number 
   return Math.max(minTickMs, Math.min(maxTickMs, Math.floor(shortest / 4)));
 }
 
+interface ClosingSettings {
+  readonly deadlineMs: number;
+  readonly hurry: AbortSignal | undefined;
+  readonly replaced: Promise<void> | undefined;
+}
+
 function closeServer(
   server: Server,
   sessions: SessionList,
-  { deadlineMs, hurry }: { readonly deadlineMs: number; readonly hurry: AbortSignal | undefined },
+  { deadlineMs, hurry, replaced }: ClosingSettings,
 ): Promise<void> {
   return new Promise((resolve) => {
     const end = () => sessions.destroy();
@@ -213,7 +219,9 @@ function closeServer(
       hurry?.removeEventListener("abort", end);
       resolve();
     });
+    const drain = () => sessions.drain(deadlineMs);
     if (hurry?.aborted) end();
-    else sessions.drain(deadlineMs);
+    else if (replaced === undefined) drain();
+    else replaced.then(drain, drain);
   });
 }

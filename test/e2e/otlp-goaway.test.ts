@@ -39,17 +39,19 @@ function hop({ grpc, to, keepalive = {}, exporter = {} }: Hop): string {
 }
 
 /** Loads the port until so many connections were made over the wire, and says what became of it. */
-async function load(port: number, wire: Wire, arrivals: Arrivals) {
+async function load(port: number, wire: Wire, arrivals: Arrivals, during?: (client: GrpcLoad) => Promise<void>) {
   const client = new GrpcLoad(port, arrivals);
-  await waitFor("connections to follow one another", () => wire.connections >= generations, 60_000).finally(() =>
-    client.stop(),
-  );
+  const isEnough = () => wire.connections >= generations;
+  const end = during?.(client) ?? waitFor("connections to follow one another", isEnough, 60_000);
+  await end.finally(() => client.stop());
   const left = () => arrivals.missing(client.acknowledged).length;
   await waitFor("what is left", () => left() === 0).catch(() => undefined);
   expect(client.acknowledged.size).toBeGreaterThan(generations);
   return { lost: left(), repeated: arrivals.repeated, refusals: client.refusals };
 }
 
+/** Items that have to be taken between two reloads. */
+const itemsBetween = 50;
 const whole = { lost: 0, repeated: 0, refusals: {} };
 
 describe("a server behind that ends connections by age", () => {
@@ -105,4 +107,25 @@ describe("a receiver that ends connections by age", () => {
     expect(await load(front, wire, arrivals)).toEqual(whole);
     expect(run.isRunning, run.tail()).toBe(true);
   });
+});
+
+it("a reload that changes the server of a receiver refuses nothing of a client, and loses nothing", async () => {
+  using folder = createTempFolder("goaway");
+  const arrivals = new Arrivals();
+  await using sink = await startCountingSink(arrivals);
+  const grpc = await freePort();
+  const idle = (hours: number) => hop({ grpc, to: sink.port, keepalive: { max_connection_idle: `${hours}h` } });
+  await using run = await startMillraceRun(folder.write("config.yaml", idle(1)));
+  await using wire = await Wire.start(grpc);
+  const outcome = await load(wire.port, wire, arrivals, async (client) => {
+    for (let reload = 1; reload < generations; reload++) {
+      const before = client.acknowledged.size;
+      await waitFor("traffic", () => client.acknowledged.size >= before + itemsBetween);
+      folder.write("config.yaml", idle(1 + reload));
+      run.signal("SIGHUP");
+      await waitFor("the reload", () => run.lines("Configuration reloaded").length === reload);
+      await waitFor("another connection", () => wire.connections > reload);
+    }
+  });
+  expect(outcome).toEqual(whole);
 });

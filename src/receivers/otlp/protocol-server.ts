@@ -3,7 +3,8 @@
 /** A server that listens. */
 export interface Running {
   readonly port: number;
-  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
+  /** Stops to listen at once. Clients need not be told to go elsewhere before `replaced` is settled. */
+  close(deadlineMs: number, hurry?: AbortSignal, replaced?: Promise<void>): Promise<void>;
 }
 
 /** What a protocol is, as its server needs it. */
@@ -40,9 +41,14 @@ export class ProtocolServer<C> {
     this.#parts.use(config);
     const fixed = this.#parts.fixedSettings(config);
     if (this.#running !== undefined && fixed === this.#fixed) return;
-    // The port is free at once: what is under way has connections of its own.
-    this.#end();
-    this.#running = await this.#parts.start(config);
+    // The port is free at once: what is under way has connections of its own, and keeps them until there is another server.
+    const replaced = Promise.withResolvers<void>();
+    this.#end(replaced.promise);
+    try {
+      this.#running = await this.#parts.start(config);
+    } finally {
+      replaced.resolve();
+    }
     this.#fixed = fixed;
   }
 
@@ -56,11 +62,11 @@ export class ProtocolServer<C> {
     deadline.removeEventListener("abort", abort);
   }
 
-  #end(): void {
+  #end(replaced?: Promise<void>): void {
     const running = this.#running;
     if (running === undefined) return;
     this.#running = undefined;
-    const ending = running.close(drainMs, this.#hurry.signal).finally(() => this.#ending.delete(ending));
+    const ending = running.close(drainMs, this.#hurry.signal, replaced).finally(() => this.#ending.delete(ending));
     this.#ending.add(ending);
   }
 }
