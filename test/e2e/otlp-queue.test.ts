@@ -58,10 +58,10 @@ async function startRun(folder: TempFolder, exporters: Readonly<Record<string, o
   const run = await startMillraceRun(folder.write("millrace.yaml", stringify(config)));
   const client = createGrpcClient({ target: `127.0.0.1:${grpc}`, userAgent: "test" });
   /** A request of numbered spans, each of a resource of its own. */
-  const send = (...numbers: number[]) => {
+  const send = (numbers: readonly number[], timeoutMs = 60_000) => {
     const rows = numbers.map((number) => ({ name: `item-${number}.`, resource: { "service.name": `s-${number}` } }));
     const message = buildTraces(rows).requests[0]?.bytes ?? taken;
-    return client.call({ path: otlpMethods.traces, message, timeoutMs: 60_000 });
+    return client.call({ path: otlpMethods.traces, message, timeoutMs });
   };
   const end = async () => {
     client.destroy();
@@ -79,9 +79,9 @@ it("a request that has no room goes into no lane of the queue, though a smaller 
   const sending_queue = { sizer: "items", queue_size: 10, num_consumers: 4 };
   await using world = await startRun(folder, { otlp: { ...sink.exporter, sending_queue } });
   const codes = [
-    (await world.send(1, 2, 3, 4, 5, 6, 7, 8)).code,
-    (await world.send(11, 12, 13, 14, 15)).code,
-    (await world.send(21, 22)).code,
+    (await world.send([1, 2, 3, 4, 5, 6, 7, 8])).code,
+    (await world.send([11, 12, 13, 14, 15])).code,
+    (await world.send([21, 22])).code,
   ];
   expect(codes).toEqual([grpcCodes.OK, grpcCodes.UNAVAILABLE, grpcCodes.OK]);
   sink.state.isOpen = true;
@@ -98,11 +98,11 @@ it("with two exporters, of which one has no room, a repeat arrives twice at the 
     "otlp/roomy": roomy.exporter,
     "otlp/full": { ...full.exporter, sending_queue: { queue_size: 1 } },
   });
-  const codes = [(await world.send(1)).code, (await world.send(2)).code];
+  const codes = [(await world.send([1])).code, (await world.send([2])).code];
   expect(codes).toEqual([grpcCodes.OK, grpcCodes.UNAVAILABLE]);
   full.state.isOpen = true;
   await waitFor("room", () => full.numbers.includes(1));
-  await waitFor("the repeat to be taken", async () => (await world.send(2)).code === grpcCodes.OK);
+  await waitFor("the repeat to be taken", async () => (await world.send([2])).code === grpcCodes.OK);
   await waitFor("both at both", () => full.numbers.includes(2) && roomy.numbers.length >= 3);
   expect(full.numbers).toEqual([1, 2]);
   expect(roomy.numbers.filter((number) => number === 2).length).toBeGreaterThan(1);
@@ -115,7 +115,7 @@ it("block_on_overflow lets clients wait for room, and refuses none", async () =>
   await using world = await startRun(folder, { otlp: { ...sink.exporter, sending_queue } });
   const numbers = [1, 2, 3, 4, 5, 6, 7, 8];
   let answered = 0;
-  const calls = numbers.map((number) => world.send(number));
+  const calls = numbers.map((number) => world.send([number]));
   for (const call of calls) void call.then(() => answered++);
   await waitFor("the queue to be full", () => answered === 2 && sink.state.attempts > 4);
   sink.state.isOpen = true;
@@ -131,7 +131,7 @@ it("wait_for_result answers when the server behind has: its partial success is t
   const sink = await startSink(type.encode(type.fromObject({ partialSuccess })).finish());
   await using world = await startRun(folder, { otlp: { ...sink.exporter, sending_queue: { wait_for_result: true } } });
   let isAnswered = false;
-  const call = world.send(1, 2, 3);
+  const call = world.send([1, 2, 3]);
   void call.then(() => {
     isAnswered = true;
   });
@@ -156,6 +156,16 @@ it("wait_for_result answers when the server behind has: its partial success is t
   expect(metrics.sum("otelcol_exporter_dropped_items", dropped), metrics.text).toBe(1);
 });
 
+it("a client that gives up takes nothing back: without a queue, what it sent arrives once the server behind takes it", async () => {
+  using folder = createTempFolder("otlp-queue");
+  const sink = await startSink();
+  await using world = await startRun(folder, { otlp: { ...sink.exporter, sending_queue: { enabled: false } } });
+  expect((await world.send([1], 500)).code).toBe(grpcCodes.DEADLINE_EXCEEDED);
+  sink.state.isOpen = true;
+  expect((await world.send([1])).code).toBe(grpcCodes.OK);
+  expect(sink.numbers).toEqual([1, 1]);
+});
+
 it.each(["otlp_grpc", "otlp_http"])("%s waits as long as the server behind asks for", async (exporter) => {
   using folder = createTempFolder("otlp-queue");
   const retryAfterMs = 3000;
@@ -177,7 +187,7 @@ it.each(["otlp_grpc", "otlp_http"])("%s waits as long as the server behind asks 
   const endpoint =
     exporter === "otlp_grpc" ? `127.0.0.1:${grpc.port}` : `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
   await using world = await startRun(folder, { [exporter]: { endpoint, tls: { insecure: true }, ...soon } });
-  expect((await world.send(1)).code).toBe(grpcCodes.OK);
+  expect((await world.send([1])).code).toBe(grpcCodes.OK);
   await waitFor("the second attempt", () => attemptsMs.length === 2);
   const [first = 0, second = 0] = attemptsMs;
   expect(second - first).toBeGreaterThan(retryAfterMs - 50);
