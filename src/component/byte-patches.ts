@@ -1,6 +1,7 @@
 /** Changes of a protobuf message in its bytes: noted in order, then applied in one copy. */
 
 import { varintLength } from "../kernels/byte-writer.ts";
+import { allocateMessage } from "../transport/message-memory.ts";
 
 /** Up to this size bytes are copied in a loop, which costs less than a call. */
 const maxLoopBytes = 24;
@@ -53,7 +54,7 @@ export class BytePatches {
 
   /** The bytes with all changes, `growth` longer. */
   apply(bytes: Uint8Array, growth: number): Uint8Array {
-    const result = Buffer.allocUnsafeSlow(bytes.length + growth);
+    const result = allocateMessage(bytes.length + growth);
     let read = 0;
     let at = 0;
     for (let i = 0; i < this.#count; i++) {

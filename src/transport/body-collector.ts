@@ -1,5 +1,7 @@
 /** Collects a body from the chunks of a socket into memory of its own, copying each once. */
 
+import { allocateMessage } from "./message-memory.ts";
+
 const pooledBytes = 4096;
 /** What most bodies of a known size fit in, once enough has come that it is likely: they are not moved while they grow. */
 const firstBytes = 128 * 1024;
@@ -63,5 +65,5 @@ export class BodyCollector {
 const noBytes = Buffer.alloc(0);
 
 function allocate(bytes: number): Buffer {
-  return bytes <= pooledBytes ? Buffer.allocUnsafe(bytes) : Buffer.allocUnsafeSlow(bytes);
+  return bytes <= pooledBytes ? Buffer.allocUnsafe(bytes) : allocateMessage(bytes);
 }
