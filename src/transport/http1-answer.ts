@@ -18,10 +18,19 @@ export interface Http1Answer {
 /** A header of an answer. */
 export type HeaderField = readonly [name: string, value: string];
 
-/** Header lines; of fields with one name, whatever its case, the last counts. */
+const fieldValue = /^[\t\x20-\x7e\x80-\xff]*$/;
+
+/**
+ * Header lines; of fields with one name, whatever its case, the last counts. Throws TypeError for a value that no header may have;
+ * names are not looked at.
+ */
 export function fieldLines(fields: readonly HeaderField[]): string {
   const lines = new Map<string, string>();
-  for (const [name, value] of fields) lines.set(name.toLowerCase(), `${name}: ${value}\r\n`);
+  for (const [name, value] of fields) {
+    if (!fieldValue.test(value))
+      throw new TypeError(`the value of header ${name} has a character that no header may have`);
+    lines.set(name.toLowerCase(), `${name}: ${value}\r\n`);
+  }
   return [...lines.values()].join("");
 }
 

@@ -126,7 +126,9 @@ export class Http1Connection implements ExchangeConnection {
         if (waitedMs >= maxDiscardMs) this.destroy();
         return;
       case "ending":
-        if (waitedMs >= (this.#body.isComplete ? lingerMs : maxDiscardMs)) this.destroy();
+        // The client still reads what it was told.
+        if (this.#writes.isWaiting) this.#sinceMs = -1;
+        else if (waitedMs >= (this.#body.isComplete ? lingerMs : maxDiscardMs)) this.destroy();
     }
   }
 
@@ -343,8 +345,7 @@ export class Http1Connection implements ExchangeConnection {
   #clientEnded(): void {
     // A request that came whole is answered.
     if (this.#exchange !== undefined && this.#body.isComplete) this.#isClosing = true;
-    else if (this.#state === "discarding" || this.#state === "ending") this.destroy();
-    else if (this.#isIdle) this.#end(true);
+    else if (this.#isIdle || this.#state === "discarding" || this.#state === "ending") this.#end(true);
     else this.#refuse(400);
   }
 

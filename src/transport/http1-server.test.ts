@@ -18,6 +18,7 @@ import {
 import { collectBody } from "./collect-body.ts";
 import { createHttpClient } from "./http-client.ts";
 import type { TlsConfig } from "./http-client-config.ts";
+import { fieldLines } from "./http1-answer.ts";
 import type { Http1Exchange, Http1Handler } from "./http1-exchange.ts";
 
 const signal = new AbortController().signal;
@@ -128,6 +129,19 @@ describe("an answer", () => {
     );
     expect(onError).toHaveBeenCalledOnce();
   });
+});
+
+test.each(["a\r\nb", "\u0000", "\u010a"])("a header's value may not be %j", (value) => {
+  expect(() => fieldLines([["x", value]])).toThrow("the value of header x has a character that no header may have");
+});
+
+test("of headers with one name the last counts, where the first stood", () => {
+  const fields = [
+    ["A", "1"],
+    ["b", "\u00e92"],
+    ["a", "3"],
+  ] as const;
+  expect(fieldLines(fields)).toBe("a: 3\r\nb: \u00e92\r\n");
 });
 
 describe("a request", () => {

@@ -18,6 +18,10 @@ export class WriteWatch {
     return this.#socket.writableNeedDrain;
   }
 
+  get isWaiting(): boolean {
+    return this.#socket.writableLength > 0;
+  }
+
   /** A text is Latin-1. */
   write(data: string | Buffer): void {
     if (!this.#socket.writable) return;

@@ -1,6 +1,6 @@
 /** OTLP's services over gRPC. */
 
-import { encodeExportResponse } from "../../codec/otlp/export-response.ts";
+import { encodeExportResponse, type PartialSuccess } from "../../codec/otlp/export-response.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import type { GrpcMethod } from "../../transport/grpc-server-call.ts";
 import type { Intake } from "./intake.ts";
@@ -15,14 +15,18 @@ const signalsByPath: ReadonlyMap<string, Signal> = new Map([
 /** A response without a partial success has no bytes. */
 const fullSuccess = new Uint8Array(0);
 
+function responseOf(partial: PartialSuccess | undefined): Uint8Array {
+  return partial === undefined ? fullSuccess : encodeExportResponse(partial);
+}
+
 /** The method at a path; undefined, which is UNIMPLEMENTED, for profiles and for a signal that no pipeline takes. */
 export function createGrpcMethods(intake: Intake, settings: ClientSettings): (path: string) => GrpcMethod | undefined {
   const methods = new Map<string, { readonly signal: Signal; readonly method: GrpcMethod }>();
   for (const [path, signal] of signalsByPath) {
-    const method: GrpcMethod = async (request) => {
+    // Not an async function, which would keep the message until the answer.
+    const method: GrpcMethod = (request) => {
       const client = grpcClientInfo(request, settings);
-      const partial = await intake.take(signal, request.message, { transport: "grpc", isJson: false, client });
-      return partial === undefined ? fullSuccess : encodeExportResponse(partial);
+      return intake.take(signal, request.message, { transport: "grpc", isJson: false, client }).then(responseOf);
     };
     methods.set(path, { signal, method });
   }

@@ -73,10 +73,13 @@ export class HttpCall implements BodyListener {
       return;
     }
     const client = httpClientInfo(this.#exchange, this.#callerHeaders, this.#settings.client);
-    intake.take(signal, bytes, { transport: "http", isJson: encoding === "application/json", client }).then(
-      (partial) => this.#succeed(partial),
-      (caught: unknown) => this.refuse(caught),
-    );
+    intake
+      .take(signal, bytes, { transport: "http", isJson: encoding === "application/json", client })
+      .then(
+        (partial) => this.#succeed(partial),
+        (caught: unknown) => this.refuse(caught),
+      )
+      .catch((caught: unknown) => this.#exchange.fail(caught));
   }
 
   bodyCut(): void {

@@ -72,18 +72,28 @@ export class Intake {
    * Resolves when the pipelines have taken responsibility for the request, with what they did not take of it for good;
    * rejects with a GrpcError that says what the client is to be told. The bytes are kept, not copied.
    */
-  async take(
+  take(
     signal: Signal,
     bytes: Uint8Array,
     { transport, isJson, client }: RequestOrigin,
   ): Promise<PartialSuccess | undefined> {
-    const cells = this.#cells.get(`${transport} ${signal}`);
     let items = 0;
+    let answer: Promise<void>;
     try {
       const { request, shape } = this.#open(signal, bytes, isJson);
       items = request.items;
       // An empty request is a success of its own (OTLP 1.11): pipelines would carry nothing.
-      if (items > 0) await this.#handOn(request, shape, client);
+      answer = items > 0 ? this.#handOn(request, shape, client) : Promise.resolve();
+    } catch (caught) {
+      answer = Promise.reject(caught);
+    }
+    // What waits for the answer does not keep the bytes: a processor may have made others of them.
+    return this.#answered(answer, items, this.#cells.get(`${transport} ${signal}`));
+  }
+
+  async #answered(answer: Promise<void>, items: number, cells: Cells | undefined): Promise<PartialSuccess | undefined> {
+    try {
+      await answer;
     } catch (caught) {
       const partial = partialRefusal(caught, items);
       if (partial !== undefined) {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
 import { bytesOf, metricsBytes, setUpOtlp } from "../../../test/support/otlp-receiver-kit.ts";
 import { decodeExportResponse } from "../../codec/otlp/export-response.ts";
@@ -107,4 +109,45 @@ test("a full identity table is told as memory that is short, for now", async () 
   expect(await call("metrics", metricsBytes)).toMatchObject({ code: 8, retryAfterMs: 1000 });
   const answer = await post("/v1/metrics", metricsBytes);
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "1"]);
+});
+
+describe("response_headers", () => {
+  const type = "content-type: application/x-protobuf";
+  test.each([
+    ["stand in every answer", { "X-Own": "a" }, `X-Own: a\r\n${type}\r\ncontent-length: 0\r\nDate: `],
+    ["give way to those of the answer", { "Content-Type": "a/b" }, `${type}\r\ncontent-length: 0\r\nDate: `],
+    ["may have a date of their own", { date: "then" }, `date: then\r\n${type}\r\ncontent-length: 0\r\nConnection: `],
+    ["frame no body", { "Content-Length": "7", "Transfer-Encoding": "chunked" }, `${type}\r\ncontent-length: 0\r\n`],
+    ["may end connections", { Connection: "close" }, `${type}\r\ncontent-length: 0\r\n`],
+  ])("%s", async (_title, response_headers, expected) => {
+    const { httpPort } = await setUpOtlp({ http: { response_headers } });
+    const socket = connect(httpPort, "127.0.0.1");
+    socket.write(`POST /v1/logs HTTP/1.1\r\nHost: a\r\n${type}\r\nContent-Length: 0\r\n\r\n`);
+    const [answer] = (await once(socket, "data")) as [Buffer];
+    socket.destroy();
+    expect(String(answer)).toContain(`HTTP/1.1 200 OK\r\n${expected}`);
+    expect(String(answer)).toContain("Connection" in response_headers ? "connection: close" : "timeout=300\r\n");
+  });
+
+  test("that no header may have are named", async () => {
+    const error = await setUpOtlp({ http: { response_headers: { "x-own": "a\nb" } } }).catch(
+      (caught: unknown) => caught,
+    );
+    expect(String(error)).toContain("protocols::http::response_headers: the value of header x-own has a character");
+  });
+
+  test("stand beside those for pages of other origins, and in refusals", async () => {
+    const cors = { allowed_origins: ["*"], exposed_headers: ["x-own"] };
+    const { url } = await setUpOtlp({ http: { cors, response_headers: { "x-own": "a" }, keep_alives_enabled: false } });
+    const answer = await fetch(`${url}/v1/nothing`, { headers: { origin: "https://a.b" } });
+    expect([answer.status, await answer.text()]).toEqual([404, "404 page not found\n"]);
+    expect(Object.fromEntries(answer.headers)).toMatchObject({
+      "x-own": "a",
+      vary: "origin",
+      "access-control-allow-origin": "*",
+      "access-control-expose-headers": "x-own",
+      "content-type": "text/plain; charset=utf-8",
+      connection: "close",
+    });
+  });
 });

@@ -140,7 +140,12 @@ function httpParts(
     },
     use({ config }) {
       const authenticator = findServerAuthenticator(config.auth, host, path);
-      current = createHttpHandler({ config, intake, budget, authenticator });
+      try {
+        current = createHttpHandler({ config, intake, budget, authenticator });
+      } catch (caught) {
+        const message = toError(caught).message;
+        throw new ConfigError([{ path: `${path}::response_headers`, message }], { cause: caught });
+      }
     },
     async start(settings) {
       const { config } = settings;
