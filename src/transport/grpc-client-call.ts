@@ -1,17 +1,13 @@
 /** One unary call at the client: from its headers to a typed result. */
 
-import {
-  type ClientHttp2Session,
-  type ClientHttp2Stream,
-  constants,
-  type IncomingHttpHeaders,
-  type IncomingHttpStatusHeader,
-  type OutgoingHttpHeaders,
-} from "node:http2";
-import { DecodeError, toError } from "../model/errors.ts";
+import type { IncomingHttpHeaders } from "node:http";
+import { DecodeError } from "../model/errors.ts";
 import { unpack } from "./content-coding.ts";
 import { decodeStatus, grpcCodes, percentDecode, type StatusDetail } from "./grpc-status.ts";
 import { decodeBinaryHeader, grpcCodings, MessageReader } from "./grpc-wire.ts";
+import type { ClientConnection } from "./http2-client-connection.ts";
+import { ClientStream, type RequestBlock, type ResponseListener } from "./http2-client-stream.ts";
+import { http2Codes } from "./http2-wire.ts";
 
 /** What came of a call. Never an exception: a connection that fails is UNAVAILABLE. */
 export interface GrpcResult {
@@ -46,86 +42,55 @@ export function failedResult(code: number, message: string): GrpcResult {
 }
 
 export interface ClientCallOptions {
-  readonly headers: OutgoingHttpHeaders;
+  readonly headers: RequestBlock;
   /** The frame, in pieces. */
   readonly frame: readonly Uint8Array[];
   readonly maxResponseBytes: number;
 }
 
-/** A call under way. */
-export interface RunningCall {
+/** A call under way. A connection that takes none gives an outcome that was not taken. */
+export class ClientCall implements ResponseListener {
   readonly outcome: Promise<CallOutcome>;
-  /** Gives it up with this status. */
-  cancel(code: number, message: string): void;
-}
-
-/** Sends a call; a session that takes none gives an outcome that was not taken. */
-export function startCall(session: ClientHttp2Session, options: ClientCallOptions): RunningCall {
-  let stream: ClientHttp2Stream;
-  try {
-    stream = session.request(options.headers, { endStream: false });
-  } catch (caught) {
-    const result = failedResult(grpcCodes.UNAVAILABLE, toError(caught).message);
-    return { outcome: Promise.resolve({ result, wasNotTaken: true }), cancel: () => {} };
-  }
-  return new ClientCall(stream, options);
-}
-
-class ClientCall implements RunningCall {
-  readonly outcome: Promise<CallOutcome>;
-  readonly #stream: ClientHttp2Stream;
+  readonly #http2: ClientConnection;
+  readonly #stream: ClientStream;
   readonly #reader: MessageReader;
   #resolve: (outcome: CallOutcome) => void = () => {};
-  #headers: (IncomingHttpHeaders & IncomingHttpStatusHeader) | undefined;
+  #headers: IncomingHttpHeaders | undefined;
   #trailers: IncomingHttpHeaders | undefined;
-  #error: Error | undefined;
-  #hasEnded = false;
+  #passedBytes = 0;
   #isDone = false;
 
-  constructor(stream: ClientHttp2Stream, { frame, maxResponseBytes }: ClientCallOptions) {
-    this.#stream = stream;
+  constructor(http2: ClientConnection, { headers, frame, maxResponseBytes }: ClientCallOptions) {
+    this.#http2 = http2;
     this.#reader = new MessageReader(maxResponseBytes);
     this.outcome = new Promise((resolve) => {
       this.#resolve = resolve;
     });
-    stream.on("error", (error) => {
-      this.#error = error;
-    });
-    stream.once("response", (headers) => {
-      this.#headers = headers;
-      if (headers["grpc-status"] !== undefined) this.#trailers = headers;
-    });
-    stream.once("trailers", (trailers) => {
-      this.#trailers = trailers;
-      if (this.#hasEnded) this.#finish();
-    });
-    stream.on("data", (chunk: Buffer) => this.#receive(chunk));
-    stream.once("end", () => {
-      this.#hasEnded = true;
-      if (this.#trailers !== undefined) this.#finish();
-    });
-    stream.once("close", () => this.#finish());
-    this.#send(frame);
+    this.#stream = new ClientStream(headers, frame, this);
+    http2.start(this.#stream);
   }
 
+  /** Gives it up with this status. */
   cancel(code: number, message: string): void {
     this.#end({ result: failedResult(code, message), wasNotTaken: false });
-    this.#stream.close(constants.NGHTTP2_CANCEL);
+    this.#http2.cancel(this.#stream);
   }
 
-  #send(frame: readonly Uint8Array[]): void {
-    if (frame.length === 1) {
-      this.#stream.end(frame[0]);
+  headers(headers: IncomingHttpHeaders): void {
+    this.#headers = headers;
+    if (headers["grpc-status"] !== undefined) this.#trailers = headers;
+  }
+
+  trailers(trailers: IncomingHttpHeaders): void {
+    this.#trailers = trailers;
+  }
+
+  data(chunk: Buffer): void {
+    if (this.#isDone) return;
+    if (this.#headers?.[":status"] !== "200") {
+      this.#passOver(chunk);
       return;
     }
-    this.#stream.cork();
-    for (const piece of frame) this.#stream.write(piece);
-    this.#stream.end();
-    this.#stream.uncork();
-  }
-
-  #receive(chunk: Buffer): void {
-    if (this.#isDone || this.#headers?.[":status"] !== 200) return;
     if (this.#reader.push(chunk)) return;
     const tooLarge = `the response has ${this.#reader.declaredBytes} bytes, more than are taken`;
     const isLarge = this.#reader.fault === "too-large";
@@ -133,14 +98,17 @@ class ClientCall implements RunningCall {
     this.cancel(code, isLarge ? tooLarge : "malformed response");
   }
 
-  #finish(): void {
-    if (this.#isDone) return;
-    const result = this.#result();
-    const code = this.#stream.rstCode;
-    const wasNotTaken = this.#headers === undefined && code === constants.NGHTTP2_REFUSED_STREAM;
-    this.#end({ result, wasNotTaken });
-    // The server has answered; what was not sent yet is not wanted.
-    if (!this.#stream.writableFinished && !this.#stream.destroyed) this.#stream.close(constants.NGHTTP2_CANCEL);
+  /** A page that tells of an error; its end is waited for within the bound of an answer. */
+  #passOver(chunk: Buffer): void {
+    this.#passedBytes += chunk.length;
+    if (this.#passedBytes <= this.#reader.maxBytes) return;
+    this.#end({ result: this.#result(http2Codes.NO_ERROR, undefined), wasNotTaken: false });
+    this.#http2.cancel(this.#stream);
+  }
+
+  closed(code: number, why: string | undefined): void {
+    const wasNotTaken = this.#headers === undefined && code === http2Codes.REFUSED_STREAM;
+    this.#end({ result: this.#result(code, why), wasNotTaken });
   }
 
   #end(outcome: CallOutcome): void {
@@ -149,9 +117,9 @@ class ClientCall implements RunningCall {
     this.#resolve(outcome);
   }
 
-  #result(): GrpcResult {
+  #result(closeCode: number, why: string | undefined): GrpcResult {
     const trailers = this.#trailers;
-    if (trailers === undefined) return this.#resultWithoutStatus();
+    if (trailers === undefined) return this.#resultWithoutStatus(closeCode, why);
     const code = statusCode(trailers["grpc-status"]);
     const message = percentDecode(String(trailers["grpc-message"] ?? ""));
     if (code === grpcCodes.OK) return this.#response(trailers);
@@ -169,7 +137,7 @@ class ClientCall implements RunningCall {
 
   #response(trailers: IncomingHttpHeaders): GrpcResult {
     // A server may answer before it has read all: then what is left of the message still waits for the socket.
-    const isSent = this.#stream.writableFinished;
+    const isSent = this.#http2.isWritten(this.#stream);
     const ok = { code: grpcCodes.OK, message: "", retryAfterMs: undefined, details: [], trailers, isSent };
     const reader = this.#reader;
     // Without a message the server has still said OK.
@@ -189,15 +157,13 @@ class ClientCall implements RunningCall {
   }
 
   /** A cut on the way says nothing about the data: UNAVAILABLE, so that it is tried again. */
-  #resultWithoutStatus(): GrpcResult {
-    const status = this.#headers?.[":status"];
-    if (status !== undefined && status !== 200) {
+  #resultWithoutStatus(closeCode: number, why: string | undefined): GrpcResult {
+    const status = Number(this.#headers?.[":status"] ?? 200);
+    if (status !== 200) {
       return failedResult(httpCodes[status] ?? grpcCodes.UNKNOWN, `the server answered with HTTP status ${status}`);
     }
-    const reset = this.#stream.rstCode ?? constants.NGHTTP2_NO_ERROR;
-    const why = this.#error === undefined ? `stream ended without a status (${resetName(reset)})` : this.#error.message;
-    const isInsecure = reset === constants.NGHTTP2_INADEQUATE_SECURITY;
-    return failedResult(isInsecure ? grpcCodes.PERMISSION_DENIED : grpcCodes.UNAVAILABLE, why);
+    const isInsecure = closeCode === http2Codes.INADEQUATE_SECURITY;
+    return failedResult(isInsecure ? grpcCodes.PERMISSION_DENIED : grpcCodes.UNAVAILABLE, why ?? closeText(closeCode));
   }
 }
 
@@ -217,8 +183,12 @@ function statusCode(header: unknown): number {
   return typeof header === "string" && /^[0-9]{1,9}$/.test(header) ? Number(header) : grpcCodes.UNKNOWN;
 }
 
-const resetNames = ["NO_ERROR", "PROTOCOL_ERROR", "INTERNAL_ERROR", "FLOW_CONTROL_ERROR", "SETTINGS_TIMEOUT"];
+const closeNames: ReadonlyMap<number, string> = new Map(Object.entries(http2Codes).map(([name, code]) => [code, name]));
 
-function resetName(code: number): string {
-  return resetNames[code] ?? `reset code ${code}`;
+/** As users know it from node:http2. */
+function closeText(code: number): string {
+  if (code === http2Codes.NO_ERROR) return "stream ended without a status (NO_ERROR)";
+  if (code === http2Codes.CANCEL) return `stream ended without a status (reset code ${code})`;
+  const name = closeNames.get(code);
+  return `Stream closed with error code ${name === undefined ? code : `NGHTTP2_${name}`}`;
 }

@@ -1,23 +1,18 @@
-/** A gRPC client for unary calls on node:http2: connections to the addresses of a name, and calls spread over them. */
+/** A gRPC client for unary calls: connections to the addresses of a name, and calls spread over them. */
 
-import type { ClientHttp2Session, OutgoingHttpHeaders } from "node:http2";
 import { setTimeout as sleep } from "node:timers/promises";
 import { toError } from "../model/errors.ts";
 import { pack } from "./content-coding.ts";
-import { failedResult, type GrpcResult, type RunningCall, startCall } from "./grpc-client-call.ts";
+import { type CallOutcome, ClientCall, failedResult, type GrpcResult } from "./grpc-client-call.ts";
 import { type ClientKeepalive, type ConnectionSettings, GrpcConnection } from "./grpc-connection.ts";
+import { RequestHeaderBlocks } from "./grpc-request-headers.ts";
 import { grpcCodes } from "./grpc-status.ts";
 import { addressText, type GrpcAddress, type GrpcTarget, parseTarget, resolveTarget } from "./grpc-target.ts";
-import {
-  acceptedEncodings,
-  encodeBinaryHeader,
-  formatTimeout,
-  frameHeader,
-  frameMessage,
-  grpcCodings,
-} from "./grpc-wire.ts";
+import { acceptedEncodings, frameHeader, grpcCodings } from "./grpc-wire.ts";
 import type { ProxyConfig, TlsConfig } from "./http-client-config.ts";
 import { HttpError } from "./http-error.ts";
+import type { ClientConnection } from "./http2-client-connection.ts";
+import type { RequestBlock } from "./http2-client-stream.ts";
 import { createProxyChoice, type Environment, type HttpProxy } from "./proxy-choice.ts";
 import { createTlsSource, type TlsSource } from "./tls-files.ts";
 
@@ -80,8 +75,6 @@ const mebibyte = 1024 * 1024;
 /** A name is looked up again after a failure or an end, but not more often. */
 const resolveIntervalMs = 5000;
 const maxAttempts = 3;
-/** A message up to here is copied behind its header: one write costs less than two. */
-const maxJoinedBytes = 16 * 1024;
 const never: ClientKeepalive = { timeMs: Number.POSITIVE_INFINITY, timeoutMs: 20_000, permitWithoutStream: false };
 
 /** Connects at the first call. Throws HttpError URL_INVALID for a target that cannot be read. */
@@ -106,7 +99,7 @@ class Client implements GrpcClient {
   readonly #tls: TlsSource | undefined;
   readonly #settings: ConnectionSettings;
   readonly #roundRobin: boolean;
-  readonly #baseHeaders: OutgoingHttpHeaders;
+  readonly #headers: RequestHeaderBlocks;
   readonly #maxResponseBytes: number;
   #connections: readonly GrpcConnection[] = [];
   #resolving: Promise<void> | undefined;
@@ -134,7 +127,7 @@ class Client implements GrpcClient {
     };
     this.#roundRobin = options.balancer === "round_robin";
     this.#maxResponseBytes = options.maxResponseBytes ?? 4 * mebibyte;
-    this.#baseHeaders = {
+    this.#headers = new RequestHeaderBlocks({
       ":method": "POST",
       ":scheme": options.tls === undefined ? "http" : "https",
       ":authority": authority,
@@ -142,7 +135,7 @@ class Client implements GrpcClient {
       te: "trailers",
       "user-agent": options.userAgent,
       "grpc-accept-encoding": acceptedEncodings,
-    };
+    });
   }
 
   checkFiles(): void {
@@ -168,12 +161,12 @@ class Client implements GrpcClient {
       if (signal?.aborted) return failedResult(grpcCodes.CANCELLED, "the call was cancelled");
       const connection = this.#readyConnection() ?? (await this.#waitForConnection(options, limits));
       if (!(connection instanceof GrpcConnection)) return connection;
-      const session = connection.ready;
-      if (session === undefined) {
+      const http2 = connection.ready;
+      if (http2 === undefined) {
         if (attempt >= maxAttempts) return failedResult(grpcCodes.UNAVAILABLE, "the connection was closed");
         continue;
       }
-      const outcome = await this.#attempt(connection, session, { options, frame, limits });
+      const outcome = await this.#attempt(connection, http2, { options, frame, limits });
       if (!outcome.wasNotTaken || attempt >= maxAttempts) {
         return attempt === 1 ? outcome.result : { ...outcome.result, isSent: false };
       }
@@ -182,13 +175,16 @@ class Client implements GrpcClient {
 
   async #attempt(
     connection: GrpcConnection,
-    session: ClientHttp2Session,
+    http2: ClientConnection,
     { options, frame, limits }: { options: GrpcCallOptions; frame: readonly Uint8Array[]; limits: Limits },
-  ) {
+  ): Promise<CallOutcome> {
     const leftMs = limits.deadlineMs - performance.now();
     const headers = this.#headersOf(options, leftMs);
+    if (headers instanceof Error) {
+      return { result: failedResult(grpcCodes.UNAVAILABLE, headers.message), wasNotTaken: false };
+    }
     connection.callBegan();
-    const running = startCall(session, { headers, frame, maxResponseBytes: this.#maxResponseBytes });
+    const running = new ClientCall(http2, { headers, frame, maxResponseBytes: this.#maxResponseBytes });
     const release = limitCall(running, leftMs, limits.signal);
     const outcome = await running.outcome;
     release();
@@ -196,15 +192,13 @@ class Client implements GrpcClient {
     return outcome;
   }
 
-  #headersOf({ path, compression, headers }: GrpcCallOptions, leftMs: number): OutgoingHttpHeaders {
-    const all: OutgoingHttpHeaders = { ...this.#baseHeaders, ":path": path };
-    if (compression !== undefined) all["grpc-encoding"] = compression;
-    if (leftMs < Number.POSITIVE_INFINITY) all["grpc-timeout"] = formatTimeout(leftMs);
-    for (const name in headers) {
-      const value = headers[name];
-      if (value !== undefined) all[name] = typeof value === "string" ? value : encodeBinaryHeader(value);
+  #headersOf({ path, compression, headers }: GrpcCallOptions, leftMs: number): RequestBlock | RangeError {
+    try {
+      return this.#headers.encode({ path, coding: compression, leftMs, more: headers });
+    } catch (caught) {
+      if (caught instanceof RangeError) return caught;
+      throw caught;
     }
-    return all;
   }
 
   /** One that takes calls now. With round_robin the others connect beside it. */
@@ -331,16 +325,13 @@ function packFrame(
   if (coding !== undefined) {
     const whole = pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces, size);
     const packed = pack(coding, whole, compressionLevel);
-    return packed.length <= maxJoinedBytes ? [frameMessage(packed, true)] : [frameHeader(packed.length, true), packed];
-  }
-  if (size <= maxJoinedBytes) {
-    return [frameMessage(pieces.length === 1 ? (pieces[0] as Uint8Array) : Buffer.concat(pieces, size))];
+    return [frameHeader(packed.length, true), packed];
   }
   return [frameHeader(size, false), ...pieces];
 }
 
 /** Ends the call when its time is over or the signal aborts; call what is returned when it has ended. */
-function limitCall(running: RunningCall, leftMs: number, signal: AbortSignal | undefined): () => void {
+function limitCall(running: ClientCall, leftMs: number, signal: AbortSignal | undefined): () => void {
   const abort = () => running.cancel(grpcCodes.CANCELLED, "the call was cancelled");
   const expire = () => running.cancel(grpcCodes.DEADLINE_EXCEEDED, "no answer within the time limit of the call");
   const dueMs = performance.now() + leftMs;

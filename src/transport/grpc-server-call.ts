@@ -13,7 +13,7 @@ import {
   MessageReader,
   parseTimeout,
 } from "./grpc-wire.ts";
-import type { RequestHeaders } from "./http2-request-headers.ts";
+import type { MessageHeaders } from "./http2-message-headers.ts";
 import type { ServerStream, StreamListener } from "./http2-server-stream.ts";
 import { encodeHeaderBlock, type HeaderTexts, http2Codes } from "./http2-wire.ts";
 
@@ -91,7 +91,7 @@ export class ServerCall implements StreamListener {
   #phaseEndMs = Number.POSITIVE_INFINITY;
   #isAnswered = false;
 
-  constructor(settings: CallSettings, owner: CallOwner, stream: ServerStream, { headers, rawHeaders }: RequestHeaders) {
+  constructor(settings: CallSettings, owner: CallOwner, stream: ServerStream, { headers, rawHeaders }: MessageHeaders) {
     this.#settings = settings;
     this.#owner = owner;
     this.#stream = stream;

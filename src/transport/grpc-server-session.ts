@@ -2,7 +2,7 @@
 
 import type { Socket } from "node:net";
 import { type CallOwner, type CallSettings, ServerCall } from "./grpc-server-call.ts";
-import type { RequestHeaders } from "./http2-request-headers.ts";
+import type { MessageHeaders } from "./http2-message-headers.ts";
 import { type ConnectionOwner, type ConnectionSettings, ServerConnection } from "./http2-server-connection.ts";
 import type { ServerStream } from "./http2-server-stream.ts";
 import { http2Codes } from "./http2-wire.ts";
@@ -81,7 +81,7 @@ export class ServerSession implements CallOwner, ConnectionOwner {
     return this.#remoteAddress;
   }
 
-  opened(stream: ServerStream, headers: RequestHeaders): void {
+  opened(stream: ServerStream, headers: MessageHeaders): void {
     this.#pingStrikes = 0;
     const call = new ServerCall(this.#settings.calls, this, stream, headers);
     this.#calls.add(call);

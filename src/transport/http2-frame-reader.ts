@@ -1,4 +1,4 @@
-/** Cuts what a client sends into HTTP/2 frames: bodies go on as they come, other frames whole and bounded. */
+/** Cuts what the other side sends into HTTP/2 frames: bodies go on as they come, other frames whole and bounded. */
 
 import { clientPreface, frameFlags, frameHeadBytes, frameTypes, Http2Error, http2Codes } from "./http2-wire.ts";
 
@@ -29,7 +29,7 @@ export class FrameReader {
   readonly #listener: FrameListener;
   readonly #head = Buffer.alloc(frameHeadBytes);
   #headBytes = 0;
-  #state: State = "preface";
+  #state: State;
   #prefaceBytes = 0;
   #type = 0;
   #flags = 0;
@@ -42,11 +42,13 @@ export class FrameReader {
   #keptBytes = 0;
   #hasSettings = false;
 
-  constructor(listener: FrameListener) {
+  /** A client says its preface first, a server does not. */
+  constructor(listener: FrameListener, from: "client" | "server") {
     this.#listener = listener;
+    this.#state = from === "client" ? "preface" : "head";
   }
 
-  /** Whether the client has said that it speaks HTTP/2. */
+  /** Whether the other side has said that it speaks HTTP/2. */
   get isGreeted(): boolean {
     return this.#hasSettings;
   }

@@ -1,9 +1,11 @@
 /** What a server sends on an HTTP/2 connection: frames of one turn in one write, bodies as far as the windows allow. */
 
 import type { Socket } from "node:net";
+import { PeerSettings } from "./http2-peer-settings.ts";
 import type { ServerStream, StreamAnswer } from "./http2-server-stream.ts";
 import {
   defaultWindowBytes,
+  emptyTable,
   encodeFrame,
   expectHttp2,
   frameFlags,
@@ -12,22 +14,12 @@ import {
   Http2Error,
   http2Codes,
   maxInt31,
-  minFrameBytes,
   putFrame,
-  settingIds,
 } from "./http2-wire.ts";
 
-/** Of HPACK's table before any settings. */
-const defaultTableBytes = 4096;
 const noBytes = new Uint8Array(0);
-const maxFrameSetting = 2 ** 24 - 1;
-const settingBytes = 6;
 /** Headers, body and trailers of an answer up to this size each are put into one buffer. */
 const maxWholeBytes = 1024;
-/** In a frame: there are a dozen, and each is said once. */
-const maxSettings = 32;
-/** Tells that our side uses no table: a client that wants a smaller one must hear it. */
-const emptyTable = Buffer.from([0x20]);
 
 export class Http2Output {
   readonly #socket: Socket;
@@ -37,13 +29,10 @@ export class Http2Output {
   /** Streams whose answer waits for a window. */
   readonly #waiting = new Set<ServerStream>();
   #windowBytes = defaultWindowBytes;
-  #maxFrameBytes = minFrameBytes;
-  #mustEmptyTable = false;
+  readonly #peer = new PeerSettings("client");
   #fullSinceMs: number | undefined;
   /** Headers or data of an answer were sent; to be cleared by who reads it. */
   hasAnswered = false;
-  /** Of new streams. */
-  initialWindowBytes = defaultWindowBytes;
 
   /** `answered` hears of a stream whose answer is written whole. */
   constructor(socket: Socket, answered: (stream: ServerStream) => void) {
@@ -53,6 +42,11 @@ export class Http2Output {
       this.#fullSinceMs = undefined;
       socket.resume();
     });
+  }
+
+  /** Of new streams. */
+  get initialWindowBytes(): number {
+    return this.#peer.initialWindowBytes;
   }
 
   /** How long the client has not read what was sent. */
@@ -98,9 +92,9 @@ export class Http2Output {
 
   /** Whether the answer is three frames that can be sent now, as nearly all are. */
   #takesWhole(stream: ServerStream, headers: Buffer, body: Uint8Array, trailers: Buffer): boolean {
-    const most = Math.min(this.#maxFrameBytes, maxWholeBytes);
+    const most = Math.min(this.#peer.maxFrameBytes, maxWholeBytes);
     const isSmall = headers.length <= most && body.length <= most && trailers.length <= most && body.length > 0;
-    return isSmall && !this.#mustEmptyTable && body.length <= Math.min(this.#windowBytes, stream.sendWindowBytes);
+    return isSmall && !this.#peer.mustEmptyTable && body.length <= Math.min(this.#windowBytes, stream.sendWindowBytes);
   }
 
   #pushWhole(stream: ServerStream, headers: Buffer, body: Uint8Array, trailers: Buffer): void {
@@ -138,37 +132,9 @@ export class Http2Output {
 
   /** Throws Http2Error for settings that may not be. */
   applySettings(payload: Buffer, streams: Iterable<ServerStream>): void {
-    expectHttp2(payload.length % settingBytes === 0, http2Codes.FRAME_SIZE_ERROR, "settings of another size");
-    const isCalm = payload.length <= maxSettings * settingBytes;
-    expectHttp2(isCalm, http2Codes.ENHANCE_YOUR_CALM, "too many settings in a frame");
-    let windowBytes = this.initialWindowBytes;
-    for (let at = 0; at < payload.length; at += settingBytes) {
-      const value = payload.readUInt32BE(at + 2);
-      switch (payload.readUInt16BE(at)) {
-        case settingIds.tableSize:
-          this.#mustEmptyTable ||= value < defaultTableBytes;
-          break;
-        case settingIds.push:
-          expectHttp2(value <= 1, http2Codes.PROTOCOL_ERROR, "a setting out of range");
-          break;
-        case settingIds.maxFrame: {
-          const isInRange = value >= minFrameBytes && value <= maxFrameSetting;
-          expectHttp2(isInRange, http2Codes.PROTOCOL_ERROR, "a setting out of range");
-          this.#maxFrameBytes = value;
-          break;
-        }
-        case settingIds.initialWindow:
-          expectHttp2(value <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
-          windowBytes = value;
-      }
-    }
+    const change = this.#peer.apply(payload);
     // Every stream is looked at: once, however often a frame says it.
-    if (windowBytes !== this.initialWindowBytes) this.#applyWindow(windowBytes, streams);
-  }
-
-  #applyWindow(value: number, streams: Iterable<ServerStream>): void {
-    const change = value - this.initialWindowBytes;
-    this.initialWindowBytes = value;
+    if (change === 0) return;
     for (const stream of streams) {
       stream.sendWindowBytes += change;
       expectHttp2(stream.sendWindowBytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
@@ -183,7 +149,7 @@ export class Http2Output {
   #sendRest(stream: ServerStream): void {
     let rest = stream.rest ?? noBytes;
     while (rest.length > 0) {
-      const length = Math.min(rest.length, this.#maxFrameBytes, this.#windowBytes, stream.sendWindowBytes);
+      const length = Math.min(rest.length, this.#peer.maxFrameBytes, this.#windowBytes, stream.sendWindowBytes);
       if (length <= 0) break;
       this.#windowBytes -= length;
       stream.sendWindowBytes -= length;
@@ -204,13 +170,13 @@ export class Http2Output {
   }
 
   #pushHeaders(stream: number, block: Buffer, endsStream: boolean): void {
-    const whole = this.#mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
-    this.#mustEmptyTable = false;
+    const whole = this.#peer.mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
+    this.#peer.mustEmptyTable = false;
     this.hasAnswered = true;
     let type: number = frameTypes.headers;
     let at = 0;
     do {
-      const part = whole.subarray(at, at + this.#maxFrameBytes);
+      const part = whole.subarray(at, at + this.#peer.maxFrameBytes);
       at += part.length;
       const endFlag = type === frameTypes.headers && endsStream ? frameFlags.endStream : 0;
       this.push(encodeFrame(type, endFlag | (at === whole.length ? frameFlags.endHeaders : 0), stream, part));

@@ -5,8 +5,8 @@ import { FrameBudget } from "./http2-frame-budget.ts";
 import { type FrameListener, FrameReader, maxFrameBytes } from "./http2-frame-reader.ts";
 import { expectFrame } from "./http2-frame-rules.ts";
 import { type HeaderBlock, HeaderBlocks } from "./http2-header-blocks.ts";
+import { HeaderReader, type MessageHeaders, requestRules } from "./http2-message-headers.ts";
 import { Http2Output } from "./http2-output.ts";
-import { RequestHeaderReader, type RequestHeaders } from "./http2-request-headers.ts";
 import { ServerStream, type StreamAnswer, type StreamOutput } from "./http2-server-stream.ts";
 import { StreamNumbers } from "./http2-stream-numbers.ts";
 import {
@@ -39,7 +39,7 @@ export interface ConnectionSettings {
 /** Hears of what happens on a connection. */
 export interface ConnectionOwner {
   /** A request begins: the stream's listener is to be set. */
-  opened(stream: ServerStream, headers: RequestHeaders): void;
+  opened(stream: ServerStream, headers: MessageHeaders): void;
   /** A request was refused before it was opened, or for what came on it: it cost more than it gave. */
   refused(): void;
   pinged(): void;
@@ -55,10 +55,10 @@ export class ServerConnection implements FrameListener, StreamOutput {
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
   readonly #owner: ConnectionOwner;
-  readonly #reader = new FrameReader(this);
+  readonly #reader = new FrameReader(this, "client");
   readonly #blocks = new HeaderBlocks();
   readonly #budget = new FrameBudget();
-  readonly #headers: RequestHeaderReader;
+  readonly #headers: HeaderReader;
   readonly #output: Http2Output;
   readonly #streams = new Map<number, ServerStream>();
   /** Of the DATA frame that is read; undefined where nobody wants it. */
@@ -80,7 +80,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
     this.#socket = socket;
     this.#settings = settings;
     this.#owner = owner;
-    this.#headers = new RequestHeaderReader(settings.maxHeaderBytes);
+    this.#headers = new HeaderReader(settings.maxHeaderBytes, requestRules);
     this.#receiveWindowBytes = settings.connectionWindowBytes;
     this.#output = new Http2Output(socket, (stream) => this.#answered(stream));
     reads.listener = (chunk) => this.#receive(chunk);
@@ -277,7 +277,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
     this.#take(id, endsStream, headers);
   }
 
-  #take(id: number, endsStream: boolean, headers: RequestHeaders): void {
+  #take(id: number, endsStream: boolean, headers: MessageHeaders): void {
     const windows = { receiveBytes: this.#settings.streamWindowBytes, sendBytes: this.#output.initialWindowBytes };
     const stream = new ServerStream(id, this, windows, headers.declaredBytes);
     this.#streams.set(id, stream);

@@ -36,13 +36,20 @@ export const http2Codes = {
   PROTOCOL_ERROR: 1,
   INTERNAL_ERROR: 2,
   FLOW_CONTROL_ERROR: 3,
+  SETTINGS_TIMEOUT: 4,
   STREAM_CLOSED: 5,
   FRAME_SIZE_ERROR: 6,
   REFUSED_STREAM: 7,
   CANCEL: 8,
   COMPRESSION_ERROR: 9,
+  CONNECT_ERROR: 10,
   ENHANCE_YOUR_CALM: 11,
+  INADEQUATE_SECURITY: 12,
+  HTTP_1_1_REQUIRED: 13,
 } as const;
+
+/** Of a header block: our side uses no table. Who wants a smaller one must hear it. */
+export const emptyTable: Buffer = Buffer.from([0x20]);
 
 /** Windows and stream numbers end here. */
 export const maxInt31 = 2 ** 31 - 1;
@@ -120,18 +127,26 @@ function uint32(value: number): Buffer {
 /** Headers by name, in lower case; numbers and texts of ASCII. */
 export type HeaderTexts = Readonly<Record<string, string | number>>;
 
+/** The first index of a name, and that of a name with its value. */
+const staticNames: ReadonlyMap<string, number> = new Map(
+  staticTable.map(({ name }, i): [string, number] => [name, i + 1]).reverse(),
+);
+const staticFields: ReadonlyMap<string, number> = new Map(
+  staticTable.map(({ name, value }, i): [string, number] => [`${name} ${value}`, i + 1]),
+);
+
 /** A header block that depends on no table but the static one, so that it can be kept. */
 export function encodeHeaderBlock(headers: HeaderTexts): Buffer {
   const parts: Buffer[] = [];
   for (const name in headers) {
     const value = String(headers[name]);
-    const whole = staticTable.findIndex((field) => field.name === name && field.value === value && value !== "");
-    if (whole >= 0) {
-      parts.push(hpackInteger(0x80, 7, whole + 1));
+    const whole = value === "" ? undefined : staticFields.get(`${name} ${value}`);
+    if (whole !== undefined) {
+      parts.push(hpackInteger(0x80, 7, whole));
       continue;
     }
     // Without indexing: the decoder's table stays as it is.
-    const index = staticTable.findIndex((field) => field.name === name) + 1;
+    const index = staticNames.get(name) ?? 0;
     parts.push(hpackInteger(0, 4, index));
     if (index === 0) parts.push(...hpackString(name));
     parts.push(...hpackString(value));

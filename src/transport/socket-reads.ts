@@ -1,6 +1,6 @@
-/** How a server reads its connections: into one buffer that they share, where node:net can be brought to it, else by their `data` events. */
+/** How connections are read: into one buffer that they share, where node:net can be brought to it, else by their `data` events. */
 
-import { Socket } from "node:net";
+import { type OnReadOpts, Socket } from "node:net";
 import { releaseChunk } from "./release-chunk.ts";
 
 /** A connection and who hears of what comes on it. */
@@ -34,6 +34,44 @@ export function readChunks(socket: Socket): SocketReads {
   // It may have been accepted paused.
   socket.resume();
   return reads;
+}
+
+/** A client's connection. */
+export interface ClientReads {
+  readonly socket: Socket;
+  /** Once: tells `listener` of every read, those before too. The chunk's memory is used for something else afterwards. */
+  start(listener: (chunk: Buffer) => void): void;
+}
+
+/** Reads a client's connection, which `connect` makes with this way to read, into the shared buffer. */
+export function connectShared(connect: (onread: OnReadOpts) => Socket): ClientReads {
+  sharedBuffer ??= Buffer.allocUnsafeSlow(bufferBytes);
+  const buffer = sharedBuffer;
+  let early: Buffer[] = [];
+  let listen = (chunk: Buffer): void => void early.push(Buffer.from(chunk));
+  const callback = (bytes: number) => {
+    listen(buffer.subarray(0, bytes));
+    return true;
+  };
+  return {
+    socket: connect({ buffer, callback }),
+    start(listener) {
+      listen = listener;
+      const chunks = early;
+      early = [];
+      for (const chunk of chunks) listener(chunk);
+    },
+  };
+}
+
+/** Reads a client's connection that was made elsewhere by `data` events. */
+export function clientChunks(socket: Socket): ClientReads {
+  return {
+    socket,
+    start(listener) {
+      readChunks(socket).listener = listener;
+    },
+  };
 }
 
 class Reads implements SocketReads {

@@ -1,11 +1,11 @@
-/** The headers of HTTP/2 requests: header blocks become an object, within a bound, and the same block the same object. */
+/** The headers of HTTP/2 requests and responses: header blocks become an object, within a bound, and the same block the same object. */
 
 import type { IncomingHttpHeaders } from "node:http";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import type { HeaderField } from "./hpack-tables.ts";
 
-/** The headers of a request. Requests with the same headers share it: not to be changed. */
-export interface RequestHeaders {
+/** The headers of a message, or its trailers. Messages with the same headers share it: not to be changed. */
+export interface MessageHeaders {
   /** As node:http2 has them: pseudo-headers too, names in lower case, values of one name joined. */
   readonly headers: IncomingHttpHeaders;
   /** Names and values in turn, as they came. */
@@ -17,9 +17,21 @@ export interface RequestHeaders {
 /** Blocks up to this size are remembered, the last few of a connection: Go writes the same headers in changing order. */
 const maxRememberedBytes = 1024;
 const maxRemembered = 4;
-const requestPseudo: ReadonlySet<string> = new Set([":method", ":scheme", ":path", ":authority"]);
-/** RFC 9113 section 8.3.1; without them a request is malformed. */
-const neededPseudo = [":method", ":scheme", ":path"] as const;
+
+/** Which pseudo-headers a block may have, and which it must. */
+export interface HeaderRules {
+  readonly pseudo: ReadonlySet<string>;
+  readonly needed: readonly string[];
+}
+
+/** RFC 9113 section 8.3.1. */
+export const requestRules: HeaderRules = {
+  pseudo: new Set([":method", ":scheme", ":path", ":authority"]),
+  needed: [":method", ":scheme", ":path"],
+};
+/** RFC 9113 section 8.3.2: `:status` is in the headers of a response, and not in its trailers. */
+export const responseRules: HeaderRules = { pseudo: new Set([":status"]), needed: [] };
+
 /** HTTP/2 has no such headers (RFC 9113 section 8.2.2). */
 const connectionHeaders: ReadonlySet<string> = new Set([
   "connection",
@@ -37,21 +49,23 @@ const singleHeaders: ReadonlySet<string> = new Set([
   "host",
 ]);
 
-export class RequestHeaderReader {
+export class HeaderReader {
   readonly #decoder = new HpackDecoder();
   readonly #maxBytes: number;
+  readonly #rules: HeaderRules;
   /** For the decoder's table as it is after so many changes; the next is put at `#next`. */
-  readonly #remembered: { readonly block: Buffer; readonly headers: RequestHeaders }[] = [];
+  readonly #remembered: { readonly block: Buffer; readonly headers: MessageHeaders }[] = [];
   #next = 0;
   #changes = 0;
 
   /** `maxBytes` counts as SETTINGS_MAX_HEADER_LIST_SIZE does. */
-  constructor(maxBytes: number) {
+  constructor(maxBytes: number, rules: HeaderRules) {
     this.#maxBytes = maxBytes;
+    this.#rules = rules;
   }
 
   /** Throws Http2Error for a block that cannot be decoded, after which no other can be. */
-  read(block: Buffer): RequestHeaders | "too-large" | "malformed" {
+  read(block: Buffer): MessageHeaders | "too-large" | "malformed" {
     const known = this.#find(block);
     if (known !== undefined) return known;
     const headers = this.#decode(block);
@@ -67,7 +81,7 @@ export class RequestHeaderReader {
   }
 
   /** The headers of a block that is byte for byte a remembered one, where the table has not changed since. */
-  #find(block: Buffer): RequestHeaders | undefined {
+  #find(block: Buffer): MessageHeaders | undefined {
     if (this.#changes !== this.#decoder.changes) return undefined;
     for (const { block: known, headers } of this.#remembered) if (known.equals(block)) return headers;
     return undefined;
@@ -78,22 +92,24 @@ export class RequestHeaderReader {
     this.#decoder.decode(block, ignore);
   }
 
-  #decode(block: Buffer): RequestHeaders | "too-large" | "malformed" {
+  #decode(block: Buffer): MessageHeaders | "too-large" | "malformed" {
     const headers: Record<string, string> = Object.create(null);
     const rawHeaders: string[] = [];
     let bytes = 0;
     let isMalformed = false;
     let isRegular = false;
+    const { pseudo } = this.#rules;
     this.#decoder.decode(block, (field) => {
       bytes += field.size;
       if (bytes > this.#maxBytes || isMalformed) return;
       const isPseudo = field.name.startsWith(":");
-      isMalformed = !field.isValid || (isPseudo && isRegular) || !addHeader(headers, field, isPseudo);
+      isMalformed =
+        !field.isValid || (isPseudo && isRegular) || !addHeader(headers, field, isPseudo ? pseudo : undefined);
       isRegular ||= !isPseudo;
       rawHeaders.push(field.name, field.value);
     });
     if (bytes > this.#maxBytes) return "too-large";
-    const isWhole = neededPseudo.every((name) => headers[name] !== undefined);
+    const isWhole = this.#rules.needed.every((name) => headers[name] !== undefined);
     if (isMalformed || !isWhole) return "malformed";
     return { headers, rawHeaders, declaredBytes: bodyBytes(headers["content-length"]) };
   }
@@ -106,11 +122,15 @@ function bodyBytes(contentLength: string | undefined): number | undefined {
   return /^[0-9]{1,15}$/.test(contentLength) ? Number(contentLength) : Number.NaN;
 }
 
-/** False where the header makes the request malformed. */
-function addHeader(headers: Record<string, string>, { name, value }: HeaderField, isPseudo: boolean): boolean {
+/** False where the header makes the message malformed. `pseudo` are those that may be, where it is one. */
+function addHeader(
+  headers: Record<string, string>,
+  { name, value }: HeaderField,
+  pseudo: ReadonlySet<string> | undefined,
+): boolean {
   const present = headers[name];
-  if (isPseudo) {
-    if (present !== undefined || !requestPseudo.has(name)) return false;
+  if (pseudo !== undefined) {
+    if (present !== undefined || !pseudo.has(name)) return false;
   } else if (connectionHeaders.has(name) || (name === "te" && value !== "trailers")) {
     return false;
   }

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { HpackDecoder } from "./hpack-decoder.ts";
-import { RequestHeaderReader } from "./http2-request-headers.ts";
+import { HeaderReader, requestRules } from "./http2-message-headers.ts";
 import { encodeHeaderBlock, type HeaderTexts } from "./http2-wire.ts";
 
 const base = { ":method": "POST", ":scheme": "http", ":path": "/a" };
@@ -14,7 +14,7 @@ function indexed(name: string, value: string): Buffer {
 }
 
 test("the last few blocks are the same object while the table stays", () => {
-  const reader = new RequestHeaderReader(10_000);
+  const reader = new HeaderReader(10_000, requestRules);
   const blocks = ["1", "2", "3", "4"].map((value) => blockOf({ own: value }));
   const first = blocks.map((block) => reader.read(block));
   expect(blocks.map((block) => reader.read(block)).every((headers, i) => headers === first[i])).toBe(true);
@@ -34,7 +34,7 @@ test.each([
   ["1e3", Number.NaN],
   ["1234567890123456", Number.NaN],
 ])("content-length %j is %d bytes", (text, bytes) => {
-  expect(new RequestHeaderReader(10_000).read(blockOf({ "content-length": text }))).toHaveProperty(
+  expect(new HeaderReader(10_000, requestRules).read(blockOf({ "content-length": text }))).toHaveProperty(
     "declaredBytes",
     bytes,
   );
@@ -53,7 +53,7 @@ test("what is remembered is what decoding gives, whatever changes the table in b
   );
   fc.assert(
     fc.property(fc.array(fc.record({ block: step, isSkipped: fc.boolean() }), { maxLength: 40 }), (steps) => {
-      const reader = new RequestHeaderReader(10_000);
+      const reader = new HeaderReader(10_000, requestRules);
       const decoder = new HpackDecoder();
       for (const { block, isSkipped } of steps) {
         const expected: string[] = [];
