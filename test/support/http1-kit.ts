@@ -1,7 +1,8 @@
 /** Servers that write down what requests they see, one of ours and one of node:http, and a client that sends bytes. */
 
+import { once } from "node:events";
 import { createServer } from "node:http";
-import { type AddressInfo, connect } from "node:net";
+import { type AddressInfo, connect, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
 import type { Http1Exchange, Http1Handler } from "../../src/transport/http1-exchange.ts";
 import {
@@ -103,4 +104,33 @@ export async function exchangeBytes(
 /** The status codes of the answers in what came. */
 export function statusesOf(received: string): number[] {
   return [...received.matchAll(/HTTP\/1\.1 (\d{3}) /g)].map((match) => Number(match[1]));
+}
+
+/** A handler that does this. */
+export function handlerOf(handle: (exchange: Http1Exchange) => void): Http1Handler {
+  return { writeTimeoutMs: 1000, handle };
+}
+
+/** An answer with a header of its own. */
+export const plain = (status: number, body: string | Uint8Array = "", more: object = {}) => ({
+  status,
+  fields: "x-own: yes\r\n",
+  body,
+  ...more,
+});
+
+/** A request for `/`, with these lines. */
+export const ask = (method: string, more = "") => `${method} / HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
+
+/** A connection that ends with the test, and what has come on it. */
+export async function open(port: number): Promise<{ socket: Socket; text: () => string }> {
+  const socket = connect(port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  socket.on("error", () => {});
+  let received = "";
+  socket.on("data", (chunk) => {
+    received += chunk.toString("latin1");
+  });
+  await once(socket, "connect");
+  return { socket, text: () => received };
 }

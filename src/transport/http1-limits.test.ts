@@ -1,0 +1,157 @@
+import { once } from "node:events";
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { connect } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { buffer } from "node:stream/consumers";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createTestAuthority } from "../../test/support/certificates.ts";
+import {
+  ask,
+  collect,
+  exchangeBytes,
+  handlerOf,
+  open,
+  plain,
+  recorder,
+  type SeenRequest,
+  startHttp1,
+  statusesOf,
+} from "../../test/support/http1-kit.ts";
+import { collectBody } from "./collect-body.ts";
+import { createHttpClient } from "./http-client.ts";
+import type { TlsConfig } from "./http-client-config.ts";
+import type { Http1Exchange } from "./http1-exchange.ts";
+
+const signal = new AbortController().signal;
+
+describe("limits", () => {
+  test.each([
+    ["a silent connection", ""],
+    ["a head that does not come whole", "GET / HTTP/1.1\r\nX: "],
+    ["empty lines", "\r\n\r\n"],
+  ])("%s is 408", async (_title, text) => {
+    const { port } = await startHttp1({ limits: { headersTimeoutMs: 50 } });
+    expect(statusesOf(await exchangeBytes(port, [text]))).toEqual([408]);
+  });
+
+  test("a body that does not come whole is 408, and its reader hears of it", async () => {
+    const cut = vi.fn();
+    const handler = handlerOf((exchange) => collect(exchange, () => {}, cut));
+    const { port } = await startHttp1({ handler, limits: { requestTimeoutMs: 50 } });
+    expect(statusesOf(await exchangeBytes(port, [ask("POST", "Content-Length: 3\r\n"), "ab"]))).toEqual([408]);
+    expect(cut).toHaveBeenCalledOnce();
+  });
+
+  test("an idle connection is ended without a word, a second later than the client was told", async () => {
+    const { port } = await startHttp1({ limits: { keepAliveTimeoutMs: 50 } });
+    const startedMs = performance.now();
+    expect(statusesOf(await exchangeBytes(port, [ask("GET")]))).toEqual([200]);
+    expect(performance.now() - startedMs).toBeGreaterThan(900);
+  });
+
+  test("connections beyond the limit are closed", async () => {
+    const { port } = await startHttp1({ limits: { maxConnections: 1 } });
+    await open(port);
+    expect(await exchangeBytes(port, [ask("GET")])).toBe("");
+  });
+
+  test.each([
+    ["headers", `X: ${"x".repeat(1000)}\r\n`],
+    ["many headers", "X:\r\n".repeat(300)],
+  ])("%s that are too large are 431", async (_title, lines) => {
+    const { port } = await startHttp1({ limits: { maxHeaderBytes: 1000 } });
+    expect(statusesOf(await exchangeBytes(port, [ask("GET", lines)]))).toEqual([431]);
+  });
+});
+
+describe("the end", () => {
+  test("ends idle connections at once, and those under way after their answer", async () => {
+    let held: Http1Exchange | undefined;
+    const handler = handlerOf((exchange) => {
+      if (exchange.url === "/held") held = exchange;
+      else exchange.answer(plain(200));
+    });
+    const server = await startHttp1({ handler });
+    const idle = await open(server.port);
+    idle.socket.write(ask("GET"));
+    await expect.poll(idle.text).not.toBe("");
+    const silent = await open(server.port);
+    const busy = await open(server.port);
+    busy.socket.write("GET /held HTTP/1.1\r\nHost: a\r\n\r\n");
+    await expect.poll(() => held).toBeDefined();
+    const closed = server.close(10_000);
+    await Promise.all([once(idle.socket, "close"), once(silent.socket, "close")]);
+    held?.answer(plain(200, "done"));
+    await closed;
+    await server.close(0);
+    await expect.poll(busy.text).toMatch(/connection: close\r\n\r\ndone$/);
+    expect(silent.text()).toBe("");
+  });
+
+  test.each([
+    ["the deadline", 20, false],
+    ["who hurries", 10_000, true],
+  ])("waits no longer than %s", async (_title, deadlineMs, hurries) => {
+    const server = await startHttp1({ handler: handlerOf(() => {}) });
+    const { socket } = await open(server.port);
+    socket.write(ask("GET"));
+    const hurry = new AbortController();
+    const closed = server.close(deadlineMs, hurry.signal);
+    if (hurries) hurry.abort();
+    await closed;
+  });
+});
+
+test("serves on a socket file", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "http1-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const socketPath = join(folder, "s");
+  const addresses: string[] = [];
+  const handler = handlerOf((exchange) => {
+    addresses.push(exchange.remoteAddress);
+    exchange.answer(plain(200));
+  });
+  const { port } = await startHttp1({ at: { socketPath }, handler });
+  const socket = connect(socketPath);
+  socket.end(ask("GET"));
+  const answer = await buffer(socket);
+  expect([port, statusesOf(String(answer)), addresses]).toEqual([0, [200], [""]]);
+});
+
+test("serves https, asks for client certificates and takes new files", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "http1-tls-"));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const authority = createTestAuthority(folder);
+  const other = createTestAuthority(folder, "other");
+  const [pair, client, next] = [authority.issue("server"), authority.issue("client"), other.issue("server")];
+  const [certFile, keyFile] = [join(folder, "s.pem"), join(folder, "s.key")];
+  copyFileSync(pair.certFile, certFile);
+  copyFileSync(pair.keyFile, keyFile);
+  const clock = vi.spyOn(performance, "now");
+  onTestFinished(() => clock.mockRestore());
+  clock.mockReturnValue(0);
+  const seen: SeenRequest[] = [];
+  const tls = { certFile, keyFile, clientCaFile: authority.caFile };
+  const { port } = await startHttp1({ tls, handler: recorder(seen) });
+  const post = async (options: TlsConfig, body: Buffer) => {
+    const http = createHttpClient({ tls: options }, { userAgent: "test/1" });
+    try {
+      const url = new URL(`https://127.0.0.1:${port}/`);
+      const response = await http.request({ method: "POST", url, body, signal });
+      await collectBody(response, { maxBytes: 1000 });
+      return response.status;
+    } finally {
+      await http.close();
+    }
+  };
+  const own = { cert: client.cert, key: client.key };
+  const large = Buffer.alloc(1_000_000, "x");
+  expect(await post({ ...own, ca: authority.ca }, large)).toBe(200);
+  expect(seen.at(-1)?.body.length).toBe(large.length);
+  await expect(post({ ca: authority.ca }, large)).rejects.toMatchObject({ name: "HttpError" });
+  copyFileSync(next.certFile, certFile);
+  copyFileSync(next.keyFile, keyFile);
+  clock.mockReturnValue(4000);
+  expect(await post({ ...own, ca: other.ca }, large)).toBe(200);
+});
