@@ -82,7 +82,8 @@ export function mapSeries(
       }
     }
     if (dropped > 0) options.dropped?.(dropped);
-    if (segments.length > 0) await next.metrics(metricsBatch(segments, client));
+    // Without await: what waits for the answer would keep the batch that came in.
+    return segments.length > 0 ? next.metrics(metricsBatch(segments, client)) : undefined;
   };
 }
 

@@ -104,17 +104,24 @@ function cellsBySignal(
 }
 
 function countAnswers(to: Consumers, cellsOf: (signal: Signal) => AnswerCells): Consumers {
-  return consumeWith(async (batch: AnyBatch) => {
-    const cells = cellsOf(batch.signal);
-    try {
-      await handOn(to, batch);
-    } catch (error) {
-      const items = countItems(batch);
-      const refused = isConsumeError(error) ? Math.min(items, error.rejectedItems ?? items) : items;
-      cells.refused.add(refused);
-      cells.taken.add(items - refused);
-      throw error;
-    }
-    cells.taken.add(countItems(batch));
+  return consumeWith((batch: AnyBatch) => {
+    // What waits for the answer does not keep the batch.
+    const { signal } = batch;
+    const items = countItems(batch);
+    return handOnLater(to, batch).then(
+      () => void cellsOf(signal).taken.add(items),
+      (error: unknown) => {
+        const refused = isConsumeError(error) ? Math.min(items, error.rejectedItems ?? items) : items;
+        const cells = cellsOf(signal);
+        cells.refused.add(refused);
+        cells.taken.add(items - refused);
+        throw error;
+      },
+    );
   });
+}
+
+/** Makes an error that is thrown at once a rejection. */
+async function handOnLater(to: Consumers, batch: AnyBatch): Promise<void> {
+  return handOn(to, batch);
 }

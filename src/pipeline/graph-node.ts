@@ -253,22 +253,37 @@ export class GraphNode {
 
   /** Counts what is in the component, refuses when it has ended, and gives unexpected errors a class. */
   #guarded(take: (batch: AnyBatch) => Promise<void>): Consumers {
-    return consumeWith(async (batch) => {
+    const left = () => this.#leave();
+    const failed = (caught: unknown) => this.#fail(caught);
+    // Not an async function: it would keep the batch until the answer, also one that was opened and is garbage.
+    return consumeWith((batch) => {
       if (this.#isClosed) {
-        throw new ConsumeError("CONSUME_SHUTDOWN", `${this.path}: has shut down`, { permanent: false });
+        const message = `${this.path}: has shut down`;
+        return Promise.reject(new ConsumeError("CONSUME_SHUTDOWN", message, { permanent: false }));
       }
       this.#inFlight++;
+      let answer: Promise<void>;
       try {
-        await take(batch);
+        answer = take(batch);
       } catch (caught) {
-        if (isConsumeError(caught)) throw caught;
-        this.#logUnexpected(toError(caught));
-        throw unexpectedError(this.path, caught);
-      } finally {
-        this.#inFlight--;
-        if (this.#inFlight === 0) this.#wakeIdle();
+        answer = Promise.reject(caught);
       }
+      // A component of somebody else may answer with anything that can be awaited.
+      return Promise.resolve(answer).then(left, failed);
     });
+  }
+
+  #leave(): void {
+    this.#inFlight--;
+    if (this.#inFlight === 0) this.#wakeIdle();
+  }
+
+  /** Throws what the caller is told. */
+  #fail(caught: unknown): never {
+    this.#leave();
+    if (isConsumeError(caught)) throw caught;
+    this.#logUnexpected(toError(caught));
+    throw unexpectedError(this.path, caught);
   }
 
   #logUnexpected(error: Error): void {

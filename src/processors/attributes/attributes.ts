@@ -40,9 +40,12 @@ export default defineProcessor({
     const isItemIncluded = compileItemMatch(include, signal, true);
     const isItemExcluded = compileItemMatch(exclude, signal, false);
     const requestEdit: RequestEdit = {
-      item(attributes, item, client) {
-        if (isItemIncluded(attributes, item) && !isItemExcluded(attributes, item)) change(attributes, client);
-      },
+      item:
+        include === undefined && exclude === undefined
+          ? (attributes, _item, client) => change(attributes, client)
+          : (attributes, item, client) => {
+              if (isItemIncluded(attributes, item) && !isItemExcluded(attributes, item)) change(attributes, client);
+            },
     };
     return {
       metrics: mapSeries(
@@ -53,8 +56,9 @@ export default defineProcessor({
         },
         { contextKeys: contextKeysOf(config.actions) },
       ),
-      traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
-      logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
+      // Without await: what waits for the answer would keep the bytes that came in.
+      traces: async (batch, next) => next.traces(editRequests(batch, requestEdit)),
+      logs: async (batch, next) => next.logs(editRequests(batch, requestEdit)),
     };
   },
 });

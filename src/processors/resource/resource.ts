@@ -28,8 +28,9 @@ export default defineProcessor({
         },
         { contextKeys: contextKeysOf(config.attributes) },
       ),
-      traces: async (batch, next) => await next.traces(editRequests(batch, requestEdit)),
-      logs: async (batch, next) => await next.logs(editRequests(batch, requestEdit)),
+      // Without await: what waits for the answer would keep the bytes that came in.
+      traces: async (batch, next) => next.traces(editRequests(batch, requestEdit)),
+      logs: async (batch, next) => next.logs(editRequests(batch, requestEdit)),
     };
   },
 });
