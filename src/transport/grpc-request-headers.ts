@@ -65,7 +65,9 @@ function textsOf({ leftMs, more }: CallHeaders): Record<string, string> {
     const value = more[given];
     if (value === undefined) continue;
     const name = given.toLowerCase();
-    const text = typeof value === "string" ? value : encodeBinaryHeader(value);
+    // As the bytes that are sent: of characters above a byte its lower half.
+    const text =
+      typeof value === "string" ? Buffer.from(value, "latin1").toString("latin1") : encodeBinaryHeader(value);
     if (!namePattern.test(name) || connectionHeaders.has(name) || badValuePattern.test(text)) {
       throw new RangeError(`the header ${JSON.stringify(name)} cannot be sent`);
     }

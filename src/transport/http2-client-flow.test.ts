@@ -171,6 +171,7 @@ describe("headers", () => {
 
   test.each([
     ["a line break", { "x-a": "b\nc: d" }],
+    ["what becomes a line break", { "x-a": "b\u010ac: d" }],
     ["a name with a blank", { "x a": "b" }],
     ["a header of the connection", { connection: "close" }],
   ])("with %s are refused without their value", async (_title, headers) => {
