@@ -47,6 +47,10 @@ test.each([
   expect(recall(memoOf(text("12")), bytes)).toBeUndefined();
 });
 
+test("a head with zeros before its length is not remembered", () => {
+  expect(recall(memoOf(text("012")), text("12"))).toBeUndefined();
+});
+
 test("a long head is not remembered", () => {
   const long = text("12", `A: ${"x".repeat(2048)}\r\n`);
   expect(recall(memoOf(long), long)).toBeUndefined();

@@ -49,10 +49,12 @@ export class RequestHeadMemo {
     let from = text.length;
     let to = from;
     if (head.contentLength >= 0) {
+      const digits = String(head.contentLength);
       const line = lengthLine.exec(text);
-      if (line === null) return;
-      from = text.indexOf(line[1] ?? "", line.index + "\r\ncontent-length:".length);
-      to = from + (line[1] ?? "").length;
+      // With zeros before it, the head of the same length without them would be told as this one.
+      if (line === null || line[1] !== digits) return;
+      from = text.indexOf(digits, line.index + "\r\ncontent-length:".length);
+      to = from + digits.length;
     }
     this.#before = Buffer.from(text.slice(0, from), "latin1");
     this.#behind = Buffer.from(text.slice(to), "latin1");

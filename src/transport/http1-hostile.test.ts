@@ -1,9 +1,12 @@
 import { once } from "node:events";
-import { connect, type Socket } from "node:net";
+import type { Socket } from "node:net";
 import { describe, expect, onTestFinished, test } from "vitest";
 import {
-  collect,
+  ask,
   exchangeBytes,
+  handlerOf,
+  open,
+  plain,
   recorder,
   type SeenRequest,
   startHttp1,
@@ -11,17 +14,8 @@ import {
 } from "../../test/support/http1-kit.ts";
 import type { Http1Handler } from "./http1-exchange.ts";
 
-const ask = (method: string, more = "") => `${method} / HTTP/1.1\r\nHost: a\r\n${more}\r\n`;
 const chunked = ask("POST", "Transfer-Encoding: chunked\r\n");
 const last = ask("GET", "Connection: close\r\n");
-
-async function open(port: number): Promise<Socket> {
-  const socket = connect(port, "127.0.0.1");
-  onTestFinished(() => void socket.destroy());
-  socket.on("error", () => {});
-  await once(socket, "connect");
-  return socket;
-}
 
 function closeOf(socket: Socket): Promise<unknown> {
   return new Promise((resolve) => socket.once("close", resolve));
@@ -104,7 +98,7 @@ describe("a body that might hide a request", () => {
 
 test("a body that is not wanted is passed over up to 4 MiB", async () => {
   const { port } = await startHttp1({ handler: refusing });
-  const socket = await open(port);
+  const { socket } = await open(port);
   socket.write(ask("POST", "Content-Length: 4294967296\r\n"));
   const flood = setInterval(() => socket.write(Buffer.alloc(1_000_000)), 5);
   onTestFinished(() => clearInterval(flood));
@@ -114,7 +108,7 @@ test("a body that is not wanted is passed over up to 4 MiB", async () => {
 test("a head that drips is ended in time, and others are served meanwhile", async () => {
   const seen: SeenRequest[] = [];
   const { port } = await startHttp1({ handler: recorder(seen), limits: { headersTimeoutMs: 150 } });
-  const socket = await open(port);
+  const { socket } = await open(port);
   let at = 0;
   const drip = setInterval(() => socket.write(ask("GET", "X: y\r\n".repeat(100))[at++] ?? ""), 5);
   onTestFinished(() => clearInterval(drip));
@@ -149,8 +143,8 @@ test("who never reads answers is not listened to, and ended in time", async () =
     },
   };
   const { port } = await startHttp1({ handler });
-  const socket = await open(port);
-  socket.pause();
+  const { socket } = await open(port);
+  socket.removeAllListeners("data").pause();
   // More than the buffers of the system hold, so that the client sees the end without reading.
   for (let i = 0; i < 200; i++) socket.write(ask("GET").repeat(5000));
   await closeOf(socket);
@@ -160,17 +154,15 @@ test("who never reads answers is not listened to, and ended in time", async () =
 
 test("what comes while a request is answered is held once, not without end", async () => {
   let held = 0;
-  const handler: Http1Handler = {
-    writeTimeoutMs: 1000,
-    handle: (exchange) => {
-      held += 1;
-      collect(exchange, () => {});
-    },
-  };
+  const handler = handlerOf((exchange) => {
+    if (exchange.url === "/other") exchange.answer(plain(200));
+    else held += 1;
+  });
   const { port } = await startHttp1({ handler });
-  const socket = await open(port);
+  const { socket } = await open(port);
   for (let i = 0; i < 200; i++) socket.write(ask("GET").repeat(5000));
-  await new Promise((resolve) => setTimeout(resolve, 200));
+  await expect.poll(() => held).toBe(1);
+  for (let i = 0; i < 50; i++) await exchangeBytes(port, ["GET /other HTTP/1.0\r\n\r\n"]);
   expect(held).toBe(1);
   // The rest waits at the client.
   expect(socket.writableLength).toBeGreaterThan(10_000_000);
