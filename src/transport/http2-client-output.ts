@@ -36,6 +36,8 @@ export class ClientOutput {
   #written = 0;
   /** Pushed since all was written. */
   #unreadFrames = 0;
+  /** A body was held back for the sake of the socket. */
+  #isHeld = false;
   readonly #onWritten: (error?: Error | null) => void;
 
   /** `sent` hears of each frame of a body. */
@@ -48,11 +50,7 @@ export class ClientOutput {
       this.#written += 1;
       if (this.#written === this.#writes) this.#unreadFrames = 0;
     };
-    socket.on("drain", () => {
-      if (this.#waiting.size === 0) return;
-      this.#sendWaiting();
-      this.flush();
-    });
+    socket.on("drain", () => this.#goOn());
   }
 
   /** Whether the system has all of the stream's body: its memory is not read any more. */
@@ -81,6 +79,20 @@ export class ClientOutput {
     this.#bytes = 0;
     const socket = this.#socket;
     if (socket.destroyed || socket.writableEnded) return;
+    this.#write(socket, parts, bytes);
+    if (!this.#isHeld) return;
+    this.#isHeld = false;
+    // A socket that took all at once has no `drain`.
+    if (!socket.writableNeedDrain) setImmediate(() => this.#goOn());
+  }
+
+  #goOn(): void {
+    if (this.#waiting.size === 0) return;
+    this.#sendWaiting();
+    this.flush();
+  }
+
+  #write(socket: Socket, parts: readonly Uint8Array[], bytes: number): void {
     this.#writes += 1;
     if (parts.length === 1 || bytes <= maxJoinedBytes) {
       const whole = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, bytes);
@@ -151,6 +163,7 @@ export class ClientOutput {
       stream.lastWrite = this.#writes + 1;
       return;
     }
+    if (isFull || bytes === maxTurnBytes) this.#isHeld = true;
     // Behind the others, whose turn is next.
     if (bytes > 0) this.#waiting.delete(stream);
     this.#waiting.add(stream);
