@@ -196,8 +196,7 @@ export class GrpcConnection {
       }
       const mayPing = this.#calls > 0 || permitWithoutStream;
       if (!mayPing || nowMs - lastHeardMs < timeMs * this.#keepaliveFactor) return;
-      sentMs = nowMs;
-      http2.ping();
+      if (http2.ping()) sentMs = nowMs;
     }, tickMs);
     timer.unref();
   }

@@ -158,14 +158,16 @@ export class ClientConnection implements FrameListener {
     }
   }
 
-  /** Asks for an answer, which `lastHeardMs` tells of. */
-  ping(): void {
-    if (!this.isReady) return;
+  /** Asks for an answer, which `lastHeardMs` tells of, also while it takes no more calls. Whether it was sent. */
+  ping(): boolean {
+    if (this.#hasEnded || this.#socket.destroyed) return false;
     try {
       this.#output.push(encodeFrame(frameTypes.ping, 0, 0, Buffer.alloc(pingBytes)));
       this.#flush();
+      return true;
     } catch (caught) {
       this.#failFor(caught);
+      return false;
     }
   }
 

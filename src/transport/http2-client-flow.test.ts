@@ -10,6 +10,7 @@ import {
   settings,
   startRawServer,
 } from "../../test/support/http2-raw.ts";
+import type { GrpcClient, GrpcClientOptions } from "./grpc-client.ts";
 import { frameMessage } from "./grpc-wire.ts";
 import { ClientConnection } from "./http2-client-connection.ts";
 import { ClientStream } from "./http2-client-stream.ts";
@@ -28,12 +29,16 @@ import { clientChunks } from "./socket-reads.ts";
 const x = { path: testPath, message: Buffer.from("x") };
 
 /** A server that says `greeting` and hears of each frame with its connection. */
-async function serve(greeting: Uint8Array, hear: (peer: RawPeer, frame: Frame, index: number) => void) {
+async function serve(
+  greeting: Uint8Array,
+  hear: (peer: RawPeer, frame: Frame, index: number) => void,
+  options: Partial<GrpcClientOptions> = {},
+) {
   const server = await startRawServer((peer, index) => {
     peer.send(greeting);
     peer.hear = (frame) => hear(peer, frame, index);
   });
-  return { ...server, client: createOwnClient(server.port) };
+  return { ...server, client: createOwnClient(server.port, options) };
 }
 
 const answerAll = (peer: RawPeer, frame: Frame) => {
@@ -270,6 +275,21 @@ describe("the end of a connection", () => {
     expect((await Promise.all(calls)).map(({ code }) => code)).toEqual([0, 0]);
     await expect.poll(() => peers[0]?.of(frameTypes.goaway)).toHaveLength(1);
     await expect.poll(() => peers[0]?.socket.destroyed).toBe(true);
+  });
+
+  test.each([
+    ["the server's GOAWAY", (peer: RawPeer, _client: GrpcClient) => peer.send(goawayFrame(1, 0, ""))],
+    ["the client's own close", (_peer: RawPeer, client: GrpcClient) => client.close()],
+  ])("does not come for want of a ping behind %s", async (_title, end) => {
+    const keepalive = { timeMs: 20, timeoutMs: 500, permitWithoutStream: false };
+    const hear = (peer: RawPeer, frame: Frame) => {
+      if (endsRequest(frame)) end(peer, client);
+      if (frame.type !== frameTypes.ping) return;
+      peer.send(encodeFrame(frameTypes.ping, 1, 0, frame.payload));
+      if (peer.of(frameTypes.ping).length === 3) peer.send(answerFrames(1, "ok"));
+    };
+    const { client } = await serve(settings, hear, { keepalive });
+    expect(await client.call({ ...x, timeoutMs: 5000 })).toMatchObject({ code: 0 });
   });
 
   test("comes when no number of a stream is left: what waits goes to another", async () => {
