@@ -148,6 +148,20 @@ describe("a message", () => {
   });
 });
 
+test("a server that reads all may ping as often as it likes during a message that fills the socket", async () => {
+  const greeting = Buffer.concat([settingsFrame([[4, 2 ** 30]]), windowFrame(0, 2 ** 30)]);
+  const { client, peers } = await serve(greeting, (peer, frame) => {
+    answerAll(peer, frame);
+    if (frame.type !== frameTypes.data || endsRequest(frame)) return;
+    peer.send(encodeFrame(frameTypes.ping, 0, 0, Buffer.alloc(8)));
+    // Slower than the client, as a server that does something with what it reads.
+    peer.socket.pause();
+    setImmediate(() => peer.socket.resume());
+  });
+  expect(await client.call({ ...x, message: Buffer.alloc(40_000_000) })).toMatchObject({ code: 0 });
+  expect(peers[0]?.of(frameTypes.ping).length).toBeGreaterThan(1500);
+});
+
 describe("headers", () => {
   test("above the size of a frame are continued, and name the empty table where a smaller one is wanted", async () => {
     const { client, peers } = await serve(settingsFrame([[1, 100]]), answerAll);

@@ -34,22 +34,17 @@ export class ClientOutput {
   /** Writes that were begun, and that the system has taken. */
   #writes = 0;
   #written = 0;
-  /** Pushed since all was written. */
-  #unreadFrames = 0;
+  /** Frames that were pushed, and those of them that the system has taken. */
+  #pushedFrames = 0;
+  #readFrames = 0;
   /** A body was held back for the sake of the socket. */
   #isHeld = false;
-  readonly #onWritten: (error?: Error | null) => void;
 
   /** `sent` hears of each frame of a body. */
   constructor(socket: Socket, peer: PeerSettings, sent: (bytes: number) => void) {
     this.#socket = socket;
     this.#peer = peer;
     this.#sent = sent;
-    this.#onWritten = (error) => {
-      if (error) return;
-      this.#written += 1;
-      if (this.#written === this.#writes) this.#unreadFrames = 0;
-    };
     socket.on("drain", () => this.#goOn());
   }
 
@@ -60,8 +55,9 @@ export class ClientOutput {
 
   /** A frame that is no part of a request; it leaves with the next flush. Throws Http2Error where the server reads none. */
   push(frame: Uint8Array): void {
-    this.#unreadFrames += 1;
-    expectHttp2(this.#unreadFrames <= maxUnreadFrames, http2Codes.ENHANCE_YOUR_CALM, "more to answer than is read");
+    this.#pushedFrames += 1;
+    const isRead = this.#pushedFrames - this.#readFrames <= maxUnreadFrames;
+    expectHttp2(isRead, http2Codes.ENHANCE_YOUR_CALM, "more to answer than is read");
     this.#add(frame);
   }
 
@@ -94,15 +90,22 @@ export class ClientOutput {
 
   #write(socket: Socket, parts: readonly Uint8Array[], bytes: number): void {
     this.#writes += 1;
+    const pushedFrames = this.#pushedFrames;
+    // Under load the next write begins before this one is told of: there is no moment without one.
+    const onWritten = (error?: Error | null): void => {
+      if (error) return;
+      this.#written += 1;
+      this.#readFrames = pushedFrames;
+    };
     if (parts.length === 1 || bytes <= maxJoinedBytes) {
       const whole = parts.length === 1 ? (parts[0] as Uint8Array) : Buffer.concat(parts, bytes);
-      socket.write(whole, this.#onWritten);
+      socket.write(whole, onWritten);
       return;
     }
     socket.cork();
     const last = parts.length - 1;
     for (let i = 0; i < last; i++) socket.write(parts[i] as Uint8Array);
-    socket.write(parts[last] as Uint8Array, this.#onWritten);
+    socket.write(parts[last] as Uint8Array, onWritten);
     socket.uncork();
   }
 
