@@ -46,7 +46,7 @@ export async function openGrpcSocket(
 }
 
 function openTls(where: Where, material: TlsMaterial, serverName: string, onread?: OnReadOpts): Socket {
-  return connectTls({
+  const socket = connectTls({
     ...where,
     // Declared for sockets only, and handed on to the one beneath.
     ...(onread === undefined ? {} : { onread }),
@@ -56,6 +56,8 @@ function openTls(where: Where, material: TlsMaterial, serverName: string, onread
     ...(material.checkServerIdentity === undefined ? {} : { checkServerIdentity: material.checkServerIdentity }),
     ALPNProtocols: ["h2"],
   });
+  // As an option it is passed over.
+  return socket.setNoDelay(true);
 }
 
 function untilConnected(reads: ClientReads, isSecure: boolean, signal: AbortSignal): Promise<ClientReads> {

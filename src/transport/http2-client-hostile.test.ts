@@ -3,12 +3,12 @@
 import { once } from "node:events";
 import { mkdtempSync, rmSync } from "node:fs";
 import { createSecureServer } from "node:http2";
-import type { AddressInfo } from "node:net";
+import { type AddressInfo, Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createServer as createTlsServer } from "node:tls";
+import { createServer as createTlsServer, TLSSocket } from "node:tls";
 import fc from "fast-check";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createTestAuthority } from "../../test/support/certificates.ts";
 import { createOwnClient, testPath } from "../../test/support/grpc-kit.ts";
 import {
@@ -175,6 +175,23 @@ describe("over TLS", () => {
       const { code, response } = await client.call({ ...x, message, timeoutMs: 20_000 });
       expect([code, Buffer.concat(message).equals(response)]).toEqual([0, true]);
     }
+    client.destroy();
+  });
+
+  test.each(["TLSv1.2", "TLSv1.3"] as const)("a connection of %s sends small frames at once", async (maxVersion) => {
+    const { ca, cert, key } = issued();
+    const server = createSecureServer({ cert, key, maxVersion });
+    server.on("stream", (stream) => stream.respond({ ":status": 200, "grpc-status": "0" }, { endStream: true }));
+    server.listen(0, "127.0.0.1");
+    onTestFinished(() => void server.close());
+    await once(server, "listening");
+    const setNoDelay = vi.spyOn(Socket.prototype, "setNoDelay");
+    onTestFinished(() => setNoDelay.mockRestore());
+    const { port } = server.address() as AddressInfo;
+    const client = createOwnClient(0, { target: `localhost:${port}`, tls: { ca } });
+    expect(await client.call(x)).toMatchObject({ code: 0 });
+    const ours = setNoDelay.mock.contexts.filter((socket) => socket instanceof TLSSocket && socket.remotePort === port);
+    expect(ours).toHaveLength(1);
     client.destroy();
   });
 
