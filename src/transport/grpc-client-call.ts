@@ -122,7 +122,11 @@ export class ClientCall implements ResponseListener {
     if (trailers === undefined) return this.#resultWithoutStatus(closeCode, why);
     const code = statusCode(trailers["grpc-status"]);
     const message = percentDecode(String(trailers["grpc-message"] ?? ""));
-    if (code === grpcCodes.OK) return this.#response(trailers);
+    if (code === grpcCodes.OK) {
+      // A status that came first holds only where all of the answer came, and where it was gRPC that answered.
+      const isWhole = closeCode === http2Codes.NO_ERROR && this.#headers?.[":status"] === "200";
+      return isWhole ? this.#response(trailers) : this.#resultWithoutStatus(closeCode, why);
+    }
     const details = trailers["grpc-status-details-bin"];
     const status = typeof details === "string" ? decodeStatus(decodeBinaryHeader(details)) : undefined;
     return {

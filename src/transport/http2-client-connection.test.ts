@@ -30,6 +30,7 @@ const head = headersFrame(1, 4, responseHead);
 const trailers = headersFrame(1, 5, responseTrailers);
 const body = encodeFrame(0, 0, 1, frameMessage(Buffer.from("hi")));
 const headOf = (headers: Record<string, string>, flags = 5) => headersFrame(1, flags, encodeHeaderBlock(headers));
+const okFirst = { ":status": "200", "grpc-status": "0" };
 const page = { ":status": "503", "content-type": "text/html" };
 const ok = { code: 0, response: Buffer.from("hi") };
 const unavailable = (message: string) => ({ code: 14, message });
@@ -88,6 +89,29 @@ describe("what a server sends, and what the call sees", () => {
       "a status at once",
       [headOf({ ":status": "200", "grpc-status": "5", "grpc-message": "no%20way" })],
       { code: 5, message: "no way" },
+    ],
+    ["an answer whose status comes first", [headOf(okFirst, 4), body, encodeFrame(0, 1, 1)], ok],
+    ["a good status first, and reset", [headOf(okFirst, 4), resetFrame(1, 2)], streamClosed("NGHTTP2_INTERNAL_ERROR")],
+    [
+      "a good status first, and reset as refused",
+      [headOf(okFirst, 4), resetFrame(1, 7)],
+      streamClosed("NGHTTP2_REFUSED_STREAM"),
+    ],
+    [
+      "a good status first, and less than content-length",
+      [headOf({ ...okFirst, "content-length": "8" }, 4), body, encodeFrame(0, 1, 1)],
+      streamClosed("NGHTTP2_PROTOCOL_ERROR"),
+    ],
+    ["a bad status first, and reset", [headOf({ ...okFirst, "grpc-status": "3" }, 4), resetFrame(1, 2)], { code: 3 }],
+    [
+      "HTTP status 503 and a good one of gRPC",
+      [headOf({ ...okFirst, ":status": "503" })],
+      unavailable("the server answered with HTTP status 503"),
+    ],
+    [
+      "HTTP status 204 and a good one of gRPC in trailers",
+      [headOf({ ":status": "204" }, 4), trailers],
+      { code: 2, message: "the server answered with HTTP status 204" },
     ],
     ["a status of HTTP and of gRPC", [headOf({ ":status": "500", "grpc-status": "3" })], { code: 3 }],
     ["a status that is no number", [headOf({ ":status": "200", "grpc-status": "x" })], { code: 2 }],
@@ -251,6 +275,7 @@ describe("what a server sends, and what the call sees", () => {
   test.each<readonly [string, readonly Uint8Array[], string]>([
     ["nothing", [], "stream ended without a status (reset code 8)"],
     ["headers", [head], "stream ended without a status (reset code 8)"],
+    ["a good status", [headOf(okFirst, 4)], "stream ended without a status (reset code 8)"],
     ["a GOAWAY", [goawayFrame(1, 0, "")], "stream ended without a status (reset code 8)"],
     ["a GOAWAY with an error", [goawayFrame(1, 11, "")], "Session closed with error code 11"],
   ])("%s, and the end of the connection", async (_title, frames, message) => {
