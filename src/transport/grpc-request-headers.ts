@@ -21,7 +21,7 @@ const badValuePattern = /[\0-\x08\x0a-\x1f\x7f]/;
 /** HTTP/2 has no such headers (RFC 9113 section 8.2.2). */
 const connectionHeaders: ReadonlySet<string> = new Set([
   "connection",
-  "host",
+  "http2-settings",
   "keep-alive",
   "proxy-connection",
   "transfer-encoding",
@@ -68,7 +68,8 @@ function textsOf({ leftMs, more }: CallHeaders): Record<string, string> {
     // As the bytes that are sent: of characters above a byte its lower half.
     const text =
       typeof value === "string" ? Buffer.from(value, "latin1").toString("latin1") : encodeBinaryHeader(value);
-    if (!namePattern.test(name) || connectionHeaders.has(name) || badValuePattern.test(text)) {
+    const isOfConnection = connectionHeaders.has(name) || (name === "te" && text !== "trailers");
+    if (!namePattern.test(name) || isOfConnection || badValuePattern.test(text)) {
       throw new RangeError(`the header ${JSON.stringify(name)} cannot be sent`);
     }
     texts[name] = text;

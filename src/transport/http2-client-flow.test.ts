@@ -188,17 +188,29 @@ describe("headers", () => {
     expect(peers[0]?.of(frameTypes.headers)).toHaveLength(1);
   });
 
-  test.each([
+  test.each<readonly [string, Readonly<Record<string, string>>]>([
     ["a line break", { "x-a": "b\nc: d" }],
     ["what becomes a line break", { "x-a": "b\u010ac: d" }],
     ["a name with a blank", { "x a": "b" }],
-    ["a header of the connection", { connection: "close" }],
+    ...["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings"].map(
+      (name) => [`${name}, which is of the connection`, { [name]: "close" }] as const,
+    ),
+    ["another te than trailers", { te: "gzip" }],
   ])("with %s are refused without their value", async (_title, headers) => {
     const { client } = await serve(settings, answerAll);
     expect(await client.call({ ...x, headers })).toMatchObject({
       code: 14,
       message: `the header ${JSON.stringify(Object.keys(headers)[0])} cannot be sent`,
     });
+  });
+
+  test("have a host beside the authority where one is given", async () => {
+    const server = await startOwnServer(async ({ headers }) =>
+      Buffer.from(`${headers[":authority"]} ${headers["host"]} ${headers["te"]}`),
+    );
+    const client = createOwnClient(server.port, { authority: "a.example" });
+    const { code, response } = await client.call({ ...x, headers: { Host: "b.example", te: "trailers" } });
+    expect([code, String(Buffer.from(response))]).toEqual([0, "a.example b.example trailers"]);
   });
 
   test("of a call take the place of the client's own", async () => {
