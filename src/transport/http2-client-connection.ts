@@ -28,7 +28,7 @@ import {
 import type { ClientReads } from "./socket-reads.ts";
 
 export interface ClientConnectionSettings {
-  /** For the server to confirm our settings. */
+  /** For the server to confirm our settings, or to answer a call. */
   readonly settingsTimeoutMs: number;
   /** Number of the first stream, an odd one: 1 unless given. */
   readonly firstStream?: number | undefined;
@@ -103,6 +103,8 @@ export class ClientConnection implements FrameListener {
     this.#responses = new ClientResponses(this.#streams, this.#output, this.#budget);
     const { settingsTimeoutMs } = settings;
     this.#settingsTimer = setTimeout(() => {
+      // Who answers calls speaks HTTP/2.
+      if (this.#responses.hasAnswered) return;
       this.#fail(http2Codes.SETTINGS_TIMEOUT, `the server did not confirm settings within ${settingsTimeoutMs} ms`);
     }, settingsTimeoutMs).unref();
     socket.on("error", (error) => {

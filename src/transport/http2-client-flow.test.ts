@@ -1,5 +1,5 @@
 import { connect } from "node:net";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createOwnClient, startOwnServer, testPath } from "../../test/support/grpc-kit.ts";
 import {
   answerFrames,
@@ -352,6 +352,28 @@ describe("the end of a connection", () => {
       new ClientConnection(clientChunks(socket), { settingsTimeoutMs: 40 }, owner);
     });
     expect(error?.message).toBe("the server did not confirm settings within 40 ms");
+  });
+
+  test("does not come for want of confirmed settings where a call was answered", async () => {
+    const { port } = await startRawServer((peer) => {
+      peer.send(settings);
+      peer.hear = (frame) => answerAll(peer, frame);
+    });
+    const socket = connect(port, "127.0.0.1");
+    onTestFinished(() => void socket.destroy());
+    vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
+    onTestFinished(() => void vi.useRealTimers());
+    const { promise: isReady, resolve: ready } = Promise.withResolvers<void>();
+    const owner = { ready, wentAway() {}, closed() {} };
+    const http2 = new ClientConnection(clientChunks(socket), { settingsTimeoutMs: 40 }, owner);
+    await isReady;
+    const code = await new Promise((closed) => {
+      const listener = { headers() {}, data() {}, trailers() {}, closed };
+      const block = { bytes: encodeHeaderBlock({ ":method": "POST" }), listBytes: 0 };
+      http2.start(new ClientStream(block, [frameMessage(x.message)], listener));
+    });
+    vi.advanceTimersByTime(100_000);
+    expect([code, http2.isReady]).toEqual([0, true]);
   });
 });
 

@@ -23,6 +23,8 @@ export class ClientResponses {
   #current: ClientStream | undefined;
   #windowBytes = connectionWindowBytes;
   #readBytes = 0;
+  /** Whether the server has answered a call. */
+  hasAnswered = false;
 
   constructor(streams: ClientStreams, output: ClientOutput, budget: FrameBudget) {
     this.#streams = streams;
@@ -101,6 +103,7 @@ export class ClientResponses {
       return;
     }
     this.#budget.earn();
+    this.hasAnswered = true;
     stream.hasHeaders = true;
     stream.declaredBytes = declaredBytes;
     stream.listener.headers(headers);
