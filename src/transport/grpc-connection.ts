@@ -30,6 +30,8 @@ const backoffJitter = 0.2;
 /** A server that takes longer to confirm settings is broken. */
 const settingsTimeoutMs = 30_000;
 const tooManyPings = "too_many_pings";
+/** Pings further apart would find out too late. */
+const maxStretchedMs = 2 * 60 * 60 * 1000;
 
 export class GrpcConnection {
   readonly address: GrpcAddress;
@@ -41,13 +43,15 @@ export class GrpcConnection {
   #retryAtMs = 0;
   #isClosed = false;
   #calls = 0;
-  #keepaliveFactor = 1;
+  /** Longer than configured where pings were too many for the server. */
+  #keepaliveMs: number;
   /** Why there is no connection, for the statuses of calls. */
   failure: Error | undefined;
 
   constructor(address: GrpcAddress, settings: ConnectionSettings) {
     this.address = address;
     this.#settings = settings;
+    this.#keepaliveMs = settings.keepalive.timeMs;
   }
 
   /** What takes calls now. */
@@ -143,13 +147,16 @@ export class GrpcConnection {
   /** Ready is a connection whose server has sent its settings: an HTTP/1 server never does. */
   async #greet(reads: ClientReads, signal: AbortSignal): Promise<ClientConnection> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
+    let hasComplained = false;
     const http2 = new ClientConnection(
       reads,
       { settingsTimeoutMs },
       {
         ready: resolve,
         wentAway: (code, text) => {
-          if (code === http2Codes.ENHANCE_YOUR_CALM && text === tooManyPings) this.#keepaliveFactor *= 2;
+          if (hasComplained || code !== http2Codes.ENHANCE_YOUR_CALM || text !== tooManyPings) return;
+          hasComplained = true;
+          this.#keepaliveMs = Math.max(this.#keepaliveMs, Math.min(this.#keepaliveMs * 2, maxStretchedMs));
         },
         // A server that refuses a certificate says so after TLS 1.3 is up.
         closed: (error) => reject(error ?? new Error("the server closed the connection, or does not speak HTTP/2")),
@@ -195,7 +202,7 @@ export class GrpcConnection {
         return;
       }
       const mayPing = this.#calls > 0 || permitWithoutStream;
-      if (!mayPing || nowMs - lastHeardMs < timeMs * this.#keepaliveFactor) return;
+      if (!mayPing || nowMs - lastHeardMs < this.#keepaliveMs) return;
       if (http2.ping()) sentMs = nowMs;
     }, tickMs);
     timer.unref();

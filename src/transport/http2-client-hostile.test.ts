@@ -21,7 +21,15 @@ import {
   settings,
   startRawServer,
 } from "../../test/support/http2-raw.ts";
-import { encodeFrame, frameTypes, goawayFrame, resetFrame, settingsFrame, windowFrame } from "./http2-wire.ts";
+import {
+  encodeFrame,
+  frameTypes,
+  goawayFrame,
+  http2Codes,
+  resetFrame,
+  settingsFrame,
+  windowFrame,
+} from "./http2-wire.ts";
 
 const x = { path: testPath, message: Buffer.from("x"), timeoutMs: 5000 };
 
@@ -127,6 +135,23 @@ describe("a server that wastes", () => {
     });
     expect((await client.call(x)).code).toBe(14);
     await expect.poll(() => peers[0]?.socket.destroyed, { timeout: 5000 }).toBe(true);
+  });
+
+  test("by complaints of pings without end does not end keepalive", async () => {
+    const keepalive = { timeMs: 10, timeoutMs: 3000, permitWithoutStream: false };
+    const { port, peers } = await startRawServer((peer, index) => {
+      peer.send(settings);
+      peer.hear = ({ type, stream, flags }) => {
+        if (index === 0 && type === frameTypes.data && (flags & 1) === 1) {
+          peer.send(many(40, goawayFrame(stream, http2Codes.ENHANCE_YOUR_CALM, "too_many_pings")));
+          peer.send(answerFrames(stream, "ok"));
+        } else if (index === 1 && type === frameTypes.ping) peer.send(answerFrames(1, "alive"));
+      };
+    });
+    const client = createOwnClient(port, { keepalive });
+    expect(await client.call(x)).toMatchObject({ code: 0 });
+    expect(await client.call({ ...x, waitForReady: true })).toMatchObject({ code: 0, response: Buffer.from("alive") });
+    expect(peers).toHaveLength(2);
   });
 
   test("by an answer without an end is given up at the limit of a message", async () => {
