@@ -27,7 +27,7 @@ export interface ConnectionSettings extends SocketSettings {
 
 const backoffFactor = 1.6;
 const backoffJitter = 0.2;
-/** A server that takes longer to confirm settings is broken. */
+/** A server that takes longer to confirm settings or answer a call is broken. */
 const settingsTimeoutMs = 30_000;
 const tooManyPings = "too_many_pings";
 /** Pings further apart would find out too late. */
