@@ -10,6 +10,7 @@ import type { ConnectionSettings } from "./http2-server-connection.ts";
 import { listen } from "./listen.ts";
 import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
 import { readChunks, readShared, type SocketReads } from "./socket-reads.ts";
+import { TlsHandshakes } from "./tls-handshakes.ts";
 
 /** Limits of a server. */
 export interface GrpcServerLimits {
@@ -140,15 +141,16 @@ class SessionList {
   readonly #sessions = new Set<ServerSession>();
   /** Those whose TLS is not up yet as well. */
   readonly #sockets = new Set<Socket>();
+  readonly #handshakes: TlsHandshakes | undefined;
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
 
   constructor(server: Server, settings: ListSettings) {
     this.#settings = settings;
     this.#tickMs = tickMs(settings);
-    const isSecure = server instanceof TlsServer;
+    this.#handshakes = server instanceof TlsServer ? new TlsHandshakes(server) : undefined;
     server.on("connection", (accepted: Socket) => {
-      const reads = isSecure ? undefined : readShared(accepted);
+      const reads = this.#handshakes !== undefined ? undefined : readShared(accepted);
       const socket = reads?.socket ?? accepted;
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
@@ -171,6 +173,7 @@ class SessionList {
   }
 
   drain(graceMs: number): void {
+    this.#handshakes?.destroy();
     for (const session of this.#sessions) session.drain(graceMs);
   }
 

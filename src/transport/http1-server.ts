@@ -9,6 +9,7 @@ import type { Http1Handler } from "./http1-exchange.ts";
 import { type ListenAddress, listen } from "./listen.ts";
 import { createServerTls, type ServerTlsConfig } from "./server-tls.ts";
 import { readChunks, readShared, type SocketReads } from "./socket-reads.ts";
+import { TlsHandshakes } from "./tls-handshakes.ts";
 
 export interface Http1ServerOptions {
   readonly at: ListenAddress;
@@ -70,11 +71,10 @@ export async function startHttp1Server(options: Http1ServerOptions): Promise<Run
 
 /** Emits `connection` for plain sockets, paused, `secureConnection` for those whose TLS is up. */
 function createListener(tls: ServerTlsConfig | undefined, headersTimeoutMs: number): Server {
-  const options = { noDelay: true, allowHalfOpen: true };
-  if (tls === undefined) return createServer({ ...options, pauseOnConnect: true });
+  if (tls === undefined) return createServer({ noDelay: true, allowHalfOpen: true, pauseOnConnect: true });
   const files = createServerTls(tls);
   const handshakeTimeout = headersTimeoutMs || defaultHandshakeTimeoutMs;
-  const server = createTlsServer({ ...files.read(), ...options, ALPNProtocols: ["http/1.1"], handshakeTimeout });
+  const server = createTlsServer({ ...files.read(), noDelay: true, ALPNProtocols: ["http/1.1"], handshakeTimeout });
   // Before TLS begins on the connection, so that it is the first to see a new certificate.
   server.prependListener("connection", () => {
     const changed = files.readChanged();
@@ -89,6 +89,7 @@ class ConnectionList {
   readonly #connections = new Set<Http1Connection>();
   /** Those whose TLS is not up yet as well. */
   readonly #sockets = new Set<Socket>();
+  readonly #handshakes: TlsHandshakes | undefined;
   readonly #tickMs: number;
   #timer: NodeJS.Timeout | undefined;
   #isDraining = false;
@@ -96,20 +97,25 @@ class ConnectionList {
   constructor(server: Server, settings: Omit<ConnectionSettings, "onClose">) {
     this.#settings = { ...settings, onClose: (connection) => this.#remove(connection) };
     this.#tickMs = tickMs(settings);
-    const isSecure = server instanceof TlsServer;
+    this.#handshakes = server instanceof TlsServer ? new TlsHandshakes(server) : undefined;
     server.on("connection", (accepted: Socket) => {
-      const reads = isSecure ? undefined : readShared(accepted);
+      const reads = this.#handshakes !== undefined ? undefined : readShared(accepted);
       const socket = reads?.socket ?? accepted;
       this.#sockets.add(socket);
       socket.once("close", () => this.#sockets.delete(socket));
       if (reads !== undefined) this.#open(reads);
     });
-    server.on("secureConnection", (socket: Socket) => this.#open(readChunks(socket)));
+    server.on("secureConnection", (socket: Socket) => {
+      // Not before: in the handshake nobody would answer the client's end.
+      socket.allowHalfOpen = true;
+      this.#open(readChunks(socket));
+    });
   }
 
   /** Ends connections when nothing is under way on them. */
   drain(): void {
     this.#isDraining = true;
+    this.#handshakes?.destroy();
     for (const connection of this.#connections) connection.drain();
   }
 
