@@ -2,11 +2,13 @@
 
 import type { Socket } from "node:net";
 import { toError } from "../model/errors.ts";
+import type { ByteBudget } from "./byte-budget.ts";
 import { continueAnswer, encodeAnswer, encodeRefusal, type Http1Answer } from "./http1-answer.ts";
 import { type BodyListener, BodyReader } from "./http1-body-reader.ts";
 import { type ExchangeConnection, Http1Exchange, type Http1Handler } from "./http1-exchange.ts";
 import { RequestHeadMemo } from "./http1-head-memo.ts";
 import { HeadScanner } from "./http1-head-scanner.ts";
+import { HeldBytes } from "./http1-held-bytes.ts";
 import { parseRequestHead, RequestFault, type RequestHead } from "./http1-request-head.ts";
 import { WriteWatch } from "./http1-write-watch.ts";
 import type { SocketReads } from "./socket-reads.ts";
@@ -20,6 +22,8 @@ export interface ConnectionSettings {
   readonly keepAliveTimeoutMs: number;
   /** What `keepAliveLines` gives for it. */
   readonly keepAlive: string;
+  /** For what came before it could be read on, of all connections. */
+  readonly held: ByteBudget;
   readonly onError: (error: Error) => void;
   readonly onClose: (connection: Http1Connection) => void;
 }
@@ -48,16 +52,18 @@ export class Http1Connection implements ExchangeConnection {
   readonly #memo = new RequestHeadMemo();
   readonly #body = new BodyReader();
   readonly #writes: WriteWatch;
+  /** What came while it could not be read on. */
+  readonly #held: HeldBytes;
   #scanner: HeadScanner | undefined;
   #state: State = "head";
   #exchange: Http1Exchange | undefined;
   #listener: BodyListener | undefined;
   #head: RequestHead | undefined;
   #awaitsContinue = false;
-  /** What came while it could not be read on. */
-  #rest: Buffer | undefined;
   #isReading = false;
   #isClosing = false;
+  /** Something that came behind the request was not kept. */
+  #isCut = false;
   #isClosed = false;
   #hasServed = false;
   #discardedBytes = 0;
@@ -70,6 +76,7 @@ export class Http1Connection implements ExchangeConnection {
     this.#socket = socket;
     this.#settings = settings;
     this.#writes = new WriteWatch(socket);
+    this.#held = new HeldBytes(settings.held);
     reads.listener = (chunk) => this.#receive(chunk);
     // Errors end the connection and are the client's.
     socket.on("error", () => {});
@@ -133,27 +140,46 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   get #isIdle(): boolean {
-    return this.#state === "head" && this.#rest === undefined && this.#scanner?.hasBegun !== true;
+    return this.#state === "head" && this.#held.isEmpty && this.#scanner?.hasBegun !== true;
   }
 
   #receive(chunk: Buffer): void {
-    if (this.#state === "ending") this.#discard(chunk.length);
-    else if (this.#rest !== undefined) this.#hold(Buffer.concat([this.#rest, chunk]));
-    else this.#read(chunk);
+    if (this.#state === "ending" || this.#isCut) {
+      this.#discard(chunk.length);
+      return;
+    }
+    const rest = this.#held.isEmpty ? this.#read(chunk) : chunk;
+    if (rest !== undefined) this.#hold(rest);
   }
 
   /** Keeps what cannot be read on now, and reads no more: at most what one read brings. */
   #hold(rest: Buffer): void {
-    this.#rest = rest;
+    if (this.#held.add(rest)) {
+      this.#socket.pause();
+      return;
+    }
+    this.#held.release();
+    if (this.#exchange === undefined || !this.#body.isComplete) {
+      this.#refuse(503);
+      return;
+    }
+    // The request is answered all the same, and the connection ends with it: what comes behind it is lost.
+    this.#isClosing = true;
+    this.#isCut = true;
     this.#socket.pause();
   }
 
   #goOn(): void {
-    const rest = this.#rest;
-    if (rest === undefined || this.#isReading || this.#isStopped) return;
-    this.#rest = undefined;
-    this.#read(rest);
-    if (this.#rest === undefined) this.#socket.resume();
+    if (this.#isReading || this.#isStopped) return;
+    const bytes = this.#held.take();
+    if (bytes === undefined) return;
+    const rest = this.#read(bytes);
+    if (rest !== undefined) {
+      this.#held.putBack(rest);
+      return;
+    }
+    this.#held.release();
+    this.#socket.resume();
   }
 
   /** Nothing is read until the handler goes on, or the client has read what it was told. */
@@ -161,7 +187,8 @@ export class Http1Connection implements ExchangeConnection {
     return this.#state === "held" || this.#state === "answering" || (this.#state === "head" && this.#writes.isFull);
   }
 
-  #read(chunk: Buffer): void {
+  /** What could not be read on of it. */
+  #read(chunk: Buffer): Buffer | undefined {
     this.#isReading = true;
     let at = 0;
     try {
@@ -172,8 +199,7 @@ export class Http1Connection implements ExchangeConnection {
       at = chunk.length;
     }
     this.#isReading = false;
-    // What the socket read into is used again.
-    if (at < chunk.length) this.#hold(Buffer.from(chunk.subarray(at)));
+    return at < chunk.length ? chunk.subarray(at) : undefined;
   }
 
   /** The position behind what was understood. */
@@ -273,7 +299,7 @@ export class Http1Connection implements ExchangeConnection {
     const keepAlive = ends ? undefined : this.#settings.keepAlive;
     this.#forget();
     this.#writes.write(encodeAnswer(answer, { keepAlive, isHead: head?.method === "HEAD" }));
-    if (ends) this.#end(isComplete);
+    if (ends) this.#end(isComplete && !this.#isCut);
     else if (isComplete) this.#next();
     else {
       this.#state = "discarding";
@@ -328,7 +354,7 @@ export class Http1Connection implements ExchangeConnection {
     this.#state = "ending";
     this.#sinceMs = -1;
     this.#discardedBytes = 0;
-    this.#rest = undefined;
+    this.#held.release();
     if (isComplete) {
       this.#socket.destroySoon();
       return;
@@ -354,7 +380,7 @@ export class Http1Connection implements ExchangeConnection {
     this.#isClosed = true;
     const listener = this.#listener;
     this.#state = "ending";
-    this.#rest = undefined;
+    this.#held.release();
     this.#forget();
     listener?.bodyCut();
     this.#settings.onClose(this);

@@ -2,6 +2,7 @@
 
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
+import { ByteBudget } from "./byte-budget.ts";
 import type { HttpServerLimits } from "./http-server.ts";
 import { keepAliveLines } from "./http1-answer.ts";
 import { type ConnectionSettings, Http1Connection } from "./http1-connection.ts";
@@ -16,6 +17,8 @@ export interface Http1ServerOptions {
   readonly tls?: ServerTlsConfig | undefined;
   readonly handler: Http1Handler;
   readonly limits?: HttpServerLimits | undefined;
+  /** For what comes on connections behind a request that is not answered, or of a body that is not asked for yet: 32 MiB of all unless given. */
+  readonly held?: ByteBudget | undefined;
   /** Told what a handler threw. */
   readonly onError?: ((error: Error) => void) | undefined;
 }
@@ -38,6 +41,7 @@ const defaultKeepAliveTimeoutMs = 60_000;
 const defaultMaxHeaderBytes = 16 * 1024;
 /** Where headers may take their time. */
 const defaultHandshakeTimeoutMs = 120_000;
+const defaultHeldBytes = 32 * 1024 * 1024;
 const maxTickMs = 500;
 const minTickMs = 10;
 
@@ -55,6 +59,7 @@ export async function startHttp1Server(options: Http1ServerOptions): Promise<Run
     requestTimeoutMs: limits.requestTimeoutMs ?? defaultRequestTimeoutMs,
     keepAliveTimeoutMs,
     keepAlive: keepAliveLines(keepAliveTimeoutMs),
+    held: options.held ?? new ByteBudget(defaultHeldBytes),
     onError,
   });
   await listen(server, options.at);
