@@ -3,6 +3,7 @@
 import { execFileSync } from "node:child_process";
 import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
+import { defaultWarmupS } from "../otlp/measure.ts";
 import { measureOtlpRow } from "../otlp/otlp.ts";
 import { formatOtlpRow, type OtlpSummary } from "../otlp/report.ts";
 import { buildLoad } from "../scrape/load-process.ts";
@@ -60,7 +61,7 @@ export async function runDurableBench(args: string[], stop: AbortSignal): Promis
   for (const row of durableOtlpRows.filter(({ name }) => wanted.includes(name))) {
     const windowS = number(values.window, quick ? 2 : 20);
     const scrape = { targets: 0, series: 0, intervalS: 0 };
-    const settings = { loadFile, windowS, warmupS: quick ? 2 : 8, scrape };
+    const settings = { loadFile, windowS, warmupS: quick ? 2 : defaultWarmupS, scrape };
     const summary = await measureOtlpRow(row, subjects, runs, settings, stop);
     console.log(`\n${formatOtlpRow(summary, scrape, quick)}\n${row.isFull ? throughputLine(row, summary) : ""}\n`);
     if (summary.subjects.some(({ problem }) => problem !== undefined)) isRight = false;

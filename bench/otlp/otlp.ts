@@ -7,7 +7,7 @@ import { parseArgs } from "node:util";
 import { buildLoad } from "../scrape/load-process.ts";
 import { loadCore } from "../scrape/processes.ts";
 import { findSubject, type Subject } from "../scrape/subjects.ts";
-import { measureOtlp, type OtlpResult, type OtlpSettings } from "./measure.ts";
+import { defaultWarmupS, measureOtlp, type OtlpResult, type OtlpSettings } from "./measure.ts";
 import { cpuOfRow, formatOtlpRow, type OtlpSummary, summarizeOtlp } from "./report.ts";
 import { type OtlpRow, otlpRows } from "./rows.ts";
 
@@ -20,7 +20,7 @@ const usage = `usage: npm run bench -- otlp [OPTIONS]
   --before DIR         also measure another build of Millrace, whose package is in DIR, as the subject "before"
   --runs N             runs of each, of which the median is shown (default 3; 1 with --quick)
   --window SECONDS     length of the measurement (default 20; 3 with --quick); in row scrape a multiple of 10
-  --warmup SECONDS     of sending before the window (default 8; 2 with --quick)
+  --warmup SECONDS     of sending before the window (default 30; 2 with --quick)
   --quick              short: shows that everything arrives, its figures decide no bar
   --json FILE          write every figure of every row`;
 
@@ -140,7 +140,7 @@ function parseOptions(args: string[]): OtlpOptions | undefined {
     before: values.before,
     runs: number("runs", values.runs, quick ? 1 : 3),
     windowS: number("window", values.window, quick ? 3 : 20),
-    warmupS: number("warmup", values.warmup, quick ? 2 : 8),
+    warmupS: number("warmup", values.warmup, quick ? 2 : defaultWarmupS),
     quick,
     jsonFile: values.json,
   };
