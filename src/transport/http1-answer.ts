@@ -63,6 +63,12 @@ export function encodeAnswer(answer: Http1Answer, { keepAlive, isHead }: AnswerF
   return bytes;
 }
 
+/** What a server answers of itself. */
+export const ownAnswers = {
+  internalError: { status: 500, fields: "content-type: text/plain; charset=utf-8\r\n", body: "internal error\n" },
+  noExpectation: { status: 417, fields: "", body: "" },
+} as const satisfies Record<string, Http1Answer>;
+
 /** What a client is told whose request cannot be taken, as node:http tells it; the connection ends with it. */
 export function encodeRefusal(status: number): string {
   return `HTTP/1.1 ${status} ${reasonOf(status)}\r\nConnection: close\r\n\r\n`;

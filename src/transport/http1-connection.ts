@@ -3,14 +3,14 @@
 import type { Socket } from "node:net";
 import { toError } from "../model/errors.ts";
 import type { ByteBudget } from "./byte-budget.ts";
-import { continueAnswer, encodeAnswer, encodeRefusal, type Http1Answer } from "./http1-answer.ts";
+import { continueAnswer, encodeAnswer, encodeRefusal, type Http1Answer, ownAnswers } from "./http1-answer.ts";
 import { type BodyListener, BodyReader } from "./http1-body-reader.ts";
 import { type ExchangeConnection, Http1Exchange, type Http1Handler } from "./http1-exchange.ts";
 import { RequestHeadMemo } from "./http1-head-memo.ts";
 import { HeadScanner } from "./http1-head-scanner.ts";
 import { HeldBytes } from "./http1-held-bytes.ts";
 import { parseRequestHead, RequestFault, type RequestHead } from "./http1-request-head.ts";
-import { WriteWatch } from "./http1-write-watch.ts";
+import { isOver, WriteWatch } from "./http1-write-watch.ts";
 import type { SocketReads } from "./socket-reads.ts";
 
 export interface ConnectionSettings {
@@ -36,13 +36,6 @@ const lingerMs = 1000;
 /** More than the client is told, so that it is the first to end an idle connection. */
 const keepAliveGraceMs = 1000;
 
-const internalError: Http1Answer = {
-  status: 500,
-  fields: "content-type: text/plain; charset=utf-8\r\n",
-  body: "internal error\n",
-};
-const noExpectation: Http1Answer = { status: 417, fields: "", body: "" };
-
 /** The head is read; or it is the handler's turn, before or after the body; the body is read, or passed over; or the end has begun. */
 type State = "head" | "held" | "body" | "answering" | "discarding" | "ending";
 
@@ -66,6 +59,7 @@ export class Http1Connection implements ExchangeConnection {
   #isCut = false;
   #isClosed = false;
   #hasServed = false;
+  #hasClientEnded = false;
   #discardedBytes = 0;
   /** When the present wait began, as the first check since then saw it. */
   #sinceMs = -1;
@@ -127,7 +121,10 @@ export class Http1Connection implements ExchangeConnection {
         return;
       case "held":
       case "body":
+      case "answering":
         if (!this.#body.isComplete && isOver(waitedMs, requestTimeoutMs)) this.#refuse(408);
+        // Whether it still reads shows only when it is answered.
+        else if (this.#hasClientEnded && isOver(waitedMs, handler.writeTimeoutMs)) this.destroy();
         return;
       case "discarding":
         if (waitedMs >= maxDiscardMs) this.destroy();
@@ -179,7 +176,8 @@ export class Http1Connection implements ExchangeConnection {
       return;
     }
     this.#held.release();
-    this.#socket.resume();
+    if (this.#hasClientEnded) this.#actOnEnd();
+    else this.#socket.resume();
   }
 
   /** Nothing is read until the handler goes on, or the client has read what it was told. */
@@ -256,7 +254,7 @@ export class Http1Connection implements ExchangeConnection {
     if (head.expectation !== undefined && !head.isOld) {
       this.#awaitsContinue = !this.#body.isComplete;
       if (head.expectation !== "100-continue") {
-        this.answer(exchange, noExpectation);
+        this.answer(exchange, ownAnswers.noExpectation);
         return;
       }
     }
@@ -311,7 +309,7 @@ export class Http1Connection implements ExchangeConnection {
 
   fail(exchange: Http1Exchange, error: unknown): void {
     this.#settings.onError(toError(error));
-    this.answer(exchange, internalError);
+    this.answer(exchange, ownAnswers.internalError);
   }
 
   #forget(): void {
@@ -334,7 +332,7 @@ export class Http1Connection implements ExchangeConnection {
     const exchange = this.#exchange;
     this.#settings.onError(toError(caught));
     // The rest of the chunk is lost, and with it where the next request begins.
-    if (exchange !== undefined) this.answer(exchange, { ...internalError, closes: true });
+    if (exchange !== undefined) this.answer(exchange, { ...ownAnswers.internalError, closes: true });
     else this.#end(false);
   }
 
@@ -355,7 +353,7 @@ export class Http1Connection implements ExchangeConnection {
     this.#sinceMs = -1;
     this.#discardedBytes = 0;
     this.#held.release();
-    if (isComplete) {
+    if (isComplete || this.#hasClientEnded) {
       this.#socket.destroySoon();
       return;
     }
@@ -369,9 +367,18 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   #clientEnded(): void {
+    this.#hasClientEnded = true;
+    // Over TLS this is told although reading is paused: what came before it is read first.
+    if (this.#held.isEmpty) this.#actOnEnd();
+    else this.#sinceMs = -1;
+  }
+
+  #actOnEnd(): void {
     // A request that came whole is answered.
-    if (this.#exchange !== undefined && this.#body.isComplete) this.#isClosing = true;
-    else if (this.#isIdle || this.#state === "discarding" || this.#state === "ending") this.#end(true);
+    if (this.#exchange !== undefined && this.#body.isComplete) {
+      this.#isClosing = true;
+      this.#sinceMs = -1;
+    } else if (this.#isIdle || this.#state === "discarding" || this.#state === "ending") this.#end(true);
     else this.#refuse(400);
   }
 
@@ -385,8 +392,4 @@ export class Http1Connection implements ExchangeConnection {
     listener?.bodyCut();
     this.#settings.onClose(this);
   }
-}
-
-function isOver(waitedMs: number, limitMs: number, graceMs = 0): boolean {
-  return limitMs > 0 && waitedMs >= limitMs + graceMs;
 }

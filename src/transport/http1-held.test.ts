@@ -1,5 +1,10 @@
 import { once } from "node:events";
-import { describe, expect, test, vi } from "vitest";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
+import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { createTestAuthority } from "../../test/support/certificates.ts";
 import { ask, collect, handlerOf, open, plain, startHttp1, statusesOf } from "../../test/support/http1-kit.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { Http1Exchange } from "./http1-exchange.ts";
@@ -41,7 +46,7 @@ describe("what comes before it can be read on", () => {
     connection.socket.write(ask("GET").repeat(2));
     await expect.poll(() => held.usedBytes).toBe(ask("GET").length);
     await server.close(0);
-    expect(held.usedBytes).toBe(0);
+    await expect.poll(() => held.usedBytes).toBe(0);
     expect(exchanges).toHaveLength(1);
   });
 
@@ -76,4 +81,54 @@ describe("what comes before it can be read on", () => {
     if (exchange !== undefined) collect(exchange, () => {}, cut);
     expect([cut.mock.calls.length, held.usedBytes]).toEqual([1, 10]);
   });
+
+  test("is read before the end of a client's side counts, over TLS too", async () => {
+    const folder = mkdtempSync(join(tmpdir(), "http1-held-"));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const authority = createTestAuthority(folder);
+    const { cert, key } = authority.issue("server");
+    const exchanges: Http1Exchange[] = [];
+    const { port } = await startHttp1({ tls: { cert, key }, handler: handlerOf((one) => void exchanges.push(one)) });
+    const options = { port, host: "127.0.0.1", ca: authority.ca, allowHalfOpen: true };
+    const socket = connectTls(options);
+    onTestFinished(() => void socket.destroy());
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+    });
+    const closed = once(socket, "close");
+    socket.end(`${ask("GET")}${ask("POST", "Content-Length: 3\r\n")}abc${ask("GET")}`);
+    for (let i = 0; i < 3; i++) {
+      await expect.poll(() => exchanges.length).toBe(i + 1);
+      // The end comes meanwhile.
+      await turns(20);
+      const exchange = exchanges[i];
+      if (exchange !== undefined) collect(exchange, (body) => exchange.answer(plain(200, body)));
+    }
+    await closed;
+    expect(statusesOf(received)).toEqual([200, 200, 200]);
+  });
 });
+
+test("a client that has ended its side is not kept longer than it would have to read", async () => {
+  const { exchanges, connection } = await startHolding({ writeTimeoutMs: 50 });
+  connection.socket.end(ask("GET"));
+  await expect.poll(() => exchanges.length).toBe(1);
+  await once(connection.socket, "close");
+  expect([exchanges[0]?.isOver, connection.text()]).toEqual([true, ""]);
+});
+
+test("a client that has not ended its side is waited for", async () => {
+  const { exchanges, connection } = await startHolding({ writeTimeoutMs: 20 });
+  connection.socket.write(ask("GET"));
+  await expect.poll(() => exchanges.length).toBe(1);
+  const other = await startHolding({ writeTimeoutMs: 60 });
+  other.connection.socket.end(ask("GET"));
+  await once(other.connection.socket, "close");
+  exchanges[0]?.answer(plain(200));
+  await expect.poll(connection.text).toMatch(/^HTTP\/1\.1 200 /);
+});
+
+async function turns(count: number): Promise<void> {
+  for (let i = 0; i < count; i++) await new Promise((resolve) => setImmediate(resolve));
+}

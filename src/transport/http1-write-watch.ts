@@ -44,3 +44,8 @@ export class WriteWatch {
     return nowMs - this.#markMs;
   }
 }
+
+/** Whether a wait is over; a limit of 0 is none. */
+export function isOver(waitedMs: number, limitMs: number, graceMs = 0): boolean {
+  return limitMs > 0 && waitedMs >= limitMs + graceMs;
+}
