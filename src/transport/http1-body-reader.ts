@@ -55,11 +55,6 @@ export class BodyReader {
     this.#trailers = undefined;
   }
 
-  /** Nothing more is expected. */
-  stop(): void {
-    this.#state = finished;
-  }
-
   /** Reads on from `at`, to the end of the part that lies there; the position behind it. Throws RequestFault. */
   read(bytes: Buffer, at: number, listener: BodyListener | undefined): number {
     switch (this.#state) {

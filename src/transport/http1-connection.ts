@@ -224,17 +224,19 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   #readHead(chunk: Buffer, at: number): number {
-    const isBegun = this.#scanner?.hasBegun === true;
     // Of the first request the time began with the connection.
-    if (!isBegun && this.#hasServed) this.#sinceMs = -1;
-    const known = isBegun ? undefined : this.#memo.recall(chunk, at);
+    const beginsWait = this.#hasServed && this.#scanner?.hasBegun !== true;
+    const known = this.#scanner?.hasBegun === true ? undefined : this.#memo.recall(chunk, at);
     if (known !== undefined) {
       const { end } = this.#memo;
+      this.#scanner = undefined;
+      if (beginsWait) this.#sinceMs = -1;
       this.#begin(known);
       return end;
     }
     this.#scanner ??= new HeadScanner(this.#settings.maxHeaderBytes, false);
     const end = this.#scanner.scan(chunk, at);
+    if (beginsWait && (end >= 0 || this.#scanner.hasBegun)) this.#sinceMs = -1;
     if (end < 0) return chunk.length;
     const { text } = this.#scanner;
     this.#scanner = undefined;
@@ -342,7 +344,6 @@ export class Http1Connection implements ExchangeConnection {
     const isAnswered = this.#state === "discarding";
     this.#forget();
     if (!isAnswered) this.#writes.write(encodeRefusal(status));
-    this.#body.stop();
     this.#end(false);
     listener?.bodyCut();
   }

@@ -26,9 +26,9 @@ export class HeadScanner {
     this.#isTrailer = isTrailer;
   }
 
-  /** Whether anything of the lines has come. */
+  /** Whether anything of the lines has come; empty ones before them are nothing. */
   get hasBegun(): boolean {
-    return this.#seenBytes > 0;
+    return this.#partial !== "";
   }
 
   /**

@@ -50,6 +50,33 @@ describe("limits", () => {
     expect(performance.now() - startedMs).toBeGreaterThan(900);
   });
 
+  test("a sender whose body was not waited for any longer may go on for seconds, so that it comes to read why", async () => {
+    const clock = vi.spyOn(performance, "now");
+    onTestFinished(() => clock.mockRestore());
+    let nowMs = 0;
+    clock.mockReturnValue(nowMs);
+    const { port } = await startHttp1({ limits: { requestTimeoutMs: 50 } });
+    const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+    const pass = () => {
+      nowMs += 200;
+      clock.mockReturnValue(nowMs);
+      socket.write("x");
+      return nowMs;
+    };
+    onTestFinished(() => void socket.destroy());
+    let received = "";
+    socket.on("data", (chunk) => {
+      received += chunk.toString("latin1");
+    });
+    socket.on("error", () => {});
+    socket.write(ask("POST", "Content-Length: 1000\r\n"));
+    await expect.poll(() => pass() && statusesOf(received)).toEqual([408]);
+    const refusedMs = nowMs;
+    await expect.poll(pass, { timeout: 5000 }).toBeGreaterThan(refusedMs + 2500);
+    expect(socket.closed).toBe(false);
+    await expect.poll(() => pass() && socket.closed, { timeout: 5000 }).toBe(true);
+  });
+
   test("connections beyond the limit are closed", async () => {
     const { port } = await startHttp1({ limits: { maxConnections: 1 } });
     await open(port);
@@ -62,6 +89,37 @@ describe("limits", () => {
   ])("%s that are too large are 431", async (_title, lines) => {
     const { port } = await startHttp1({ limits: { maxHeaderBytes: 1000 } });
     expect(statusesOf(await exchangeBytes(port, [ask("GET", lines)]))).toEqual([431]);
+  });
+});
+
+describe("empty lines behind a body", () => {
+  const post = `${ask("POST", "Content-Length: 3\r\n")}abc\r\n`;
+
+  test.each([
+    ["ends in silence when it idles", { keepAliveTimeoutMs: 50, headersTimeoutMs: 100 }, false],
+    ["ends in silence with the client's side", {}, true],
+  ])("begin no request: the connection %s", async (_title, limits, ends) => {
+    const { port } = await startHttp1({ limits });
+    expect(statusesOf(await exchangeBytes(port, [post, "\r\n"], ends))).toEqual([200]);
+  });
+
+  test("do not keep a server from its end", async () => {
+    const server = await startHttp1();
+    const { socket, text } = await open(server.port);
+    socket.write(post);
+    await expect.poll(text).not.toBe("");
+    const closed = once(socket, "close");
+    await server.close(60_000);
+    await closed;
+    expect(statusesOf(text())).toEqual([200]);
+  });
+
+  test.each([
+    ["count for the request behind them alone", post.repeat(200), 200],
+    ["are not without limit", post + "\r\n".repeat(1000), 431],
+  ])("%s", async (_title, text, last) => {
+    const { port } = await startHttp1({ limits: { maxHeaderBytes: 200 } });
+    expect(statusesOf(await exchangeBytes(port, [text], true)).at(-1)).toBe(last);
   });
 });
 
