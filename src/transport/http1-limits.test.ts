@@ -147,6 +147,23 @@ describe("the end", () => {
     expect(silent.text()).toBe("");
   });
 
+  test("keeps connections until another server is there, where it is replaced", async () => {
+    const server = await startHttp1();
+    const kept = await open(server.port);
+    kept.socket.write(ask("GET"));
+    await expect.poll(() => statusesOf(kept.text())).toEqual([200]);
+    const replaced = Promise.withResolvers<void>();
+    const ended = once(kept.socket, "close");
+    const closed = server.close(60_000, undefined, replaced.promise);
+    const late = connect(server.port, "127.0.0.1");
+    await expect(once(late, "connect")).rejects.toThrow("ECONNREFUSED");
+    kept.socket.write(ask("GET"));
+    await expect.poll(() => statusesOf(kept.text())).toEqual([200, 200]);
+    expect(kept.text()).not.toContain("connection: close");
+    replaced.resolve();
+    await Promise.all([closed, ended]);
+  });
+
   test.each([
     ["the deadline", 20, false],
     ["who hurries", 10_000, true],

@@ -29,9 +29,9 @@ export interface RunningHttp1Server {
   readonly port: number;
   /**
    * Takes no more connections and ends those that idle, waits up to `deadlineMs` for requests under way, or until `hurry` aborts,
-   * then closes them. May be called twice.
+   * then closes them. With `replaced`, connections that are open are kept until it is settled. May be called twice.
    */
-  close(deadlineMs: number, hurry?: AbortSignal): Promise<void>;
+  close(deadlineMs: number, hurry?: AbortSignal, replaced?: Promise<void>): Promise<void>;
 }
 
 const defaultMaxConnections = 1000;
@@ -67,8 +67,8 @@ export async function startHttp1Server(options: Http1ServerOptions): Promise<Run
   let closing: Promise<void> | undefined;
   return {
     port: typeof address === "string" ? 0 : (address as AddressInfo).port,
-    close(deadlineMs, hurry) {
-      closing ??= closeServer(server, connections, { deadlineMs, hurry });
+    close(deadlineMs, hurry, replaced) {
+      closing ??= closeServer(server, connections, { deadlineMs, hurry, replaced });
       return closing;
     },
   };
@@ -161,10 +161,16 @@ function tickMs({
   return Math.max(minTickMs, Math.min(maxTickMs, Math.floor(shortest / 4)));
 }
 
+interface ClosingSettings {
+  readonly deadlineMs: number;
+  readonly hurry: AbortSignal | undefined;
+  readonly replaced: Promise<void> | undefined;
+}
+
 function closeServer(
   server: Server,
   connections: ConnectionList,
-  { deadlineMs, hurry }: { readonly deadlineMs: number; readonly hurry: AbortSignal | undefined },
+  { deadlineMs, hurry, replaced }: ClosingSettings,
 ): Promise<void> {
   return new Promise((resolve) => {
     const end = () => connections.destroy();
@@ -175,7 +181,9 @@ function closeServer(
       hurry?.removeEventListener("abort", end);
       resolve();
     });
+    const drain = () => connections.drain();
     if (hurry?.aborted) end();
-    else connections.drain();
+    else if (replaced === undefined) drain();
+    else replaced.then(drain, drain);
   });
 }
