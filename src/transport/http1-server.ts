@@ -17,7 +17,7 @@ export interface Http1ServerOptions {
   readonly tls?: ServerTlsConfig | undefined;
   readonly handler: Http1Handler;
   readonly limits?: HttpServerLimits | undefined;
-  /** For what comes on connections behind a request that is not answered, or of a body that is not asked for yet: 32 MiB of all unless given. */
+  /** For what comes on connections behind a request that is not answered, or of a body that is not asked for yet: 64 MiB of all unless given. */
   readonly held?: ByteBudget | undefined;
   /** Told what a handler threw. */
   readonly onError?: ((error: Error) => void) | undefined;
@@ -41,7 +41,7 @@ const defaultKeepAliveTimeoutMs = 60_000;
 const defaultMaxHeaderBytes = 16 * 1024;
 /** Where headers may take their time. */
 const defaultHandshakeTimeoutMs = 120_000;
-const defaultHeldBytes = 32 * 1024 * 1024;
+const defaultHeldBytes = 64 * 1024 * 1024;
 const maxTickMs = 500;
 const minTickMs = 10;
 
