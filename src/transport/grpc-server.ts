@@ -4,6 +4,7 @@ import type { IncomingHttpHeaders } from "node:http";
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, type TLSSocket, Server as TlsServer } from "node:tls";
 import { ByteBudget } from "./byte-budget.ts";
+import { closeServer } from "./close-server.ts";
 import type { CallSettings, GrpcMethod } from "./grpc-server-call.ts";
 import { type ServerKeepalive, ServerSession } from "./grpc-server-session.ts";
 import type { ConnectionSettings } from "./http2-server-connection.ts";
@@ -108,7 +109,11 @@ export async function startGrpcServer(options: GrpcServerOptions): Promise<Runni
       return sessions.size;
     },
     close(deadlineMs, hurry, replaced) {
-      closing ??= closeServer(server, sessions, { deadlineMs, hurry, replaced });
+      closing ??= closeServer(
+        server,
+        { drain: () => sessions.drain(deadlineMs), destroy: () => sessions.destroy() },
+        { deadlineMs, hurry, replaced },
+      );
       return closing;
     },
   };
@@ -200,31 +205,4 @@ function tickMs({ keepalive, calls, handshakeTimeoutMs }: ListSettings): number 
   const ofKeepalive = [maxConnectionIdleMs, maxConnectionAgeMs, maxConnectionAgeGraceMs, timeMs, timeoutMs];
   const shortest = Math.min(...ofKeepalive, handshakeTimeoutMs, calls.receiveTimeoutMs, calls.sendTimeoutMs);
   return Math.max(minTickMs, Math.min(maxTickMs, Math.floor(shortest / 4)));
-}
-
-interface ClosingSettings {
-  readonly deadlineMs: number;
-  readonly hurry: AbortSignal | undefined;
-  readonly replaced: Promise<void> | undefined;
-}
-
-function closeServer(
-  server: Server,
-  sessions: SessionList,
-  { deadlineMs, hurry, replaced }: ClosingSettings,
-): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => sessions.destroy();
-    const timer = setTimeout(end, deadlineMs);
-    hurry?.addEventListener("abort", end, { once: true });
-    server.close(() => {
-      clearTimeout(timer);
-      hurry?.removeEventListener("abort", end);
-      resolve();
-    });
-    const drain = () => sessions.drain(deadlineMs);
-    if (hurry?.aborted) end();
-    else if (replaced === undefined) drain();
-    else replaced.then(drain, drain);
-  });
 }

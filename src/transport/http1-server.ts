@@ -3,6 +3,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from "node:net";
 import { createServer as createTlsServer, Server as TlsServer } from "node:tls";
 import { ByteBudget } from "./byte-budget.ts";
+import { closeServer } from "./close-server.ts";
 import type { HttpServerLimits } from "./http-server.ts";
 import { keepAliveLines } from "./http1-answer.ts";
 import { type ConnectionSettings, Http1Connection } from "./http1-connection.ts";
@@ -159,31 +160,4 @@ function tickMs({
   const limits = [handler.writeTimeoutMs, headersTimeoutMs, requestTimeoutMs, keepAliveTimeoutMs];
   const shortest = Math.min(...limits.filter((limit) => limit > 0));
   return Math.max(minTickMs, Math.min(maxTickMs, Math.floor(shortest / 4)));
-}
-
-interface ClosingSettings {
-  readonly deadlineMs: number;
-  readonly hurry: AbortSignal | undefined;
-  readonly replaced: Promise<void> | undefined;
-}
-
-function closeServer(
-  server: Server,
-  connections: ConnectionList,
-  { deadlineMs, hurry, replaced }: ClosingSettings,
-): Promise<void> {
-  return new Promise((resolve) => {
-    const end = () => connections.destroy();
-    const timer = setTimeout(end, deadlineMs);
-    hurry?.addEventListener("abort", end, { once: true });
-    server.close(() => {
-      clearTimeout(timer);
-      hurry?.removeEventListener("abort", end);
-      resolve();
-    });
-    const drain = () => connections.drain();
-    if (hurry?.aborted) end();
-    else if (replaced === undefined) drain();
-    else replaced.then(drain, drain);
-  });
 }
