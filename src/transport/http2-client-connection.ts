@@ -8,7 +8,7 @@ import { ClientStreams } from "./http2-client-streams.ts";
 import { FrameBudget } from "./http2-frame-budget.ts";
 import { type FrameListener, FrameReader, maxFrameBytes } from "./http2-frame-reader.ts";
 import { expectFrame } from "./http2-frame-rules.ts";
-import { type HeaderBlock, HeaderBlocks } from "./http2-header-blocks.ts";
+import { HeaderBlocks } from "./http2-header-blocks.ts";
 import { PeerSettings } from "./http2-peer-settings.ts";
 import {
   clientPreface,
@@ -253,7 +253,7 @@ export class ClientConnection implements FrameListener {
 
   dataBegins(id: number, length: number): void {
     if (this.#hasEnded) return;
-    this.#expectNoBlock();
+    this.#blocks.expectNone();
     this.#responses.dataBegins(id, length);
   }
 
@@ -271,17 +271,16 @@ export class ClientConnection implements FrameListener {
 
   frame(type: number, flags: number, id: number, payload: Buffer): void {
     if (this.#hasEnded) return;
-    let block: HeaderBlock | undefined;
-    if (type === frameTypes.continuation) block = this.#blocks.goOn(flags, id, payload);
-    else this.#expectNoBlock();
-    if (type === frameTypes.headers) block = this.#blocks.begin(flags, id, payload);
-    else if (type !== frameTypes.continuation) this.#otherFrame(type, flags, id, payload);
+    const block = this.#blocks.frame(type, flags, id, payload);
     if (block !== undefined) this.#responses.block(block);
+    else if (type !== frameTypes.headers && type !== frameTypes.continuation) {
+      this.#otherFrame(type, flags, id, payload);
+    }
   }
 
   #otherFrame(type: number, flags: number, id: number, payload: Buffer): void {
     this.#budget.spend();
-    expectFrame(type, id, payload.length);
+    expectFrame(type, flags, id, payload.length);
     switch (type) {
       case frameTypes.settings:
         this.#settingsFrame(flags, payload);
@@ -309,7 +308,6 @@ export class ClientConnection implements FrameListener {
 
   #settingsFrame(flags: number, payload: Buffer): void {
     if ((flags & frameFlags.ack) !== 0) {
-      expectHttp2(payload.length === 0, http2Codes.FRAME_SIZE_ERROR, "an answer to settings with settings");
       clearTimeout(this.#settingsTimer);
       return;
     }
@@ -339,9 +337,5 @@ export class ClientConnection implements FrameListener {
     this.#owner.wentAway(this.#goneCode, payload.toString("latin1", 8));
     this.#streams.stopAt(payload.readUInt32BE(0) & maxInt31);
     this.#endIfIdle();
-  }
-
-  #expectNoBlock(): void {
-    expectHttp2(!this.#blocks.isOpen, http2Codes.PROTOCOL_ERROR, "a frame between parts of headers");
   }
 }

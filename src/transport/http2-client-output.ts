@@ -5,9 +5,8 @@ import type { ClientStream } from "./http2-client-stream.ts";
 import type { PeerSettings } from "./http2-peer-settings.ts";
 import {
   defaultWindowBytes,
-  emptyTable,
-  encodeFrame,
   expectHttp2,
+  expectWindow,
   frameFlags,
   frameHeadBytes,
   frameTypes,
@@ -112,7 +111,7 @@ export class ClientOutput {
   /** The headers, and of the body what may be sent now. */
   begin(stream: ClientStream): void {
     stream.sendWindowBytes = this.#peer.initialWindowBytes;
-    this.#addHeaders(stream.id, stream.block.bytes);
+    this.#add(this.#peer.headerFrames(stream.id, stream.block.bytes, false));
     this.#sendBody(stream);
   }
 
@@ -124,7 +123,7 @@ export class ClientOutput {
   /** Throws Http2Error where the window overflows. */
   widen(bytes: number): void {
     this.#windowBytes += bytes;
-    expectHttp2(this.#windowBytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+    expectWindow(this.#windowBytes);
     this.#sendWaiting();
   }
 
@@ -138,13 +137,7 @@ export class ClientOutput {
 
   /** Throws Http2Error for settings that may not be. */
   applySettings(payload: Buffer, streams: Iterable<ClientStream>): void {
-    const change = this.#peer.apply(payload);
-    if (change === 0) return;
-    for (const stream of streams) {
-      stream.sendWindowBytes += change;
-      expectHttp2(stream.sendWindowBytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
-    }
-    this.#sendWaiting();
+    if (this.#peer.apply(payload, streams)) this.#sendWaiting();
   }
 
   #add(part: Uint8Array): void {
@@ -192,19 +185,5 @@ export class ClientOutput {
     this.#bytes += at + bytes;
     this.#windowBytes -= bytes;
     stream.sendWindowBytes -= bytes;
-  }
-
-  #addHeaders(stream: number, block: Uint8Array): void {
-    const whole = this.#peer.mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
-    this.#peer.mustEmptyTable = false;
-    const most = this.#peer.maxFrameBytes;
-    let type: number = frameTypes.headers;
-    let at = 0;
-    do {
-      const part = whole.length <= most ? whole : whole.subarray(at, at + most);
-      at += part.length;
-      this.#add(encodeFrame(type, at === whole.length ? frameFlags.endHeaders : 0, stream, part));
-      type = frameTypes.continuation;
-    } while (at < whole.length);
   }
 }

@@ -1,6 +1,6 @@
 /** Which frames belong to the connection and which to a stream, and what sizes they have (RFC 9113 section 6). */
 
-import { expectHttp2, frameTypes, http2Codes } from "./http2-wire.ts";
+import { expectHttp2, frameFlags, frameTypes, http2Codes } from "./http2-wire.ts";
 
 interface FrameRule {
   /** Undefined where it may be either. */
@@ -20,11 +20,13 @@ const rules: ReadonlyMap<number, FrameRule> = new Map<number, FrameRule>([
 ]);
 
 /** Throws Http2Error for a frame of the wrong stream or size. */
-export function expectFrame(type: number, id: number, lengthBytes: number): void {
+export function expectFrame(type: number, flags: number, id: number, lengthBytes: number): void {
   const rule = rules.get(type);
   if (rule === undefined) return;
   const isInPlace = rule.isOfConnection === undefined || rule.isOfConnection === (id === 0);
   expectHttp2(isInPlace, http2Codes.PROTOCOL_ERROR, "a frame of the wrong stream");
   const isOfSize = lengthBytes === (rule.bytes ?? lengthBytes) && lengthBytes >= (rule.leastBytes ?? 0);
   expectHttp2(isOfSize, http2Codes.FRAME_SIZE_ERROR, "a frame of the wrong size");
+  const isAnswer = type === frameTypes.settings && (flags & frameFlags.ack) !== 0;
+  expectHttp2(!isAnswer || lengthBytes === 0, http2Codes.FRAME_SIZE_ERROR, "an answer to settings with settings");
 }

@@ -1,6 +1,6 @@
 /** Joins the parts of header blocks: a HEADERS frame and what goes on with it, bounded. */
 
-import { frameFlags, Http2Error, http2Codes } from "./http2-wire.ts";
+import { expectHttp2, frameFlags, frameTypes, Http2Error, http2Codes } from "./http2-wire.ts";
 
 /** The headers that begin or end a stream, still packed. */
 export interface HeaderBlock {
@@ -17,13 +17,19 @@ const priorityBytes = 5;
 export class HeaderBlocks {
   #open: { readonly stream: number; readonly endsStream: boolean; readonly parts: Buffer[]; bytes: number } | undefined;
 
-  /** Whether only a continuation may come now. */
-  get isOpen(): boolean {
-    return this.#open !== undefined;
+  /** Throws Http2Error where only a continuation may come now. */
+  expectNone(): void {
+    expectHttp2(this.#open === undefined, http2Codes.PROTOCOL_ERROR, "a frame between parts of headers");
   }
 
-  /** The block of a HEADERS frame where it is whole. Throws Http2Error. */
-  begin(flags: number, stream: number, payload: Buffer): HeaderBlock | undefined {
+  /** The block that a frame makes whole. To be told of every frame but DATA. Throws Http2Error. */
+  frame(type: number, flags: number, stream: number, payload: Buffer): HeaderBlock | undefined {
+    if (type === frameTypes.continuation) return this.#goOn(flags, stream, payload);
+    this.expectNone();
+    return type === frameTypes.headers ? this.#begin(flags, stream, payload) : undefined;
+  }
+
+  #begin(flags: number, stream: number, payload: Buffer): HeaderBlock | undefined {
     if (stream % 2 === 0) throw new Http2Error(http2Codes.PROTOCOL_ERROR, "headers of no stream of a client");
     let from = 0;
     let padding = 0;
@@ -39,8 +45,7 @@ export class HeaderBlocks {
     return undefined;
   }
 
-  /** The block that a CONTINUATION frame makes whole. Throws Http2Error. */
-  goOn(flags: number, stream: number, payload: Buffer): HeaderBlock | undefined {
+  #goOn(flags: number, stream: number, payload: Buffer): HeaderBlock | undefined {
     const open = this.#open;
     if (open === undefined || open.stream !== stream) {
       throw new Http2Error(http2Codes.PROTOCOL_ERROR, "a continuation of nothing");

@@ -5,14 +5,11 @@ import { PeerSettings } from "./http2-peer-settings.ts";
 import type { ServerStream, StreamAnswer } from "./http2-server-stream.ts";
 import {
   defaultWindowBytes,
-  emptyTable,
   encodeFrame,
-  expectHttp2,
+  expectWindow,
   frameFlags,
   frameHeadBytes,
   frameTypes,
-  Http2Error,
-  http2Codes,
   maxInt31,
   putFrame,
 } from "./http2-wire.ts";
@@ -118,7 +115,7 @@ export class Http2Output {
   /** Throws Http2Error where the window overflows. */
   widen(bytes: number): void {
     this.#windowBytes += bytes;
-    if (this.#windowBytes > maxInt31) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+    expectWindow(this.#windowBytes);
     this.#sendWaiting();
   }
 
@@ -132,14 +129,7 @@ export class Http2Output {
 
   /** Throws Http2Error for settings that may not be. */
   applySettings(payload: Buffer, streams: Iterable<ServerStream>): void {
-    const change = this.#peer.apply(payload);
-    // Every stream is looked at: once, however often a frame says it.
-    if (change === 0) return;
-    for (const stream of streams) {
-      stream.sendWindowBytes += change;
-      expectHttp2(stream.sendWindowBytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
-    }
-    this.#sendWaiting();
+    if (this.#peer.apply(payload, streams)) this.#sendWaiting();
   }
 
   #sendWaiting(): void {
@@ -170,17 +160,7 @@ export class Http2Output {
   }
 
   #pushHeaders(stream: number, block: Buffer, endsStream: boolean): void {
-    const whole = this.#peer.mustEmptyTable ? Buffer.concat([emptyTable, block]) : block;
-    this.#peer.mustEmptyTable = false;
     this.hasAnswered = true;
-    let type: number = frameTypes.headers;
-    let at = 0;
-    do {
-      const part = whole.subarray(at, at + this.#peer.maxFrameBytes);
-      at += part.length;
-      const endFlag = type === frameTypes.headers && endsStream ? frameFlags.endStream : 0;
-      this.push(encodeFrame(type, endFlag | (at === whole.length ? frameFlags.endHeaders : 0), stream, part));
-      type = frameTypes.continuation;
-    } while (at < whole.length);
+    this.push(this.#peer.headerFrames(stream, block, endsStream));
   }
 }

@@ -184,7 +184,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   dataBegins(id: number, length: number): void {
     if (this.#endedMs !== undefined) return;
-    this.#expectNoBlock();
+    this.#blocks.expectNone();
     this.#receiveWindowBytes -= length;
     if (this.#receiveWindowBytes < 0) throw new Http2Error(http2Codes.FLOW_CONTROL_ERROR, "more data than allowed");
     this.#readBytes += length;
@@ -221,17 +221,16 @@ export class ServerConnection implements FrameListener, StreamOutput {
 
   frame(type: number, flags: number, id: number, payload: Buffer): void {
     if (this.#endedMs !== undefined) return;
-    let block: HeaderBlock | undefined;
-    if (type === frameTypes.continuation) block = this.#blocks.goOn(flags, id, payload);
-    else this.#expectNoBlock();
-    if (type === frameTypes.headers) block = this.#blocks.begin(flags, id, payload);
-    else if (type !== frameTypes.continuation) this.#otherFrame(type, flags, id, payload);
+    const block = this.#blocks.frame(type, flags, id, payload);
     if (block !== undefined) this.#headerBlock(block);
+    else if (type !== frameTypes.headers && type !== frameTypes.continuation) {
+      this.#otherFrame(type, flags, id, payload);
+    }
   }
 
   #otherFrame(type: number, flags: number, id: number, payload: Buffer): void {
     this.#budget.spend();
-    expectFrame(type, id, payload.length);
+    expectFrame(type, flags, id, payload.length);
     switch (type) {
       case frameTypes.settings:
         this.#settingsFrame(flags, payload);
@@ -304,10 +303,7 @@ export class ServerConnection implements FrameListener, StreamOutput {
   }
 
   #settingsFrame(flags: number, payload: Buffer): void {
-    if ((flags & frameFlags.ack) !== 0) {
-      expectHttp2(payload.length === 0, http2Codes.FRAME_SIZE_ERROR, "an answer to settings with settings");
-      return;
-    }
+    if ((flags & frameFlags.ack) !== 0) return;
     this.#output.applySettings(payload, this.#streams.values());
     this.#output.push(encodeFrame(frameTypes.settings, frameFlags.ack, 0));
   }
@@ -341,10 +337,6 @@ export class ServerConnection implements FrameListener, StreamOutput {
     const isIdle = id > this.#numbers.last || id % 2 === 0;
     expectHttp2(!isIdle, http2Codes.PROTOCOL_ERROR, "a frame of no stream");
     return this.#streams.get(id);
-  }
-
-  #expectNoBlock(): void {
-    expectHttp2(!this.#blocks.isOpen, http2Codes.PROTOCOL_ERROR, "a frame between parts of headers");
   }
 
   answer(stream: ServerStream, answer: StreamAnswer): void {

@@ -73,6 +73,11 @@ export function expectHttp2(condition: boolean, code: number, message: string): 
   if (!condition) throw new Http2Error(code, message);
 }
 
+/** Throws Http2Error for a window of more than there can be. */
+export function expectWindow(bytes: number): void {
+  expectHttp2(bytes <= maxInt31, http2Codes.FLOW_CONTROL_ERROR, "a window too large");
+}
+
 /** A whole frame. */
 export function encodeFrame(type: number, flags: number, stream: number, payload: Uint8Array = noBytes): Buffer {
   const frame = Buffer.allocUnsafe(frameHeadBytes + payload.length);
