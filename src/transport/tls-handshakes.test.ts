@@ -50,6 +50,24 @@ describe.each([
     await closeOf(socket);
   });
 
+  test("answers no second handshake of TLS 1.2", async () => {
+    const { port } = await start(20_000);
+    const socket = connectTls({
+      port,
+      host: "127.0.0.1",
+      ca,
+      maxVersion: "TLSv1.2",
+      ALPNProtocols: ["h2", "http/1.1"],
+    });
+    onTestFinished(() => void socket.destroy());
+    await new Promise((resolve) => socket.once("secureConnect", resolve));
+    const outcome = await new Promise((resolve) => {
+      socket.once("error", (error: Error & { code?: string }) => resolve(error.code));
+      socket.renegotiate({}, () => resolve("renegotiated"));
+    });
+    expect(outcome).toBe("ERR_SSL_NO_RENEGOTIATION");
+  });
+
   test("whose client ends its side at once is ended", async () => {
     const { port } = await start(20_000);
     const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
