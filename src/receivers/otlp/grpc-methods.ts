@@ -5,6 +5,7 @@ import type { Signal } from "../../model/otlp-request.ts";
 import type { GrpcMethod } from "../../transport/grpc-server-call.ts";
 import type { Intake } from "./intake.ts";
 import { type ClientSettings, grpcClientInfo } from "./request-client.ts";
+import { profilesPaths, type UnservedSignals } from "./unserved-signals.ts";
 
 const signalsByPath: ReadonlyMap<string, Signal> = new Map([
   ["/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "metrics"],
@@ -19,8 +20,20 @@ function responseOf(partial: PartialSuccess | undefined): Uint8Array {
   return partial === undefined ? fullSuccess : encodeExportResponse(partial);
 }
 
-/** The method at a path; undefined, which is UNIMPLEMENTED, for profiles and for a signal that no pipeline takes. */
-export function createGrpcMethods(intake: Intake, settings: ClientSettings): (path: string) => GrpcMethod | undefined {
+/** What the methods need beside the client's settings. */
+export interface GrpcMethodsParts {
+  readonly intake: Intake;
+  readonly unserved: UnservedSignals;
+}
+
+/**
+ * The method at the path of a call; undefined, which is UNIMPLEMENTED and counted, for profiles and for a signal that no
+ * pipeline takes.
+ */
+export function createGrpcMethods(
+  { intake, unserved }: GrpcMethodsParts,
+  settings: ClientSettings,
+): (path: string) => GrpcMethod | undefined {
   const methods = new Map<string, { readonly signal: Signal; readonly method: GrpcMethod }>();
   for (const [path, signal] of signalsByPath) {
     // Not an async function, which would keep the message until the answer.
@@ -32,6 +45,9 @@ export function createGrpcMethods(intake: Intake, settings: ClientSettings): (pa
   }
   return (path) => {
     const found = methods.get(path);
-    return found !== undefined && intake.takes(found.signal) ? found.method : undefined;
+    if (found !== undefined && intake.takes(found.signal)) return found.method;
+    if (found !== undefined) unserved.count("grpc", found.signal);
+    else if (path === profilesPaths.grpc) unserved.count("grpc", "profiles");
+    return undefined;
   };
 }

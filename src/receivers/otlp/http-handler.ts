@@ -18,10 +18,12 @@ import type { OtlpHttpConfig } from "./config.ts";
 import { type Encoding, HttpAnswers } from "./http-answers.ts";
 import { type CallSettings, HttpCall } from "./http-call.ts";
 import type { Intake } from "./intake.ts";
+import { profilesPaths, type UnservedSignals } from "./unserved-signals.ts";
 
 export interface HttpParts {
   readonly config: OtlpHttpConfig;
   readonly intake: Intake;
+  readonly unserved: UnservedSignals;
   readonly budget: ByteBudget;
   readonly authenticator: ServerAuthenticator | undefined;
 }
@@ -49,6 +51,7 @@ class OtlpHttpHandler implements Http1Handler {
   readonly writeTimeoutMs: number;
   readonly #calls: CallSettings;
   readonly #signals: ReadonlyMap<string, Signal>;
+  readonly #unserved: UnservedSignals;
   readonly #cors: CorsCheck | undefined;
   readonly #authenticator: ServerAuthenticator | undefined;
   /** Parameters of the URL that stand for headers. */
@@ -56,7 +59,7 @@ class OtlpHttpHandler implements Http1Handler {
   readonly #codings: ReadonlyMap<string, ContentCoding>;
   readonly #takesPlain: boolean;
 
-  constructor({ config, intake, budget, authenticator }: HttpParts) {
+  constructor({ config, intake, unserved, budget, authenticator }: HttpParts) {
     this.writeTimeoutMs = config.write_timeout || defaultWriteTimeoutMs;
     const fields = (config.response_headers ?? []).map(({ name, value }) => [name, value.reveal()] as const);
     this.#calls = {
@@ -71,6 +74,7 @@ class OtlpHttpHandler implements Http1Handler {
       [config.metrics_url_path, "metrics"],
       [config.logs_url_path, "logs"],
     ]);
+    this.#unserved = unserved;
     this.#cors = createCors(config.cors);
     this.#authenticator = authenticator;
     this.#requestParams = config.auth?.request_params;
@@ -88,8 +92,10 @@ class OtlpHttpHandler implements Http1Handler {
       exchange.answer(answers.preflight(cors));
       return;
     }
-    const signal = this.#signals.get(pathOf(exchange));
+    const path = pathOf(exchange);
+    const signal = this.#signals.get(path);
     if (signal === undefined || !intake.takes(signal)) {
+      if (exchange.method === "POST") this.#countUnserved(signal, path);
       exchange.answer(answers.text(404, "404 page not found", cors));
       return;
     }
@@ -105,6 +111,11 @@ class OtlpHttpHandler implements Http1Handler {
       return;
     }
     this.#take(exchange, new HttpCall(this.#calls, exchange, { signal, encoding, cors }));
+  }
+
+  #countUnserved(signal: Signal | undefined, path: string): void {
+    if (signal !== undefined) this.#unserved.count("http", signal);
+    else if (path === profilesPaths.http) this.#unserved.count("http", "profiles");
   }
 
   #take(exchange: Http1Exchange, call: HttpCall): void {

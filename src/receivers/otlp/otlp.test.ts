@@ -79,9 +79,11 @@ describe.each(signals)("%s", (signal) => {
 
   test("that no pipeline takes are UNIMPLEMENTED and 404", async () => {
     const others = signals.filter((one) => one !== signal);
-    const { post, call } = await setUpOtlp({ sink: createSink("accept", { signals: others }) });
+    const { post, call, counted } = await setUpOtlp({ sink: createSink("accept", { signals: others }) });
     expect((await post(`/v1/${signal}`, bytesOf(signal))).status).toBe(404);
     expect((await call(signal, bytesOf(signal))).code).toBe(12);
+    const name = "receiver_otlp_unserved_requests_total";
+    expect(counted()).toEqual({ [`${name} http`]: 1, [`${name} grpc`]: 1 });
   });
 });
 
@@ -101,12 +103,21 @@ test("an empty request is a success that nobody sees", async () => {
   expect(sink.taken).toEqual([]);
 });
 
-test("profiles are refused", async () => {
-  const { post, grpcPort } = await setUpOtlp();
-  expect((await post("/v1development/profiles", "")).status).toBe(404);
+test("profiles are refused, counted, and named once in the log", async () => {
+  const { post, grpcPort, counted, log } = await setUpOtlp();
   const path = "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export";
-  const result = await createOwnClient(grpcPort).call({ path, message: new Uint8Array() });
-  expect(result.code).toBe(12);
+  const client = createOwnClient(grpcPort);
+  for (const _ of [1, 2]) {
+    expect((await post("/v1development/profiles", "")).status).toBe(404);
+    expect((await client.call({ path, message: new Uint8Array() })).code).toBe(12);
+  }
+  const name = "receiver_otlp_unserved_requests_total";
+  expect(counted()).toEqual({ [`${name} http`]: 2, [`${name} grpc`]: 2 });
+  const warnings = log.entries.filter(({ level }) => level === "warn").map(({ fields }) => fields);
+  expect(warnings).toEqual([
+    { protocol: "http", signal: "profiles" },
+    { protocol: "grpc", signal: "profiles" },
+  ]);
 });
 
 describe("a refusal is told truthfully", () => {

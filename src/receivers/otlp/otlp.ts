@@ -13,8 +13,9 @@ import { startHttp1Server } from "../../transport/http1-server.ts";
 import { completeOtlp, type OtlpHttpConfig, type OtlpReceiverConfig, otlpSchema } from "./config.ts";
 import { createGrpcMethods } from "./grpc-methods.ts";
 import { createHttpHandler } from "./http-handler.ts";
-import { Intake } from "./intake.ts";
+import { Intake, type Transport } from "./intake.ts";
 import { type ProtocolParts, ProtocolServer } from "./protocol-server.ts";
+import { UnservedSignals } from "./unserved-signals.ts";
 
 type Limits = OtlpReceiverConfig["limits"];
 
@@ -26,6 +27,7 @@ interface WithLimits<C> {
 
 interface Shared {
   readonly intake: Intake;
+  readonly unserved: UnservedSignals;
   readonly budget: ByteBudget;
 }
 
@@ -40,15 +42,20 @@ export default defineReceiver<OtlpReceiverConfig>({
   complete: completeOtlp,
 
   create(context) {
-    const { id, config, next, identities, meter } = context;
+    const { id, config, next, identities, meter, log } = context;
     const intake = new Intake({ id, next, identities, meter });
+    const unserved = new UnservedSignals({ id, log, meter });
     const budget = new ByteBudget(config.limits.in_flight_size);
-    const grpc = new ProtocolServer(grpcParts(context, { intake, budget }));
-    const http = new ProtocolServer(httpParts(context, { intake, budget }));
+    const grpc = new ProtocolServer(grpcParts(context, { intake, unserved, budget }));
+    const http = new ProtocolServer(httpParts(context, { intake, unserved, budget }));
+    const announce = (transport: Transport) => {
+      intake.announce(transport);
+      unserved.announce(transport);
+    };
     const apply = async ({ protocols, limits }: OtlpReceiverConfig) => {
       budget.resize(limits.in_flight_size);
-      if (protocols.grpc !== undefined) intake.announce("grpc");
-      if (protocols.http !== undefined) intake.announce("http");
+      if (protocols.grpc !== undefined) announce("grpc");
+      if (protocols.http !== undefined) announce("http");
       await grpc.apply(protocols.grpc && { config: protocols.grpc, limits });
       await http.apply(protocols.http && { config: protocols.http, limits });
     };
@@ -65,7 +72,7 @@ export default defineReceiver<OtlpReceiverConfig>({
 
 function grpcParts(
   { id, host, log }: CreateContext<OtlpReceiverConfig>,
-  { intake, budget }: Shared,
+  { intake, unserved, budget }: Shared,
 ): ProtocolParts<WithLimits<GrpcServerConfig>> {
   const path = `receivers::${id}::protocols::grpc`;
   let methodAt: GrpcServerOptions["methodAt"] = () => undefined;
@@ -83,7 +90,7 @@ function grpcParts(
     use({ config }) {
       const authenticator = findServerAuthenticator(config.auth, host, path);
       authenticate = authenticator && callerCheck(authenticator);
-      methodAt = createGrpcMethods(intake, { includeMetadata: config.include_metadata, authenticator });
+      methodAt = createGrpcMethods({ intake, unserved }, { includeMetadata: config.include_metadata, authenticator });
     },
     async start(settings) {
       const { config } = settings;
@@ -117,7 +124,7 @@ function callerCheck(authenticator: ServerAuthenticator): GrpcServerOptions["aut
 
 function httpParts(
   { id, host, log }: CreateContext<OtlpReceiverConfig>,
-  { intake, budget }: Shared,
+  { intake, unserved, budget }: Shared,
 ): ProtocolParts<WithLimits<OtlpHttpConfig>> {
   const path = `receivers::${id}::protocols::http`;
   let current: Http1Handler | undefined;
@@ -141,7 +148,7 @@ function httpParts(
     use({ config }) {
       const authenticator = findServerAuthenticator(config.auth, host, path);
       try {
-        current = createHttpHandler({ config, intake, budget, authenticator });
+        current = createHttpHandler({ config, intake, unserved, budget, authenticator });
       } catch (caught) {
         const message = toError(caught).message;
         throw new ConfigError([{ path: `${path}::response_headers`, message }], { cause: caught });
