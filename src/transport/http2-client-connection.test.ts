@@ -1,16 +1,17 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { createOwnClient, testPath } from "../../test/support/grpc-kit.ts";
+import { testPath } from "../../test/support/grpc-kit.ts";
 import {
   answerFrames,
   endsRequest,
+  type Frame,
   headersFrame,
   many,
   type RawPeer,
   responseHead,
   responseTrailers,
+  serveFrames,
   settings,
-  startRawServer,
   uint32,
 } from "../../test/support/http2-raw.ts";
 import type { GrpcResult } from "./grpc-client-call.ts";
@@ -43,15 +44,12 @@ async function callTo(
   frames: readonly Uint8Array[],
   { ends = false, greeting = settings }: { ends?: boolean; greeting?: Uint8Array } = {},
 ): Promise<{ result: GrpcResult; peers: readonly RawPeer[] }> {
-  const { port, peers } = await startRawServer((peer, index) => {
-    peer.send(greeting);
-    peer.hear = (frame) => {
-      if (!endsRequest(frame) || index > 0 || frame.stream !== 1) return;
-      peer.send(...frames);
-      if (ends) peer.socket.end();
-    };
-  });
-  const client = createOwnClient(port, { maxResponseBytes: 1000 });
+  const answer = (peer: RawPeer, frame: Frame, index: number) => {
+    if (!endsRequest(frame) || index > 0 || frame.stream !== 1) return;
+    peer.send(...frames);
+    if (ends) peer.socket.end();
+  };
+  const { client, peers } = await serveFrames(greeting, answer, { maxResponseBytes: 1000 });
   const result = await client.call({ path: testPath, message: Buffer.from("asked"), timeoutMs: 5000 });
   return { result, peers };
 }
@@ -298,15 +296,12 @@ describe("what was not looked at is sent again", () => {
     ["a stream above the last of a GOAWAY", [goawayFrame(0, 0, "")], 2],
     ["a stream above the last of a GOAWAY with an error", [goawayFrame(0, 11, "too_many_pings")], 2],
   ])("%s", async (_title, frames, connections) => {
-    const { port, peers } = await startRawServer((peer, index) => {
-      peer.send(settings);
-      peer.hear = (frame) => {
-        if (!endsRequest(frame)) return;
-        if (index === 0 && frame.stream === 1) peer.send(...frames);
-        else peer.send(answerFrames(frame.stream, "again"));
-      };
+    const { client, peers } = await serveFrames(settings, (peer, frame, index) => {
+      if (!endsRequest(frame)) return;
+      if (index === 0 && frame.stream === 1) peer.send(...frames);
+      else peer.send(answerFrames(frame.stream, "again"));
     });
-    const result = await createOwnClient(port).call({ path: testPath, message: Buffer.from("x") });
+    const result = await client.call({ path: testPath, message: Buffer.from("x") });
     expect(result).toMatchObject({ code: 0, response: Buffer.from("again"), isSent: false });
     expect(peers).toHaveLength(connections);
   });
@@ -332,12 +327,7 @@ test("an answer is the same wherever the server's bytes are cut", async () => {
   const cuts = fc.array(fc.integer({ min: 0, max: bytes.length - settings.length }), { maxLength: 8 });
   await fc.assert(
     fc.asyncProperty(cuts, async (at) => {
-      let serve = async (_peer: RawPeer) => {};
-      const { port, peers } = await startRawServer((peer) => {
-        peer.send(settings);
-        peer.hear = (frame) => void (endsRequest(frame) && serve(peer));
-      });
-      serve = async (peer) => {
+      const answer = async (peer: RawPeer) => {
         const ends = [...at.toSorted((a, b) => a - b), bytes.length];
         let from = 0;
         for (const end of ends) {
@@ -346,7 +336,8 @@ test("an answer is the same wherever the server's bytes are cut", async () => {
           await new Promise((resolve) => setImmediate(resolve));
         }
       };
-      const result = await createOwnClient(port).call({ path: testPath, message: Buffer.from("x"), timeoutMs: 5000 });
+      const { client, peers } = await serveFrames(settings, (peer, frame) => void (endsRequest(frame) && answer(peer)));
+      const result = await client.call({ path: testPath, message: Buffer.from("x"), timeoutMs: 5000 });
       expect([result.code, result.message, result.response.length]).toEqual([0, "", 700]);
       await expect
         .poll(() => peers[0]?.of(frameTypes.ping).map(({ payload }) => String(payload)))

@@ -1,16 +1,18 @@
-import { connect } from "node:net";
+import { connect, type Socket } from "node:net";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createOwnClient, startOwnServer, testPath } from "../../test/support/grpc-kit.ts";
 import {
+  answerAll,
   answerFrames,
   endsRequest,
   type Frame,
   headersFrame,
   type RawPeer,
+  serveFrames,
   settings,
-  startRawServer,
+  startGreeter,
 } from "../../test/support/http2-raw.ts";
-import type { GrpcClient, GrpcClientOptions } from "./grpc-client.ts";
+import type { GrpcClient } from "./grpc-client.ts";
 import { frameMessage } from "./grpc-wire.ts";
 import { ClientConnection } from "./http2-client-connection.ts";
 import { ClientStream } from "./http2-client-stream.ts";
@@ -28,22 +30,13 @@ import { clientChunks } from "./socket-reads.ts";
 
 const x = { path: testPath, message: Buffer.from("x") };
 
-/** A server that says `greeting` and hears of each frame with its connection. */
-async function serve(
-  greeting: Uint8Array,
-  hear: (peer: RawPeer, frame: Frame, index: number) => void,
-  options: Partial<GrpcClientOptions> = {},
-) {
-  const server = await startRawServer((peer, index) => {
-    peer.send(greeting);
-    peer.hear = (frame) => hear(peer, frame, index);
-  });
-  return { ...server, client: createOwnClient(server.port, options) };
+/** A connection to a server that says `greeting` and answers each request. */
+async function connectTo(greeting: Uint8Array): Promise<Socket> {
+  const { port } = await startGreeter(greeting, answerAll);
+  const socket = connect(port, "127.0.0.1");
+  onTestFinished(() => void socket.destroy());
+  return socket;
 }
-
-const answerAll = (peer: RawPeer, frame: Frame) => {
-  if (endsRequest(frame)) peer.send(answerFrames(frame.stream, "ok"));
-};
 
 /** Bytes of which no two stretches are the same. */
 function counted(bytes: number): Buffer {
@@ -55,7 +48,7 @@ function counted(bytes: number): Buffer {
 describe("a message", () => {
   test("is sent byte by byte through windows of one byte", async () => {
     const message = counted(200);
-    const { client, peers } = await serve(settingsFrame([[4, 1]]), (peer, frame) => {
+    const { client, peers } = await serveFrames(settingsFrame([[4, 1]]), (peer, frame) => {
       answerAll(peer, frame);
       if (frame.type === 0 && !endsRequest(frame)) peer.send(windowFrame(frame.stream, 1), windowFrame(0, 1));
     });
@@ -66,7 +59,7 @@ describe("a message", () => {
 
   test("of 30 MB in pieces goes through as it is, in frames of the size that the server takes", async () => {
     const pieces = [7, 1_000_000, 0, 9_999_993, 19_000_000].map(counted);
-    const { client, peers } = await serve(settingsFrame([[5, 20_000]]), (peer, frame) => {
+    const { client, peers } = await serveFrames(settingsFrame([[5, 20_000]]), (peer, frame) => {
       answerAll(peer, frame);
       if (frame.type !== 0 || frame.payload.length === 0) return;
       peer.send(windowFrame(0, frame.payload.length));
@@ -79,7 +72,7 @@ describe("a message", () => {
 
   test("follows changes of the initial window, below zero too", async () => {
     const message = counted(3000);
-    const { client, peers } = await serve(settingsFrame([[4, 1000]]), () => {});
+    const { client, peers } = await serveFrames(settingsFrame([[4, 1000]]), () => {});
     const call = client.call({ ...x, message });
     const sent = async (bytes: number) => {
       await expect.poll(() => peers[0]?.bodyOf(1).length).toBe(bytes);
@@ -110,7 +103,7 @@ describe("a message", () => {
   });
 
   test("waits for a window until its time is over, and the stream is given up", async () => {
-    const { client, peers } = await serve(settingsFrame([[4, 0]]), () => {});
+    const { client, peers } = await serveFrames(settingsFrame([[4, 0]]), () => {});
     expect(await client.call({ ...x, timeoutMs: 60 })).toMatchObject({ code: 4 });
     await expect
       .poll(() => peers[0]?.of(frameTypes.reset).map(({ stream, payload }) => [stream, payload.readUInt32BE(0)]))
@@ -119,7 +112,7 @@ describe("a message", () => {
   });
 
   test("that waits for a window does not hold up another", async () => {
-    const { client, peers } = await serve(settingsFrame([[4, 10]]), (peer, frame) => {
+    const { client, peers } = await serveFrames(settingsFrame([[4, 10]]), (peer, frame) => {
       if (peer.bodyOf(frame.stream).length === 6) answerAll(peer, frame);
     });
     expect(await client.call(x)).toMatchObject({ code: 0 });
@@ -132,7 +125,7 @@ describe("a message", () => {
   });
 
   test("whose server stops to read is not all in memory, and its memory counts as read until it is written", async () => {
-    const { client, peers } = await serve(
+    const { client, peers } = await serveFrames(
       Buffer.concat([settingsFrame([[4, 2 ** 30]]), windowFrame(0, 2 ** 30)]),
       (peer, frame) => {
         if (frame.type !== 1) return;
@@ -150,7 +143,7 @@ describe("a message", () => {
 
 test("a server that reads all may ping as often as it likes during a message that fills the socket", async () => {
   const greeting = Buffer.concat([settingsFrame([[4, 2 ** 30]]), windowFrame(0, 2 ** 30)]);
-  const { client, peers } = await serve(greeting, (peer, frame) => {
+  const { client, peers } = await serveFrames(greeting, (peer, frame) => {
     answerAll(peer, frame);
     if (frame.type !== frameTypes.data || endsRequest(frame)) return;
     peer.send(encodeFrame(frameTypes.ping, 0, 0, Buffer.alloc(8)));
@@ -164,7 +157,7 @@ test("a server that reads all may ping as often as it likes during a message tha
 
 describe("headers", () => {
   test("above the size of a frame are continued, and name the empty table where a smaller one is wanted", async () => {
-    const { client, peers } = await serve(settingsFrame([[1, 100]]), answerAll);
+    const { client, peers } = await serveFrames(settingsFrame([[1, 100]]), answerAll);
     for (let i = 0; i < 2; i++) {
       expect(await client.call({ ...x, headers: { "x-long": "y".repeat(40_000) } })).toMatchObject({ code: 0 });
     }
@@ -181,7 +174,7 @@ describe("headers", () => {
   });
 
   test("above what the server takes are not sent", async () => {
-    const { client, peers } = await serve(settingsFrame([[6, 1000]]), answerAll);
+    const { client, peers } = await serveFrames(settingsFrame([[6, 1000]]), answerAll);
     const result = await client.call({ ...x, headers: { "x-long": "y".repeat(1000) } });
     expect(result).toMatchObject({ code: 14, message: "the server takes no more than 1000 bytes of headers" });
     expect(await client.call(x)).toMatchObject({ code: 0 });
@@ -197,7 +190,7 @@ describe("headers", () => {
     ),
     ["another te than trailers", { te: "gzip" }],
   ])("with %s are refused without their value", async (_title, headers) => {
-    const { client } = await serve(settings, answerAll);
+    const { client } = await serveFrames(settings, answerAll);
     expect(await client.call({ ...x, headers })).toMatchObject({
       code: 14,
       message: `the header ${JSON.stringify(Object.keys(headers)[0])} cannot be sent`,
@@ -227,7 +220,7 @@ describe("headers", () => {
 
 describe("more calls than the server takes at once", () => {
   test("are sent one after the other, in their order", async () => {
-    const { client, peers } = await serve(settingsFrame([[3, 1]]), (peer, frame) => {
+    const { client, peers } = await serveFrames(settingsFrame([[3, 1]]), (peer, frame) => {
       if (!endsRequest(frame)) return;
       expect(peer.of(frameTypes.headers)).toHaveLength((frame.stream + 1) / 2);
       setImmediate(() => peer.send(answerFrames(frame.stream, "ok")));
@@ -240,7 +233,7 @@ describe("more calls than the server takes at once", () => {
   });
 
   test("wait while it takes none, and go when it does or their time is over", async () => {
-    const { client, peers } = await serve(settingsFrame([[3, 0]]), answerAll);
+    const { client, peers } = await serveFrames(settingsFrame([[3, 0]]), answerAll);
     const late = client.call({ ...x, timeoutMs: 50 });
     const calls = [1, 2, 3].map(() => client.call({ ...x, timeoutMs: 5000 }));
     expect(await late).toMatchObject({ code: 4 });
@@ -251,7 +244,7 @@ describe("more calls than the server takes at once", () => {
   });
 
   test("go on with the next when one is given up or refused", async () => {
-    const { client, peers } = await serve(settingsFrame([[3, 1]]), (peer, frame) => {
+    const { client, peers } = await serveFrames(settingsFrame([[3, 1]]), (peer, frame) => {
       if (frame.stream === 3 && endsRequest(frame)) peer.send(resetFrame(3, http2Codes.ENHANCE_YOUR_CALM));
       if (frame.stream === 5) answerAll(peer, frame);
     });
@@ -267,7 +260,7 @@ describe("the end of a connection", () => {
     ["at once", false],
   ])("under load loses no call and repeats none, %s", async (_title, isAnnounced) => {
     const taken: string[] = [];
-    const { client, peers } = await serve(settingsFrame([[3, 10]]), (peer, frame, index) => {
+    const { client, peers } = await serveFrames(settingsFrame([[3, 10]]), (peer, frame, index) => {
       if (!endsRequest(frame)) return;
       const isLast = frame.stream === 2 * (20 + index) + 1;
       if (isLast && isAnnounced) peer.send(goawayFrame(2 ** 31 - 1, 0, ""));
@@ -291,7 +284,7 @@ describe("the end of a connection", () => {
   });
 
   test("lets calls under way end when the client is closed, those that wait too", async () => {
-    const { client, peers } = await serve(settingsFrame([[3, 1]]), () => {});
+    const { client, peers } = await serveFrames(settingsFrame([[3, 1]]), () => {});
     const calls = [1, 2].map(() => client.call(x));
     await expect.poll(() => peers[0]?.bodyOf(1).length).toBe(6);
     client.close();
@@ -314,17 +307,12 @@ describe("the end of a connection", () => {
       peer.send(encodeFrame(frameTypes.ping, 1, 0, frame.payload));
       if (peer.of(frameTypes.ping).length === 3) peer.send(answerFrames(1, "ok"));
     };
-    const { client } = await serve(settings, hear, { keepalive });
+    const { client } = await serveFrames(settings, hear, { keepalive });
     expect(await client.call({ ...x, timeoutMs: 5000 })).toMatchObject({ code: 0 });
   });
 
   test("comes when no number of a stream is left: what waits goes to another", async () => {
-    const { port } = await startRawServer((peer) => {
-      peer.send(settingsFrame([[3, 1]]));
-      peer.hear = (frame) => answerAll(peer, frame);
-    });
-    const socket = connect(port, "127.0.0.1");
-    onTestFinished(() => void socket.destroy());
+    const socket = await connectTo(settingsFrame([[3, 1]]));
     const codes: number[] = [];
     await new Promise<void>((resolve) => {
       const settings = { settingsTimeoutMs: 5000, firstStream: 2 ** 31 - 3 };
@@ -344,9 +332,7 @@ describe("the end of a connection", () => {
   });
 
   test("comes where the server does not confirm settings", async () => {
-    const { port } = await startRawServer((peer) => peer.send(settings));
-    const socket = connect(port, "127.0.0.1");
-    onTestFinished(() => void socket.destroy());
+    const socket = await connectTo(settings);
     const error = await new Promise<Error | undefined>((resolve) => {
       const owner = { ready() {}, wentAway() {}, closed: resolve };
       new ClientConnection(clientChunks(socket), { settingsTimeoutMs: 40 }, owner);
@@ -355,12 +341,7 @@ describe("the end of a connection", () => {
   });
 
   test("does not come for want of confirmed settings where a call was answered", async () => {
-    const { port } = await startRawServer((peer) => {
-      peer.send(settings);
-      peer.hear = (frame) => answerAll(peer, frame);
-    });
-    const socket = connect(port, "127.0.0.1");
-    onTestFinished(() => void socket.destroy());
+    const socket = await connectTo(settings);
     vi.useFakeTimers({ toFake: ["setTimeout", "clearTimeout"] });
     onTestFinished(() => void vi.useRealTimers());
     const { promise: isReady, resolve: ready } = Promise.withResolvers<void>();
@@ -378,7 +359,7 @@ describe("the end of a connection", () => {
 });
 
 test("a server that pings is answered while a large message waits for its windows", async () => {
-  const { client, peers } = await serve(settings, () => {});
+  const { client, peers } = await serveFrames(settings, () => {});
   const call = client.call({ ...x, message: Buffer.alloc(1_000_000), timeoutMs: 5000 });
   await expect.poll(() => peers[0]?.bodyOf(1).length).toBe(65_535);
   peers[0]?.send(encodeFrame(6, 0, 0, Buffer.from("abcdefgh")));

@@ -14,10 +14,12 @@ import { createOwnClient, testPath } from "../../test/support/grpc-kit.ts";
 import {
   answerFrames,
   endsRequest,
+  type Frame,
   headersFrame,
   many,
   type RawPeer,
   responseHead,
+  serveFrames,
   settings,
   startRawServer,
 } from "../../test/support/http2-raw.ts";
@@ -34,14 +36,11 @@ import {
 const x = { path: testPath, message: Buffer.from("x"), timeoutMs: 5000 };
 
 /** A server that says the same to each request; the calls of a client to it, which must all end. */
-async function hostile(answer: (peer: RawPeer, stream: number) => void, greeting: Uint8Array = settings) {
-  const server = await startRawServer((peer) => {
-    peer.send(greeting);
-    peer.hear = (frame) => {
-      if (endsRequest(frame)) answer(peer, frame.stream);
-    };
-  });
-  return { ...server, client: createOwnClient(server.port, { backoffMs: 1, maxBackoffMs: 1 }) };
+function hostile(answer: (peer: RawPeer, stream: number) => void, greeting: Uint8Array = settings) {
+  const hear = (peer: RawPeer, frame: Frame) => {
+    if (endsRequest(frame)) answer(peer, frame.stream);
+  };
+  return serveFrames(greeting, hear, { backoffMs: 1, maxBackoffMs: 1 });
 }
 
 describe("a call ends, and the next is answered by a server that behaves", () => {
@@ -139,16 +138,13 @@ describe("a server that wastes", () => {
 
   test("by complaints of pings without end does not end keepalive", async () => {
     const keepalive = { timeMs: 10, timeoutMs: 3000, permitWithoutStream: false };
-    const { port, peers } = await startRawServer((peer, index) => {
-      peer.send(settings);
-      peer.hear = ({ type, stream, flags }) => {
-        if (index === 0 && type === frameTypes.data && (flags & 1) === 1) {
-          peer.send(many(40, goawayFrame(stream, http2Codes.ENHANCE_YOUR_CALM, "too_many_pings")));
-          peer.send(answerFrames(stream, "ok"));
-        } else if (index === 1 && type === frameTypes.ping) peer.send(answerFrames(1, "alive"));
-      };
-    });
-    const client = createOwnClient(port, { keepalive });
+    const answer = (peer: RawPeer, frame: Frame, index: number) => {
+      if (index === 0 && endsRequest(frame)) {
+        peer.send(many(40, goawayFrame(frame.stream, http2Codes.ENHANCE_YOUR_CALM, "too_many_pings")));
+        peer.send(answerFrames(frame.stream, "ok"));
+      } else if (index === 1 && frame.type === frameTypes.ping) peer.send(answerFrames(1, "alive"));
+    };
+    const { client, peers } = await serveFrames(settings, answer, { keepalive });
     expect(await client.call(x)).toMatchObject({ code: 0 });
     expect(await client.call({ ...x, waitForReady: true })).toMatchObject({ code: 0, response: Buffer.from("alive") });
     expect(peers).toHaveLength(2);

@@ -97,17 +97,23 @@ test("a status has a text that is bounded", async () => {
   expect([result.code, result.message]).toEqual([14, "\u{1f600}".repeat(512)]);
 });
 
+/** A client that has a call under way and knows which the server takes last. */
+async function toldOfEnd(): Promise<{ client: RawClient; closed: Promise<void> }> {
+  const { method, answers } = heldMethod();
+  const server = await startOwnServer(method);
+  const client = new RawClient(server.port);
+  client.send(headersFrame(1), encodeFrame(0, 1, 1, message));
+  await expect.poll(() => answers.length).toBe(1);
+  const closed = server.close(60_000);
+  await expect.poll(() => client.of(frameTypes.ping).length).toBe(1);
+  client.send(...client.of(frameTypes.ping).map(({ payload }) => encodeFrame(6, 1, 0, payload)));
+  await expect.poll(() => client.of(frameTypes.goaway).length).toBe(2);
+  return { client, closed };
+}
+
 describe("the end of a connection", () => {
   test("names the last call that was taken, also where later ones were not", async () => {
-    const { method, answers } = heldMethod();
-    const server = await startOwnServer(method);
-    const client = new RawClient(server.port);
-    client.send(headersFrame(1), encodeFrame(0, 1, 1, message));
-    await expect.poll(() => answers.length).toBe(1);
-    const closed = server.close(60_000);
-    await expect.poll(() => client.of(frameTypes.ping).length).toBe(1);
-    client.send(...client.of(frameTypes.ping).map(({ payload }) => encodeFrame(6, 1, 0, payload)));
-    await expect.poll(() => client.of(frameTypes.goaway).length).toBe(2);
+    const { client, closed } = await toldOfEnd();
     client.send(headersFrame(3), headersFrame(5), encodeFrame(9, 4, 5));
     await client.closed;
     const lasts = client.of(frameTypes.goaway).map(({ payload }) => [payload.readUInt32BE(0), payload.readUInt32BE(4)]);
@@ -120,15 +126,7 @@ describe("the end of a connection", () => {
   });
 
   test("comes to a client that opens calls behind it without end", async () => {
-    const { method, answers } = heldMethod();
-    const server = await startOwnServer(method);
-    const client = new RawClient(server.port);
-    client.send(headersFrame(1), encodeFrame(0, 1, 1, message));
-    await expect.poll(() => answers.length).toBe(1);
-    const closed = server.close(60_000);
-    await expect.poll(() => client.of(frameTypes.ping).length).toBe(1);
-    client.send(...client.of(frameTypes.ping).map(({ payload }) => encodeFrame(6, 1, 0, payload)));
-    await expect.poll(() => client.of(frameTypes.goaway).length).toBe(2);
+    const { client, closed } = await toldOfEnd();
     client.send(Buffer.concat(Array.from({ length: 3000 }, (_, i) => headersFrame(2 * i + 3))));
     await client.closed;
     expect(client.of(frameTypes.goaway).map(({ payload }) => payload.readUInt32BE(4))).toEqual([0, 0, 11]);

@@ -3,11 +3,12 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Socket } from "node:net";
 import { onTestFinished } from "vitest";
+import type { GrpcClient, GrpcClientOptions } from "../../src/transport/grpc-client.ts";
 import type { GrpcServerOptions } from "../../src/transport/grpc-server.ts";
 import type { GrpcMethod } from "../../src/transport/grpc-server-call.ts";
 import { frameMessage } from "../../src/transport/grpc-wire.ts";
 import { clientPreface, encodeFrame, encodeHeaderBlock, settingsFrame } from "../../src/transport/http2-wire.ts";
-import { startOwnServer, testPath } from "./grpc-kit.ts";
+import { createOwnClient, startOwnServer, testPath } from "./grpc-kit.ts";
 
 /** The header block of a call. */
 export const request = encodeHeaderBlock({
@@ -125,10 +126,14 @@ export class RawPeer {
   }
 }
 
+export interface RawServer {
+  readonly port: number;
+  /** Its connections so far. */
+  readonly peers: readonly RawPeer[];
+}
+
 /** A server of raw bytes; it ends with the test. `opened` hears of each connection and its number, from 0 on. */
-export async function startRawServer(
-  opened: (peer: RawPeer, index: number) => void,
-): Promise<{ readonly port: number; readonly peers: readonly RawPeer[] }> {
+export async function startRawServer(opened: (peer: RawPeer, index: number) => void): Promise<RawServer> {
   const peers: RawPeer[] = [];
   const server = createServer((socket) => {
     const peer = new RawPeer(socket);
@@ -141,6 +146,32 @@ export async function startRawServer(
   });
   await once(server, "listening");
   return { port: (server.address() as AddressInfo).port, peers };
+}
+
+/** A server of raw bytes that says `greeting` on each connection; `hear` gets each frame, with the connection and its number. */
+export function startGreeter(
+  greeting: Uint8Array,
+  hear: (peer: RawPeer, frame: Frame, index: number) => void,
+): Promise<RawServer> {
+  return startRawServer((peer, index) => {
+    peer.hear = (frame) => hear(peer, frame, index);
+    peer.send(greeting);
+  });
+}
+
+/** Such a server, and our client of it. */
+export async function serveFrames(
+  greeting: Uint8Array,
+  hear: (peer: RawPeer, frame: Frame, index: number) => void,
+  options: Partial<GrpcClientOptions> = {},
+): Promise<RawServer & { readonly client: GrpcClient }> {
+  const server = await startGreeter(greeting, hear);
+  return { ...server, client: createOwnClient(server.port, options) };
+}
+
+/** Answers a request that is whole. */
+export function answerAll(peer: RawPeer, frame: Frame): void {
+  if (endsRequest(frame)) peer.send(answerFrames(frame.stream, "ok"));
 }
 
 /** Whether a frame ends what a client sends on a stream. */
