@@ -353,6 +353,16 @@ describe("damage", () => {
     expect(files.content(name)).toEqual(other.content(theirs));
   });
 
+  test.each([12, 13, 15])(
+    "what is written beside a foreign file with a number of %i nines is found again",
+    async (digits) => {
+      const files = new ForgetfulFiles();
+      files.replace(`${testDirectory}/segment-${"9".repeat(digits)}.mrq`, Buffer.from("not ours"));
+      await filled(files);
+      expect((await reopened(files)).ids).toEqual(numbers(0, 100));
+    },
+  );
+
   test("a lost journal means that everything is delivered again", async () => {
     const files = new ForgetfulFiles();
     await filled(files);

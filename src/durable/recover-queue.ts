@@ -88,10 +88,15 @@ function isSame(a: QueueId, b: QueueId | undefined): boolean {
   return b !== undefined && Buffer.compare(a, b) === 0;
 }
 
+/** No queue counts as far; a name with a larger number is not of this one, and what follows it might have no name. */
+const maxNumber = 10 ** 14;
+
 /** Numbers that were never used: an acknowledgement that survived must never speak of a record that is to come. */
 function next(journal: JournalState, numbers: readonly number[], segments: readonly Segment[]) {
   let number = 0;
-  for (const one of [...numbers, ...journal.created, ...journal.removed]) number = Math.max(number, one);
+  for (const one of [...numbers, ...journal.created, ...journal.removed]) {
+    if (one < maxNumber) number = Math.max(number, one);
+  }
   let sequence = 0;
   for (const position of journal.positions.values()) {
     sequence = Math.max(sequence, position.sequence + (position.done > 0 ? 1 : 0));

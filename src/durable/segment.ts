@@ -48,9 +48,9 @@ export function segmentName(number: number): string {
   return `segment-${String(number).padStart(12, "0")}.mrq`;
 }
 
-/** The number in the name of a segment's file; undefined for other names. */
+/** The number in the name of a segment's file, at most 15 digits, of which a double loses none; undefined for other names. */
 export function segmentNumber(name: string): number | undefined {
-  const match = /^segment-(\d{12})\.mrq$/.exec(name);
+  const match = /^segment-(\d{12}|[1-9]\d{12,14})\.mrq$/.exec(name);
   return match === null ? undefined : Number(match[1]);
 }
 
