@@ -13,13 +13,16 @@ export type Piece = MetricsSegment | OtlpRequest;
 /** The pieces of a batch that hold anything, none of them unopened and above `maxItems`. */
 export function piecesOf(batch: AnyBatch, maxItems: number): Piece[] {
   const pieces: readonly Piece[] = batch.signal === "metrics" ? batch.segments : batch.requests;
-  return pieces.flatMap((piece) => {
+  const found: Piece[] = [];
+  // For every request: `flatMap` took a twentieth of all that it cost.
+  for (const piece of pieces) {
     const items = itemsOf(piece);
-    if (items === 0) return [];
+    if (items === 0) continue;
+    if (items <= maxItems || !isUnopened(piece)) found.push(piece);
     // At once: cutting a part off again and again would copy the rest each time.
-    if (items <= maxItems || !isUnopened(piece)) return [piece];
-    return splitRequest(requestOf(piece), { maxItems }).map((request) => pieceLike(piece, request));
-  });
+    else for (const request of splitRequest(requestOf(piece), { maxItems })) found.push(pieceLike(piece, request));
+  }
+  return found;
 }
 
 /** Points, samples, spans or log records of a piece. */
