@@ -90,6 +90,8 @@ export class ServerCall implements StreamListener {
   /** When the phase that the call is in has taken too long. */
   #phaseEndMs = Number.POSITIVE_INFINITY;
   #isAnswered = false;
+  /** Its owner's. */
+  place = 0;
 
   constructor(settings: CallSettings, owner: CallOwner, stream: ServerStream, { headers, rawHeaders }: MessageHeaders) {
     this.#settings = settings;

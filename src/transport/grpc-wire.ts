@@ -41,8 +41,10 @@ export type FrameFault = "flags" | "too-large" | "second";
 export class MessageReader {
   /** Of a message. */
   readonly maxBytes: number;
-  readonly #header = Buffer.alloc(frameHeaderBytes);
   #headerBytes = 0;
+  #flags = 0;
+  /** Of the header, as far as it came. */
+  #lengthBytes = 0;
   #declaredBytes = -1;
   #body = noBody;
   fault: FrameFault | undefined;
@@ -57,7 +59,7 @@ export class MessageReader {
   }
 
   get isPacked(): boolean {
-    return this.#header[0] === 1;
+    return this.#flags === 1;
   }
 
   get isComplete(): boolean {
@@ -73,7 +75,9 @@ export class MessageReader {
   push(chunk: Uint8Array): boolean {
     let at = 0;
     while (this.#headerBytes < frameHeaderBytes && at < chunk.length) {
-      this.#header[this.#headerBytes++] = chunk[at++] as number;
+      const byte = chunk[at++] as number;
+      if (this.#headerBytes++ === 0) this.#flags = byte;
+      else this.#lengthBytes = this.#lengthBytes * 0x100 + byte;
       if (this.#headerBytes === frameHeaderBytes && !this.#begin()) return false;
     }
     if (at === chunk.length) return true;
@@ -87,8 +91,8 @@ export class MessageReader {
   }
 
   #begin(): boolean {
-    if ((this.#header[0] as number) > 1) this.fault = "flags";
-    this.#declaredBytes = this.#header.readUInt32BE(1);
+    if (this.#flags > 1) this.fault = "flags";
+    this.#declaredBytes = this.#lengthBytes;
     if (this.#declaredBytes > this.maxBytes) this.fault ??= "too-large";
     if (this.fault !== undefined) return false;
     this.#body = new BodyCollector(this.#declaredBytes);

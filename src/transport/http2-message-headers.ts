@@ -83,7 +83,7 @@ export class HeaderReader {
   /** The headers of a block that is byte for byte a remembered one, where the table has not changed since. */
   #find(block: Buffer): MessageHeaders | undefined {
     if (this.#changes !== this.#decoder.changes) return undefined;
-    for (const { block: known, headers } of this.#remembered) if (known.equals(block)) return headers;
+    for (const { block: known, headers } of this.#remembered) if (areSame(known, block)) return headers;
     return undefined;
   }
 
@@ -116,6 +116,14 @@ export class HeaderReader {
 }
 
 function ignore(): void {}
+
+/** For few bytes: less than a call of `equals` costs. */
+function areSame(known: Buffer, block: Buffer): boolean {
+  const { length } = known;
+  if (block.length !== length) return false;
+  for (let i = 0; i < length; i++) if (known[i] !== block[i]) return false;
+  return true;
+}
 
 function bodyBytes(contentLength: string | undefined): number | undefined {
   if (contentLength === undefined) return undefined;
