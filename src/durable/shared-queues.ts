@@ -18,7 +18,7 @@ export interface OpenedQueue<T> {
 interface Entry {
   readonly opening: Promise<DurableQueue<unknown>>;
   readonly fsync: boolean;
-  readonly owner: string;
+  owner: string;
   users: number;
 }
 
@@ -28,10 +28,15 @@ const entries = new Map<string, Entry>();
 const closing = new Map<string, Promise<void>>();
 
 /**
- * Opens the queue of a directory, or shares the one that is open: then the options of whoever opened it hold. All users of
- * a directory must have the same type of items. `owner` is whose section says where it is. Rejects as `DurableQueue.open` does.
+ * Opens the queue of a directory, or shares the one that is open: then the options of whoever opened it hold, but the limits
+ * are those of the `owner`, whose section says where it is; `otherSync` hears that another owner opened it with another
+ * `fsync`. All users of a directory must have the same type of items. Rejects as `DurableQueue.open` does.
  */
-export async function openShared<T>(options: DurableQueueOptions<T>, owner = ""): Promise<OpenedQueue<T>> {
+export async function openShared<T>(
+  options: DurableQueueOptions<T>,
+  owner = "",
+  otherSync: () => void = () => {},
+): Promise<OpenedQueue<T>> {
   const directory = resolve(options.directory);
   for (let end = closing.get(directory); end !== undefined; end = closing.get(directory)) await end;
   let entry = entries.get(directory);
@@ -39,6 +44,11 @@ export async function openShared<T>(options: DurableQueueOptions<T>, owner = "")
     const opening = DurableQueue.open<T>(options) as Promise<DurableQueue<unknown>>;
     entry = { opening, fsync: options.fsync === true, owner, users: 0 };
     entries.set(directory, entry);
+  } else if (entry.owner !== owner) {
+    // A section that was renamed: without this neither its limits nor what a later reload makes of them would count.
+    entry.owner = owner;
+    entry.opening.then((queue) => queue.setLimits(options)).catch(() => {});
+    if (entry.fsync !== (options.fsync === true)) otherSync();
   }
   const mine = entry;
   mine.users++;

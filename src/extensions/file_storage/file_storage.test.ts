@@ -18,10 +18,10 @@ beforeEach(() => {
 });
 afterEach(() => folder[Symbol.dispose]());
 
-async function start(section: object) {
+async function start(section: object, id = "file_storage") {
   const clock = createFakeClock();
   const config = parseConfig(fileStorage, section) as Parameters<typeof fileStorage.create>[0]["config"];
-  const { context, log, startLoops, stopLoops } = createTestContext(config, { id: "file_storage", clock });
+  const { context, log, startLoops, stopLoops } = createTestContext(config, { id, clock });
   const extension = fileStorage.create(context) as ReturnType<typeof fileStorage.create> & QueueStorage;
   await extension.start?.();
   const open = (name: string) =>
@@ -126,6 +126,26 @@ describe("queues", () => {
     await fill(20);
     expect(queue.stats().records).toBeLessThan(20);
     await release();
+  });
+
+  test("an extension that takes the place of another gives open queues its limits, now and at later reloads", async () => {
+    const { open } = await start({ directory: folder.path, max_size: "1MiB", min_free_space: 0 });
+    const first = await open("a.traces");
+    const fill = async () => {
+      for (let i = 0; i < 20; i++) await first.queue.append([{ lane: 0, item: request }]);
+    };
+    await fill();
+    const renamed = await start(
+      { directory: folder.path, max_size: "1KiB", min_free_space: 0, fsync: true },
+      "file_storage/new",
+    );
+    const second = await renamed.open("a.traces");
+    const message = "extensions::file_storage/new::fsync: counts after a restart for the queues that are open";
+    expect(renamed.log.entries).toMatchObject([{ message, fields: { queues: [folder.file("a.traces")] } }]);
+    await expect(fill()).rejects.toMatchObject({ code: "STORAGE_FULL" });
+    await start({ directory: folder.path, max_size: "1MiB", min_free_space: 0, fsync: true }, "file_storage/new");
+    await fill();
+    await Promise.all([first.release(), second.release()]);
   });
 
   test("another directory counts after a restart for a queue that is open, and that is said", async () => {

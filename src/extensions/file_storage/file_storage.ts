@@ -111,15 +111,16 @@ class FileStorage implements Lifecycle, QueueStorage {
     }
     // After a reload exporters go on with queues that they opened before.
     const { synced, elsewhere } = changeShared(this.#id, { directory, fsync, ...this.#limits });
-    const warn = (key: string, queues: readonly string[], more: LogFields = {}) => {
-      if (queues.length === 0) return;
-      const message = `extensions::${this.#id}::${key}: counts after a restart for the queues that are open`;
-      this.#log.warn(message, { queues, ...more });
-    };
-    warn("fsync", synced);
+    this.#warnOfOpen("fsync", synced);
     const hint =
       "what waits in them is not sent after it, unless they are moved there; millrace queue replay sends it too";
-    warn("directory", elsewhere, { hint });
+    this.#warnOfOpen("directory", elsewhere, { hint });
+  }
+
+  #warnOfOpen(key: string, queues: readonly string[], more: LogFields = {}): void {
+    if (queues.length === 0) return;
+    const message = `extensions::${this.#id}::${key}: counts after a restart for the queues that are open`;
+    this.#log.warn(message, { queues, ...more });
   }
 
   /** Queues end with their exporters: this extension may be replaced while they run. */
@@ -138,7 +139,7 @@ class FileStorage implements Lifecycle, QueueStorage {
       damaged,
       gaveUp,
     };
-    return openShared<T>(options, this.#id);
+    return openShared<T>(options, this.#id, () => this.#warnOfOpen("fsync", [options.directory]));
   }
 
   get #limits(): QueueLimits {
