@@ -1,10 +1,8 @@
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { describe, expect, onTestFinished, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { createTestAuthority } from "../../test/support/certificates.ts";
 import { createOwnClient, startOwnServer, testPath } from "../../test/support/grpc-kit.ts";
 import { serveProxy, serveTcp } from "../../test/support/http-servers.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import type { GrpcMethod } from "./grpc-server-call.ts";
 
 const echo: GrpcMethod = async ({ message }) => message;
@@ -25,9 +23,7 @@ describe("a gRPC client", () => {
   });
 
   test("tunnels TLS through the proxy of its configuration, whatever the environment says", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "grpc-proxy-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const authority = createTestAuthority(folder);
+    const authority = createTestAuthority(testFolder());
     const { cert, key } = authority.issue("server");
     const server = await startOwnServer(echo, { tls: { cert, key } });
     const proxy = await serveProxy();

@@ -1,14 +1,13 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer as createHttpServer } from "node:http";
 import { createServer as createHttp2Server } from "node:http2";
 import { type AddressInfo, createServer, type Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Metadata, type ServerUnaryCall, type sendUnaryData } from "@grpc/grpc-js";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createTestAuthority } from "../../test/support/certificates.ts";
 import { createOwnClient, startOwnServer, startPeerServer, testPath } from "../../test/support/grpc-kit.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { createGrpcClient, type GrpcCompression } from "./grpc-client.ts";
 import { startGrpcServer } from "./grpc-server.ts";
 import type { GrpcMethod } from "./grpc-server-call.ts";
@@ -21,12 +20,6 @@ type PeerAnswer = sendUnaryData<Buffer>;
 
 const echo: GrpcMethod = async ({ message }) => message;
 const peerEcho = (call: PeerCall, answer: PeerAnswer) => answer(null, call.request);
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "grpc-client-"));
-  onTestFinished(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 describe("against a grpc-js server", () => {
   test.each([0, 1, 16_379, 16_380, 3_000_000])("sends and gets %i bytes", async (size) => {
@@ -186,7 +179,7 @@ describe("against our server", () => {
   );
 
   test("connects to a socket file", async () => {
-    const socketPath = join(folder(), "s.sock");
+    const socketPath = join(testFolder(), "s.sock");
     const server = await startGrpcServer({ at: { socketPath }, methodAt: () => echo });
     onTestFinished(() => server.close(0));
     const client = createOwnClient(0, { target: `unix:${socketPath}` });
@@ -194,7 +187,7 @@ describe("against our server", () => {
   });
 
   test("connects by TLS, mutual too, and verifies", async () => {
-    const authority = createTestAuthority(folder());
+    const authority = createTestAuthority(testFolder());
     const [pair, own] = [authority.issue("server"), authority.issue("client")];
     const server = await startOwnServer(echo, {
       tls: { cert: pair.cert, key: pair.key, clientCa: authority.ca },

@@ -1,38 +1,17 @@
-import { mkdtempSync, rmSync, statSync, utimesSync, writeFileSync } from "node:fs";
+import { statSync, utimesSync, writeFileSync } from "node:fs";
 import type { IncomingHttpHeaders } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
+import { failure, testHttpClient } from "../../test/support/http-client-kit.ts";
 import { serveHttp } from "../../test/support/http-servers.ts";
-import { createHttpClient, type HttpClient } from "./http-client.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
+import type { HttpClient } from "./http-client.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
-import { HttpError } from "./http-error.ts";
 
 const noLimit = new AbortController().signal;
 
-function client(config: HttpClientConfig): HttpClient {
-  const created = createHttpClient(config, { userAgent: "test/1" });
-  onTestFinished(() => created.close());
-  return created;
-}
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "transport-"));
-  onTestFinished(() => rmSync(path, { recursive: true }));
-  return path;
-}
-
 async function get(by: HttpClient, url: string): Promise<void> {
   await (await by.request({ method: "GET", url: new URL(url), signal: noLimit })).body.dump();
-}
-
-async function failure(work: Promise<unknown>): Promise<HttpError> {
-  const caught = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  expect(caught).toBeInstanceOf(HttpError);
-  return caught as HttpError;
 }
 
 test.each<{ title: string; config: HttpClientConfig; expected: string | undefined; headers?: Record<string, string> }>([
@@ -60,7 +39,7 @@ test.each<{ title: string; config: HttpClientConfig; expected: string | undefine
     response.end();
   });
   const request = { method: "GET", url: new URL(server.url), headers, signal: noLimit } as const;
-  await (await client(config).request(request)).body.dump();
+  await (await testHttpClient(config).request(request)).body.dump();
   expect([seen.authorization, seen["user-agent"]]).toEqual([expected, "test/1"]);
 });
 
@@ -70,18 +49,18 @@ test("takes Basic credentials from the URL and keeps them out of the request lin
     seen.push(request.url, request.headers.authorization, request.headers.host);
     response.end();
   });
-  await get(client({}), `http://u:p%40@127.0.0.1:${server.port}/x`);
+  await get(testHttpClient({}), `http://u:p%40@127.0.0.1:${server.port}/x`);
   expect(seen).toEqual(["/x", `Basic ${Buffer.from("u:p@").toString("base64")}`, `127.0.0.1:${server.port}`]);
 });
 
 test("reads credentials from files again when they change", async () => {
-  const file = join(folder(), "token");
+  const file = join(testFolder(), "token");
   const seen: (string | undefined)[] = [];
   const server = await serveHttp((request, response) => {
     seen.push(request.headers.authorization);
     response.end();
   });
-  const by = client({ authorization: { type: "Bearer", credentialsFile: file } });
+  const by = testHttpClient({ authorization: { type: "Bearer", credentialsFile: file } });
   const error = await failure(get(by, server.url));
   expect(error.message).toBe(`authorization.credentials_file: ${file}: file not found`);
   writeFileSync(file, " one\n");
@@ -95,13 +74,13 @@ test("reads credentials from files again when they change", async () => {
 
 test("never shows a secret that is no valid header", async () => {
   const server = await serveHttp((_request, response) => response.end());
-  const by = client({ authorization: { type: "Bearer", credentials: "s3cret\nX: y" } });
+  const by = testHttpClient({ authorization: { type: "Bearer", credentials: "s3cret\nX: y" } });
   const error = await failure(get(by, server.url));
   expect(error.message).not.toContain("s3cret");
 });
 
 test("adds all http_headers, from values, secrets and files", async () => {
-  const file = join(folder(), "h");
+  const file = join(testFolder(), "h");
   writeFileSync(file, "from-file\n");
   let seen: string[] = [];
   const server = await serveHttp((request, response) => {
@@ -110,7 +89,7 @@ test("adds all http_headers, from values, secrets and files", async () => {
   });
   const httpHeaders = [{ name: "X-Scope", values: ["a", "b"], secrets: ["s"], files: [file] }];
   const request = { method: "GET", url: new URL(server.url), headers: { "X-Scope": "own" }, signal: noLimit } as const;
-  await (await client({ httpHeaders }).request(request)).body.dump();
+  await (await testHttpClient({ httpHeaders }).request(request)).body.dump();
   const values = seen.filter((_, index) => index % 2 === 1 && seen[index - 1] === "X-Scope");
   expect(values).toEqual(["own", "a", "b", "s", "from-file"]);
 });

@@ -5,9 +5,10 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, onTestFinished, test, vi } from "vitest";
 import { type CertificatePair, createTestAuthority, type TestAuthority } from "../../test/support/certificates.ts";
+import { testHttpClient } from "../../test/support/http-client-kit.ts";
 import { serveHttp, serveHttps, serveProxy, serveTcp, type TestServer } from "../../test/support/http-servers.ts";
 import { collectBody } from "./collect-body.ts";
-import { createHttpClient, type HttpClient, type HttpClientOptions } from "./http-client.ts";
+import type { HttpClient, HttpClientOptions } from "./http-client.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
 
 let folder: string;
@@ -23,9 +24,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true }));
 
 function client(config: HttpClientConfig, options: Partial<HttpClientOptions> = {}): HttpClient {
-  const created = createHttpClient({ tls: { ca: authority.ca }, ...config }, { userAgent: "test/1", ...options });
-  onTestFinished(() => created.close());
-  return created;
+  return testHttpClient({ tls: { ca: authority.ca }, ...config }, options);
 }
 
 async function get(by: HttpClient, url: string, signal: AbortSignal = new AbortController().signal): Promise<string> {

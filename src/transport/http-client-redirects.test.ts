@@ -1,8 +1,8 @@
 import type { IncomingHttpHeaders } from "node:http";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
+import { testHttpClient } from "../../test/support/http-client-kit.ts";
 import { serveHttp, type TestServer } from "../../test/support/http-servers.ts";
 import { collectBody } from "./collect-body.ts";
-import { createHttpClient, type HttpClient } from "./http-client.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
 
 const signal = new AbortController().signal;
@@ -31,12 +31,6 @@ async function redirecting(seen: Seen[]): Promise<TestServer> {
   });
 }
 
-function client(config: HttpClientConfig = {}): HttpClient {
-  const created = createHttpClient(config, { userAgent: "test/1" });
-  onTestFinished(() => created.close());
-  return created;
-}
-
 function to(status: number, target: string): string {
   return `/to/${status}?${encodeURIComponent(target)}`;
 }
@@ -52,7 +46,7 @@ test.each([
   const server = await redirecting(seen);
   const url = new URL(to(status, "/end?x=1"), server.url);
   const headers = { "content-type": "application/x-protobuf" };
-  const response = await client().request({ method: "POST", url, headers, body: Buffer.from("data"), signal });
+  const response = await testHttpClient().request({ method: "POST", url, headers, body: Buffer.from("data"), signal });
   expect(String(await collectBody(response, { maxBytes: 100 }))).toBe("end");
   expect(seen[1]?.line).toBe(`${method} /end?x=1`);
   expect(seen[1]?.body).toBe(body);
@@ -62,7 +56,7 @@ test.each([
 test("returns the redirect when told not to follow", async () => {
   const server = await redirecting([]);
   const url = new URL(to(302, "/end"), server.url);
-  const response = await client({ followRedirects: false }).request({ method: "GET", url, signal });
+  const response = await testHttpClient({ followRedirects: false }).request({ method: "GET", url, signal });
   await response.body.dump();
   expect([response.status, response.headers["location"]]).toEqual([302, "/end"]);
 });
@@ -73,7 +67,7 @@ test("follows ten redirects and no more", async () => {
     seen.push({ line: request.url ?? "", body: "", headers: request.headers });
     response.writeHead(302, { location: "/again" }).end();
   });
-  const work = client().request({ method: "GET", url: new URL(server.url), signal });
+  const work = testHttpClient().request({ method: "GET", url: new URL(server.url), signal });
   await expect(work).rejects.toMatchObject({ code: "TOO_MANY_REDIRECTS" });
   expect(seen.length).toBe(11);
 });
@@ -87,7 +81,7 @@ test("keeps credentials and configured headers on the same host", async () => {
   const seen: Seen[] = [];
   const server = await redirecting(seen);
   const url = new URL(to(302, "/end"), server.url);
-  await (await client(secretConfig).request({ method: "GET", url, signal })).body.dump();
+  await (await testHttpClient(secretConfig).request({ method: "GET", url, signal })).body.dump();
   expect(seen[1]?.headers.authorization).toMatch(/^Basic /);
   expect(seen[1]?.headers["x-scope-orgid"]).toBe("tenant");
 });
@@ -99,7 +93,7 @@ test("gives another host no credentials, no configured and no custom headers, no
   const other = `http://localhost:${server.port}${to(302, back)}`;
   const url = new URL(to(302, other), server.url);
   const headers = { Accept: "text/plain", "X-Api-Key": "k", Cookie: "c=1" };
-  await (await client(secretConfig).request({ method: "GET", url, headers, signal })).body.dump();
+  await (await testHttpClient(secretConfig).request({ method: "GET", url, headers, signal })).body.dump();
   expect(seen.map(({ headers }) => [headers.authorization !== undefined, headers["x-scope-orgid"] ?? ""])).toEqual([
     [true, "tenant"],
     [false, ""],
@@ -115,13 +109,13 @@ test.each([
 ])("refuses a redirect to $title", async ({ location }) => {
   const server = await redirecting([]);
   const url = new URL(to(302, location), server.url);
-  const work = client().request({ method: "GET", url, signal });
+  const work = testHttpClient().request({ method: "GET", url, signal });
   await expect(work).rejects.toMatchObject({ code: "REDIRECT_INVALID" });
 });
 
 test("gives back a redirect without a location", async () => {
   const server = await serveHttp((_request, response) => response.writeHead(302).end());
-  const response = await client().request({ method: "GET", url: new URL(server.url), signal });
+  const response = await testHttpClient().request({ method: "GET", url: new URL(server.url), signal });
   await response.body.dump();
   expect(response.status).toBe(302);
 });

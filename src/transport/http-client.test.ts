@@ -1,29 +1,15 @@
 import { getEventListeners, once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
+import { failure, testHttpClient } from "../../test/support/http-client-kit.ts";
 import { serveHttp, serveTcp } from "../../test/support/http-servers.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { readBody } from "./collect-body.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
-import { createHttpClient, type HttpClient, type HttpClientOptions, type HttpResponse } from "./http-client.ts";
-import type { HttpClientConfig } from "./http-client-config.ts";
-import { HttpError } from "./http-error.ts";
+import type { HttpClient, HttpResponse } from "./http-client.ts";
 
 const noLimit = new AbortController().signal;
-
-function client(config: HttpClientConfig = {}, options: Partial<HttpClientOptions> = {}): HttpClient {
-  const created = createHttpClient(config, { userAgent: "test/1", ...options });
-  onTestFinished(() => created.close());
-  return created;
-}
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "transport-"));
-  onTestFinished(() => rmSync(path, { recursive: true }));
-  return path;
-}
 
 async function text(response: HttpResponse): Promise<string> {
   const chunks: Buffer[] = [];
@@ -42,15 +28,6 @@ function released(): Promise<void> {
   return new Promise(setImmediate);
 }
 
-async function failure(work: Promise<unknown>): Promise<HttpError> {
-  const caught = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  expect(caught).toBeInstanceOf(HttpError);
-  return caught as HttpError;
-}
-
 test("sends method, path, query, body and headers as given", async () => {
   const seen: unknown[] = [];
   const server = await serveHttp(async (request, response) => {
@@ -61,7 +38,7 @@ test("sends method, path, query, body and headers as given", async () => {
     seen.push([request.method, request.url, Buffer.concat(chunks).toString(), request.headers["x-a"]]);
     response.writeHead(204, "Nothing here").end();
   });
-  const response = await client().request({
+  const response = await testHttpClient().request({
     method: "POST",
     url: new URL(`${server.url}/write?a=b%20c`),
     headers: { "X-A": "1" },
@@ -75,7 +52,7 @@ test("sends method, path, query, body and headers as given", async () => {
 
 test("uses one connection for requests that follow each other", async () => {
   const server = await serveHttp((_request, response) => response.end("x".repeat(100_000)));
-  const by = client();
+  const by = testHttpClient();
   for (let i = 0; i < 5; i += 1) {
     expect((await get(by, server.url)).length).toBe(100_000);
     await released();
@@ -85,7 +62,7 @@ test("uses one connection for requests that follow each other", async () => {
 
 test("opens a connection for each request when keep-alive is off", async () => {
   const server = await serveHttp((_request, response) => response.end("x"));
-  const by = client({ disableKeepAlives: true });
+  const by = testHttpClient({ disableKeepAlives: true });
   await get(by, server.url);
   await get(by, server.url);
   expect(server.connections()).toBe(2);
@@ -93,14 +70,14 @@ test("opens a connection for each request when keep-alive is off", async () => {
 
 test("opens no more connections to a host than allowed", async () => {
   const server = await serveHttp((_request, response) => setImmediate(() => response.end("x")));
-  const by = client({ maxConnectionsPerHost: 2 });
+  const by = testHttpClient({ maxConnectionsPerHost: 2 });
   await Promise.all(Array.from({ length: 10 }, () => get(by, server.url)));
   expect(server.connections()).toBe(2);
 });
 
 test("does not keep idle connections beyond the limit", async () => {
   const servers = await Promise.all([1, 2, 3, 4].map(() => serveHttp((_request, response) => response.end("x"))));
-  const by = client({ maxIdleConnections: 1 });
+  const by = testHttpClient({ maxIdleConnections: 1 });
   for (let round = 0; round < 2; round += 1) {
     for (const server of servers) {
       await get(by, server.url);
@@ -111,7 +88,7 @@ test("does not keep idle connections beyond the limit", async () => {
 
 test("closes idle connections after the idle time", async () => {
   const server = await serveHttp((_request, response) => response.end("x"));
-  const by = client({ idleConnectionTimeoutMs: 50 });
+  const by = testHttpClient({ idleConnectionTimeoutMs: 50 });
   await get(by, server.url);
   await vi.waitFor(() => expect(server.open()).toBe(0), { timeout: 5000 });
 });
@@ -130,7 +107,7 @@ test("repeats a GET whose kept connection the server had closed", async () => {
       }
     });
   });
-  const by = client();
+  const by = testHttpClient();
   expect(await get(by, server.url)).toBe("ok");
   await released();
   expect(await get(by, server.url)).toBe("ok");
@@ -146,25 +123,25 @@ test("does not repeat a POST", async () => {
     });
   });
   const url = new URL(server.url);
-  await failure(client().request({ method: "POST", url, body: Buffer.from("x"), signal: noLimit }));
+  await failure(testHttpClient().request({ method: "POST", url, body: Buffer.from("x"), signal: noLimit }));
   expect(requests).toBe(1);
 });
 
 test("reaches a unix socket", async () => {
-  const socketPath = join(folder(), "s");
+  const socketPath = join(testFolder(), "s");
   const server = createServer((request, response) => response.end(`${request.headers.host}${request.url}`));
   server.listen(socketPath);
   await once(server, "listening");
   onTestFinished(() => void server.close());
   const url = new URL("http://target/metrics");
-  const response = await client().request({ method: "GET", url, signal: noLimit, socketPath });
+  const response = await testHttpClient().request({ method: "GET", url, signal: noLimit, socketPath });
   expect(await text(response)).toBe("target/metrics");
 });
 
 test("collects a body into a buffer that is used again", async () => {
   const server = await serveHttp((request, response) => response.end(request.url === "/a" ? "first page" : "second"));
   const into = new GrowableBuffer(4);
-  const by = client();
+  const by = testHttpClient();
   const ask = (path: string) =>
     by.collect({ method: "GET", url: new URL(path, server.url), signal: noLimit }, into, 100);
   const first = await ask("/a");
@@ -188,7 +165,7 @@ test.each([
   });
   const into = new GrowableBuffer();
   const request = { method: "GET", url: new URL(server.url), signal: noLimit } as const;
-  expect((await client().collect(request, into, 200_000)).body).toBe("too-large");
+  expect((await testHttpClient().collect(request, into, 200_000)).body).toBe("too-large");
   expect(into.capacity).toBeLessThan(500_000);
   await vi.waitFor(() => expect(server.open()).toBe(0));
 });
@@ -196,8 +173,8 @@ test.each([
 test("accepts a body of exactly the limit", async () => {
   const server = await serveHttp((_request, response) => response.end("12345"));
   const request = { method: "GET", url: new URL(server.url), signal: noLimit } as const;
-  expect(String((await client().collect(request, new GrowableBuffer(), 5)).body)).toBe("12345");
-  expect((await client().collect(request, new GrowableBuffer(), 4)).body).toBe("too-large");
+  expect(String((await testHttpClient().collect(request, new GrowableBuffer(), 5)).body)).toBe("12345");
+  expect((await testHttpClient().collect(request, new GrowableBuffer(), 4)).body).toBe("too-large");
 });
 
 test("stops reading from the server while nobody reads the body", async () => {
@@ -211,7 +188,7 @@ test("stops reading from the server while nobody reads the body", async () => {
     response.on("drain", more);
     more();
   });
-  const by = client();
+  const by = testHttpClient();
   const response = await by.request({ method: "GET", url: new URL(server.url), signal: noLimit });
   let before = -1;
   await vi.waitFor(() => {
@@ -227,7 +204,7 @@ test("stops reading from the server while nobody reads the body", async () => {
 test("yields every byte to a slow reader", async () => {
   const page = "0123456789".repeat(100_000);
   const server = await serveHttp((_request, response) => response.end(page));
-  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  const response = await testHttpClient().request({ method: "GET", url: new URL(server.url), signal: noLimit });
   let read = "";
   for await (const chunk of response.body) {
     await new Promise(setImmediate);
@@ -242,7 +219,7 @@ test("ends a slow drip when the signal says so, and its connection", async () =>
     const timer = setInterval(() => response.write("a"), 5);
     response.on("close", () => clearInterval(timer));
   });
-  const error = await failure(get(client(), server.url, AbortSignal.timeout(100)));
+  const error = await failure(get(testHttpClient(), server.url, AbortSignal.timeout(100)));
   expect([error.code, error.message]).toEqual([
     "TIMEOUT",
     `GET ${server.url}/: time limit reached while reading the body (TIMEOUT)`,
@@ -252,14 +229,14 @@ test("ends a slow drip when the signal says so, and its connection", async () =>
 
 test("ends a request that gets no answer", async () => {
   const server = await serveTcp((socket) => socket.resume());
-  const error = await failure(get(client(), server.url, AbortSignal.timeout(50)));
+  const error = await failure(get(testHttpClient(), server.url, AbortSignal.timeout(50)));
   expect(error.message).toContain("while waiting for the response");
   await vi.waitFor(() => expect(server.open()).toBe(0));
 });
 
 test("ends a request that waits for a connection of the pool", async () => {
   const server = await serveTcp((socket) => socket.resume());
-  const by = client({ maxConnectionsPerHost: 1 });
+  const by = testHttpClient({ maxConnectionsPerHost: 1 });
   const stop = new AbortController();
   const first = failure(get(by, server.url, stop.signal));
   const error = await failure(get(by, server.url, AbortSignal.timeout(50)));
@@ -270,7 +247,7 @@ test("ends a request that waits for a connection of the pool", async () => {
 
 test("sends nothing for a signal that has ended before", async () => {
   const server = await serveHttp((_request, response) => response.end());
-  expect((await failure(get(client(), server.url, AbortSignal.abort()))).code).toBe("ABORTED");
+  expect((await failure(get(testHttpClient(), server.url, AbortSignal.abort()))).code).toBe("ABORTED");
   expect(server.connections()).toBe(0);
 });
 
@@ -300,13 +277,13 @@ test.each([
       socket.write(answer, () => (reset ? socket.resetAndDestroy() : socket.end()));
     });
   });
-  expect((await failure(get(client(), server.url))).code).toMatch(code);
+  expect((await failure(get(testHttpClient(), server.url))).code).toMatch(code);
 });
 
 test("says in plain words that nobody listens, without the password of the URL", async () => {
   const server = await serveHttp(() => {});
   await server.stop();
-  const error = await failure(get(client(), `http://me:hunter2@127.0.0.1:${server.port}/m?token=t0p&x=1`));
+  const error = await failure(get(testHttpClient(), `http://me:hunter2@127.0.0.1:${server.port}/m?token=t0p&x=1`));
   expect(error.code).toBe("ECONNREFUSED");
   expect(error.message).toBe(
     `GET http://xxxxx@127.0.0.1:${server.port}/m?token=xxxxx&x=1: connection refused: 127.0.0.1:${server.port} (ECONNREFUSED)`,
@@ -314,18 +291,18 @@ test("says in plain words that nobody listens, without the password of the URL",
 });
 
 test("says that a host name does not exist", async () => {
-  const error = await failure(get(client(), "http://nowhere.invalid/"));
+  const error = await failure(get(testHttpClient(), "http://nowhere.invalid/"));
   expect(error.code).toMatch(/ENOTFOUND|EAI_AGAIN/);
   expect(error.message).toContain("nowhere.invalid");
 });
 
 test("refuses other schemes than http and https", async () => {
-  expect((await failure(get(client(), "ftp://h/"))).code).toBe("URL_INVALID");
+  expect((await failure(get(testHttpClient(), "ftp://h/"))).code).toBe("URL_INVALID");
 });
 
 test("ends requests under way and refuses new ones when closed", async () => {
   const server = await serveTcp((socket) => socket.resume());
-  const by = client();
+  const by = testHttpClient();
   const under = failure(get(by, server.url));
   await vi.waitFor(() => expect(server.open()).toBe(1));
   await by.close();
@@ -337,7 +314,7 @@ test("ends requests under way and refuses new ones when closed", async () => {
 
 test("lets requests under way finish within the grace of close", async () => {
   const server = await serveHttp((_request, response) => setTimeout(() => response.end("done"), 30));
-  const by = client();
+  const by = testHttpClient();
   const under = get(by, server.url);
   await vi.waitFor(() => expect(server.open()).toBe(1));
   await by.close(5000);
@@ -348,7 +325,7 @@ test("leaves no listener on the signal, whatever became of the request", async (
   const page = await serveHttp((_request, response) => response.end("x".repeat(1000)));
   const broken = await serveTcp((socket) => socket.destroy());
   const { signal } = new AbortController();
-  const by = client();
+  const by = testHttpClient();
   await get(by, page.url, signal);
   await failure(get(by, broken.url, signal));
   await by.collect({ method: "GET", url: new URL(page.url), signal }, new GrowableBuffer(), 10);
@@ -361,7 +338,7 @@ test("reports a reset while a body is collected", async () => {
       socket.write("HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\npart", () => socket.resetAndDestroy());
     });
   });
-  const work = client().collect(
+  const work = testHttpClient().collect(
     { method: "GET", url: new URL(server.url), signal: noLimit },
     new GrowableBuffer(),
     1000,
@@ -379,13 +356,13 @@ test.each<{ title: string; write: () => boolean; maxBytes: number; expected: str
     response.write("123");
     response.end("45");
   });
-  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  const response = await testHttpClient().request({ method: "GET", url: new URL(server.url), signal: noLimit });
   expect(await readBody(response, { write }, maxBytes)).toBe(expected);
 });
 
 test("passes on what a sink throws and closes the connection", async () => {
   const server = await serveHttp((_request, response) => void response.write("123"));
-  const response = await client().request({ method: "GET", url: new URL(server.url), signal: noLimit });
+  const response = await testHttpClient().request({ method: "GET", url: new URL(server.url), signal: noLimit });
   const write = (): boolean => {
     throw new Error("no room");
   };

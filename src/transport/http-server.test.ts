@@ -1,10 +1,8 @@
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { expect, onTestFinished, test, vi } from "vitest";
-import { createTestAuthority } from "../../test/support/certificates.ts";
+import { exchangeBytes } from "../../test/support/http1-kit.ts";
+import { replacedCertificates } from "../../test/support/replaced-certificates.ts";
 import { collectBody } from "./collect-body.ts";
 import { createHttpClient } from "./http-client.ts";
 import type { TlsConfig } from "./http-client-config.ts";
@@ -27,19 +25,6 @@ async function get(url: string, tls?: TlsConfig): Promise<{ status: number; body
   } finally {
     await client.close();
   }
-}
-
-/** Sends bytes and returns everything that comes back until the end. */
-async function raw(port: number, text: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  let received = "";
-  socket.on("data", (chunk) => {
-    received += String(chunk);
-  });
-  socket.on("error", () => {});
-  socket.write(text);
-  await once(socket, "close");
-  return received;
 }
 
 test("serves on a free port and says where", async () => {
@@ -73,12 +58,12 @@ test.each([
 
 test("ends a connection whose headers do not come", async () => {
   const server = await start({ limits: { headersTimeoutMs: 50 } });
-  expect(await raw(server.port, "GET / HTTP/1.1\r\nX: ")).toContain("408");
+  expect(await exchangeBytes(server.port, ["GET / HTTP/1.1\r\nX: "])).toContain("408");
 });
 
 test("refuses headers beyond the limit", async () => {
   const server = await start({ limits: { maxHeaderBytes: 1024 } });
-  expect(await raw(server.port, `GET / HTTP/1.1\r\nX: ${"x".repeat(2000)}\r\n\r\n`)).toContain("431");
+  expect(await exchangeBytes(server.port, [`GET / HTTP/1.1\r\nX: ${"x".repeat(2000)}\r\n\r\n`])).toContain("431");
 });
 
 test("closes connections beyond the limit", async () => {
@@ -86,7 +71,7 @@ test("closes connections beyond the limit", async () => {
   const first = connect(server.port, "127.0.0.1");
   onTestFinished(() => void first.destroy());
   await once(first, "connect");
-  expect(await raw(server.port, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")).toBe("");
+  expect(await exchangeBytes(server.port, ["GET / HTTP/1.1\r\nHost: x\r\n\r\n"])).toBe("");
 });
 
 test("finishes requests under way when it closes", async () => {
@@ -122,27 +107,16 @@ test("does not wait beyond the deadline when it closes", async () => {
 });
 
 test("serves https, asks for client certificates and takes new files", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "transport-server-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const authority = createTestAuthority(folder);
-  const other = createTestAuthority(folder, "other");
-  const [pair, client, next] = [authority.issue("server"), authority.issue("client"), other.issue("server")];
-  const [certFile, keyFile] = [join(folder, "s.pem"), join(folder, "s.key")];
-  copyFileSync(pair.certFile, certFile);
-  copyFileSync(pair.keyFile, keyFile);
-  const clock = vi.spyOn(performance, "now");
-  onTestFinished(() => clock.mockRestore());
-  clock.mockReturnValue(0);
-  const server = await start({ tls: { certFile, keyFile, clientCaFile: authority.caFile } });
-  const own = { cert: client.cert, key: client.key };
-  expect(await get(server.url, { ...own, ca: authority.ca })).toEqual({ status: 200, body: "hello" });
-  await expect(get(server.url, { ca: authority.ca })).rejects.toMatchObject({ name: "HttpError" });
-  copyFileSync(next.certFile, certFile);
-  clock.mockReturnValue(2000);
-  expect((await get(server.url, { ...own, ca: authority.ca })).status).toBe(200);
-  copyFileSync(next.keyFile, keyFile);
-  clock.mockReturnValue(4000);
-  expect((await get(server.url, { ...own, ca: other.ca })).status).toBe(200);
+  const files = replacedCertificates();
+  const server = await start({ tls: files.tls });
+  expect(await get(server.url, { ...files.client, ca: files.ca })).toEqual({ status: 200, body: "hello" });
+  await expect(get(server.url, { ca: files.ca })).rejects.toMatchObject({ name: "HttpError" });
+  files.replaceCert();
+  files.setNow(2000);
+  expect((await get(server.url, { ...files.client, ca: files.ca })).status).toBe(200);
+  files.replaceKey();
+  files.setNow(4000);
+  expect((await get(server.url, { ...files.client, ca: files.nextCa })).status).toBe(200);
 });
 
 test.each([

@@ -1,11 +1,9 @@
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { connect as connectTls } from "node:tls";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
 import { createTestAuthority } from "../../test/support/certificates.ts";
 import { ask, collect, handlerOf, open, plain, startHttp1, statusesOf } from "../../test/support/http1-kit.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { ByteBudget } from "./byte-budget.ts";
 import type { Http1Exchange } from "./http1-exchange.ts";
 
@@ -83,9 +81,7 @@ describe("what comes before it can be read on", () => {
   });
 
   test("is read before the end of a client's side counts, over TLS too", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "http1-held-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const authority = createTestAuthority(folder);
+    const authority = createTestAuthority(testFolder());
     const { cert, key } = authority.issue("server");
     const exchanges: Http1Exchange[] = [];
     const { port } = await startHttp1({ tls: { cert, key }, handler: handlerOf((one) => void exchanges.push(one)) });

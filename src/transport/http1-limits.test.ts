@@ -1,11 +1,8 @@
 import { once } from "node:events";
-import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
 import { connect } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { buffer } from "node:stream/consumers";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
-import { createTestAuthority } from "../../test/support/certificates.ts";
 import {
   ask,
   collect,
@@ -18,6 +15,8 @@ import {
   startHttp1,
   statusesOf,
 } from "../../test/support/http1-kit.ts";
+import { replacedCertificates } from "../../test/support/replaced-certificates.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { collectBody } from "./collect-body.ts";
 import { createHttpClient } from "./http-client.ts";
 import type { TlsConfig } from "./http-client-config.ts";
@@ -179,9 +178,7 @@ describe("the end", () => {
 });
 
 test("serves on a socket file", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "http1-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const socketPath = join(folder, "s");
+  const socketPath = join(testFolder(), "s");
   const addresses: string[] = [];
   const handler = handlerOf((exchange) => {
     addresses.push(exchange.remoteAddress);
@@ -195,20 +192,9 @@ test("serves on a socket file", async () => {
 });
 
 test("serves https, asks for client certificates and takes new files", async () => {
-  const folder = mkdtempSync(join(tmpdir(), "http1-tls-"));
-  onTestFinished(() => rmSync(folder, { recursive: true }));
-  const authority = createTestAuthority(folder);
-  const other = createTestAuthority(folder, "other");
-  const [pair, client, next] = [authority.issue("server"), authority.issue("client"), other.issue("server")];
-  const [certFile, keyFile] = [join(folder, "s.pem"), join(folder, "s.key")];
-  copyFileSync(pair.certFile, certFile);
-  copyFileSync(pair.keyFile, keyFile);
-  const clock = vi.spyOn(performance, "now");
-  onTestFinished(() => clock.mockRestore());
-  clock.mockReturnValue(0);
+  const files = replacedCertificates();
   const seen: SeenRequest[] = [];
-  const tls = { certFile, keyFile, clientCaFile: authority.caFile };
-  const { port } = await startHttp1({ tls, handler: recorder(seen) });
+  const { port } = await startHttp1({ tls: files.tls, handler: recorder(seen) });
   const post = async (options: TlsConfig, body: Buffer) => {
     const http = createHttpClient({ tls: options }, { userAgent: "test/1" });
     try {
@@ -220,13 +206,12 @@ test("serves https, asks for client certificates and takes new files", async () 
       await http.close();
     }
   };
-  const own = { cert: client.cert, key: client.key };
   const large = Buffer.alloc(1_000_000, "x");
-  expect(await post({ ...own, ca: authority.ca }, large)).toBe(200);
+  expect(await post({ ...files.client, ca: files.ca }, large)).toBe(200);
   expect(seen.at(-1)?.body.length).toBe(large.length);
-  await expect(post({ ca: authority.ca }, large)).rejects.toMatchObject({ name: "HttpError" });
-  copyFileSync(next.certFile, certFile);
-  copyFileSync(next.keyFile, keyFile);
-  clock.mockReturnValue(4000);
-  expect(await post({ ...own, ca: other.ca }, large)).toBe(200);
+  await expect(post({ ca: files.ca }, large)).rejects.toMatchObject({ name: "HttpError" });
+  files.replaceCert();
+  files.replaceKey();
+  files.setNow(4000);
+  expect(await post({ ...files.client, ca: files.nextCa }, large)).toBe(200);
 });

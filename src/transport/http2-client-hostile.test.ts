@@ -1,11 +1,8 @@
 /** What a server may not get from a client: its process, its memory, its time, or calls that never end. */
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createSecureServer } from "node:http2";
 import { type AddressInfo, Socket } from "node:net";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { createServer as createTlsServer, TLSSocket } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
@@ -23,6 +20,7 @@ import {
   settings,
   startRawServer,
 } from "../../test/support/http2-raw.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import {
   encodeFrame,
   frameTypes,
@@ -171,9 +169,7 @@ describe("a server that wastes", () => {
 
 describe("over TLS", () => {
   function issued() {
-    const folder = mkdtempSync(join(tmpdir(), "http2-client-"));
-    onTestFinished(() => rmSync(folder, { recursive: true }));
-    const authority = createTestAuthority(folder);
+    const authority = createTestAuthority(testFolder());
     const { cert, key } = authority.issue("server");
     return { ca: authority.ca, cert, key };
   }

@@ -1,12 +1,13 @@
 import { generateKeyPairSync, verify } from "node:crypto";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import type { IncomingMessage, ServerResponse } from "node:http";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { createTestAuthority } from "../../test/support/certificates.ts";
+import { testHttpClient } from "../../test/support/http-client-kit.ts";
 import { serveHttp, serveHttps, serveProxy } from "../../test/support/http-servers.ts";
-import { createHttpClient, type HttpClient } from "./http-client.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
+import type { HttpClient } from "./http-client.ts";
 import type { OAuth2Config } from "./http-client-config.ts";
 
 const signal = new AbortController().signal;
@@ -53,21 +54,13 @@ function tokenHandler(tokens: TokenRequest[], answer: Answer) {
 }
 
 function client(oauth2: OAuth2Config, nowMs?: () => number): HttpClient {
-  const created = createHttpClient({ oauth2 }, { userAgent: "test/1", nowMs });
-  onTestFinished(() => created.close());
-  return created;
+  return testHttpClient({ oauth2 }, { nowMs });
 }
 
 async function get(by: HttpClient, url: URL): Promise<number> {
   const response = await by.request({ method: "GET", url, signal });
   await response.body.dump();
   return response.status;
-}
-
-function folder(): string {
-  const path = mkdtempSync(join(tmpdir(), "transport-oauth-"));
-  onTestFinished(() => rmSync(path, { recursive: true }));
-  return path;
 }
 
 test("fetches one token for many requests with the client's credentials, scopes and parameters", async () => {
@@ -131,7 +124,7 @@ test("fetches a new token once when the target refuses the old one", async () =>
 });
 
 test("fetches a new token when the file of the secret changes", async () => {
-  const clientSecretFile = join(folder(), "secret");
+  const clientSecretFile = join(testFolder(), "secret");
   writeFileSync(clientSecretFile, "one\n");
   const { tokenUrl, targetUrl, tokens } = await setup();
   const by = client({ clientId: "id", clientSecretFile, tokenUrl });
@@ -232,7 +225,7 @@ test("names the key of a private key that is none", async () => {
 });
 
 test("uses the TLS settings and the proxy of the oauth2 block for tokens only", async () => {
-  const at = folder();
+  const at = testFolder();
   const authority = createTestAuthority(at);
   const pair = authority.issue("server");
   const tokens: TokenRequest[] = [];

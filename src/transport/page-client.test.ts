@@ -1,16 +1,15 @@
 /** Pages from real servers: kept connections, hostile ones, and what goes another way than plain HTTP/1.1. */
 
 import { once } from "node:events";
-import { mkdtempSync, rmSync } from "node:fs";
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, expect, onTestFinished, test, vi } from "vitest";
+import { failure } from "../../test/support/http-client-kit.ts";
 import { serveHttp, serveProxy, serveTcp } from "../../test/support/http-servers.ts";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
 import type { HttpClientConfig } from "./http-client-config.ts";
-import { HttpError } from "./http-error.ts";
 import { createPageClient, type PageAnswer, type PageClient } from "./page-client.ts";
 import type { PlainFirstOptions } from "./plain-first.ts";
 
@@ -41,15 +40,6 @@ async function fetchPage(by: PageClient, url: string, options: Options = {}): Pr
 
 async function text(by: PageClient, url: string, options: Options = {}): Promise<string> {
   return (await fetchPage(by, url, options)).body;
-}
-
-async function failure(work: Promise<unknown>): Promise<HttpError> {
-  const caught = await work.then(
-    () => undefined,
-    (error: unknown) => error,
-  );
-  expect(caught).toBeInstanceOf(HttpError);
-  return caught as HttpError;
 }
 
 /** A server that gives each request the next answer of its connection. */
@@ -179,15 +169,11 @@ describe("a connection", () => {
   });
 
   test("goes to a unix socket where the request names one", async () => {
-    const folder = mkdtempSync(join(tmpdir(), "page-client-"));
-    const socketPath = join(folder, "s");
+    const socketPath = join(testFolder(), "s");
     const server = createServer((request, response) => response.end(`${request.headers.host}${request.url}`));
     server.listen(socketPath);
     await once(server, "listening");
-    onTestFinished(() => {
-      server.close();
-      rmSync(folder, { recursive: true });
-    });
+    onTestFinished(() => void server.close());
     expect(await text(client(), "http://target/metrics?a=b", { socketPath })).toBe("target/metrics?a=b");
   });
 });

@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { request as httpsRequest } from "node:https";
-import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, onTestFinished, test } from "vitest";
 import { createTestAuthority } from "../../../test/support/certificates.ts";
 import { createOwnClient } from "../../../test/support/grpc-kit.ts";
+import { exchangeBytes } from "../../../test/support/http1-kit.ts";
 import { bytesOf, metricsBytes, services, setUpOtlp } from "../../../test/support/otlp-receiver-kit.ts";
 import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import type { Signal } from "../../model/otlp-request.ts";
@@ -14,25 +14,12 @@ import { pack } from "../../transport/content-coding.ts";
 
 const signals: readonly Signal[] = ["metrics", "traces", "logs"];
 
-/** Sends text and returns what comes back until the server ends the connection. */
-async function exchange(port: number, text: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  let received = "";
-  socket.on("data", (chunk) => {
-    received += String(chunk);
-  });
-  socket.on("error", () => {});
-  socket.write(text);
-  await new Promise((resolve) => socket.once("close", resolve));
-  return received;
-}
-
 describe("over HTTP", () => {
   const head = "POST /v1/metrics HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n";
 
   test("a body that drips is ended by read_timeout", async () => {
     const { httpPort, post } = await setUpOtlp({ http: { read_timeout: "100ms", read_header_timeout: "50ms" } });
-    expect(await exchange(httpPort, `${head}content-length: 100\r\n\r\nabc`)).toMatch(/^(HTTP\/1.1 408|$)/);
+    expect(await exchangeBytes(httpPort, [`${head}content-length: 100\r\n\r\nabc`])).toMatch(/^(HTTP\/1.1 408|$)/);
     expect((await post("/v1/metrics", metricsBytes)).status).toBe(200);
   });
 
@@ -50,13 +37,13 @@ describe("over HTTP", () => {
     ["headers of 20 KB", `${head}x: ${"x".repeat(20_000)}\r\n\r\n`, /^(HTTP\/1.1 431|$)/],
   ])("%s is refused", async (_title, text, answer) => {
     const { httpPort, post } = await setUpOtlp();
-    expect(await exchange(httpPort, text)).toMatch(answer);
+    expect(await exchangeBytes(httpPort, [text])).toMatch(answer);
     expect((await post("/v1/metrics", metricsBytes)).status).toBe(200);
   });
 
   test("a length of 4 GB is refused before it comes", async () => {
     const { httpPort } = await setUpOtlp();
-    const answer = exchange(httpPort, `${head}connection: close\r\ncontent-length: 4294967296\r\n\r\nabc`);
+    const answer = exchangeBytes(httpPort, [`${head}connection: close\r\ncontent-length: 4294967296\r\n\r\nabc`]);
     expect(await answer).toMatch(/^HTTP\/1.1 413/);
   }, 20_000);
 });
