@@ -3,15 +3,17 @@
 import { randomBytes } from "node:crypto";
 import { dirname } from "node:path";
 import { toError } from "../model/errors.ts";
+import { AgeLimit } from "./age-limit.ts";
 import { type DirectoryLock, lockDirectory } from "./directory-lock.ts";
 import type { DurableQueueOptions, DurableStats, GiveUpReason, Handed, LaneStats } from "./durable-options.ts";
-import { systemFiles } from "./file-layer.ts";
+import { type FileLayer, systemFiles } from "./file-layer.ts";
 import type { Position } from "./journal-format.ts";
 import { LaneLoader } from "./lane-loader.ts";
 import { adoptSegments, countAbandoned, giveUpSegment } from "./lane-segments.ts";
-import { LaneState, maySend, sumLanes, type Waiting } from "./lane-state.ts";
+import { LaneState, maySend, oldestOf, type QueueTotals, type Waiting } from "./lane-state.ts";
 import { LateSync } from "./late-sync.ts";
 import { PositionJournal } from "./position-journal.ts";
+import { promptFiles } from "./prompt-files.ts";
 import { completeLimits, type GivenLimits, type QueueLimits } from "./queue-limits.ts";
 import { QueueRoom } from "./queue-room.ts";
 import { QueueSpace } from "./queue-space.ts";
@@ -42,19 +44,19 @@ export class DurableQueue<T> {
   readonly #lateSync: LateSync;
   #limits: QueueLimits;
   readonly #lanes = new Map<number, LaneState<T>>();
+  readonly #totals: QueueTotals = { records: 0, items: 0, bytes: 0 };
   /** By number, oldest first. */
   readonly #segments = new Map<number, Segment>();
   #listener: (lane: number) => void = () => {};
-  /** Records that were accepted before are too old; the same within a turn, so that `take` hands out what `peek` showed. */
-  #oldestAllowedMs: number | undefined;
+  readonly #age: AgeLimit;
   #hasBegun = false;
   #closing: Promise<void> | undefined;
 
-  private constructor(options: DurableQueueOptions<T>, lock: DirectoryLock, recovered: Recovered) {
-    const files = options.files ?? systemFiles;
+  private constructor(options: DurableQueueOptions<T>, files: FileLayer, lock: DirectoryLock, recovered: Recovered) {
     const { directory, codec, now } = options;
     this.#options = options;
     this.#limits = completeLimits(options);
+    this.#age = new AgeLimit(now, () => this.#limits.maxAgeMs);
     this.#lock = lock;
     this.id = recovered.queueId ?? randomBytes(16);
     this.#reader = new SegmentReader(files);
@@ -90,7 +92,7 @@ export class DurableQueue<T> {
       now,
       sleep: options.sleep,
       maySend: () => maySend(this.#lanes.values()),
-      isTooOld: (timeMs) => this.#isTooOld(timeMs),
+      isTooOld: this.#age.isTooOld,
       damaged: (damage) => options.damaged?.(damage),
       loaded: (...event) => this.#loaded(...event),
     });
@@ -98,7 +100,7 @@ export class DurableQueue<T> {
       space: this.#space,
       segments: this.#segments,
       dropsOldest: () => this.#limits.whenFull === "drop_oldest",
-      isTooOld: (timeMs) => this.#isTooOld(timeMs),
+      isTooOld: this.#age.isTooOld,
       diskBytes: () => this.#diskBytes(),
       finish: () => this.#writer.finish(),
       removed: () => this.#remover.idle(),
@@ -112,7 +114,8 @@ export class DurableQueue<T> {
    * STORAGE_VERSION, STORAGE_UNUSABLE. Damage does not stop it.
    */
   static async open<T>(options: DurableQueueOptions<T>): Promise<DurableQueue<T>> {
-    const { files = systemFiles, directory, directoryPermissions = 0o750 } = options;
+    const { directory, directoryPermissions = 0o750 } = options;
+    const files = options.files ?? (options.fsync === true ? systemFiles : promptFiles());
     let lock: DirectoryLock | undefined;
     try {
       if (options.createDirectory !== false) await files.makeDirectory(directory, directoryPermissions);
@@ -120,10 +123,10 @@ export class DurableQueue<T> {
       if (options.fsync === true) await files.syncDirectory(dirname(directory)).catch(() => {});
       lock = await (options.lock ?? lockDirectory)(directory, directoryPermissions & 0o666);
       const recovered = await recoverQueue({ files, directory, repair: true });
-      const queue = new DurableQueue(options, lock, recovered);
+      const queue = new DurableQueue(options, files, lock, recovered);
       for (const segment of recovered.segments) queue.#segments.set(segment.number, segment);
       for (const [lane, position] of recovered.journal.positions) {
-        queue.#lanes.set(lane, new LaneState<T>(lane, position));
+        queue.#lanes.set(lane, new LaneState<T>(lane, position, queue.#totals));
       }
       await queue.#adoptAll();
       await queue.#journal.start(directoryPermissions & 0o666);
@@ -241,10 +244,17 @@ export class DurableQueue<T> {
     return [...this.#lanes.values()].filter(({ records }) => records > 0);
   }
 
+  /** What is not acknowledged. Costs nothing, as `stats` does. */
+  get totals(): Readonly<QueueTotals> {
+    return this.#totals;
+  }
+
+  /** Goes through all lanes. */
   stats(): DurableStats {
     const { size: segments } = this.#segments;
     const memoryBytes = this.#loader.usedBytes;
-    return { ...sumLanes(this.#lanes.values()), diskBytes: this.#diskBytes(), segments, memoryBytes };
+    const oldestMs = oldestOf(this.#lanes.values());
+    return { ...this.#totals, oldestMs, diskBytes: this.#diskBytes(), segments, memoryBytes };
   }
 
   /** Writes what was appended and ends. What is not acknowledged is there at the next start. Works twice. */
@@ -282,7 +292,7 @@ export class DurableQueue<T> {
   #state(lane: number): LaneState<T> {
     let state = this.#lanes.get(lane);
     if (state === undefined) {
-      state = new LaneState<T>(lane, { sequence: 0, done: 0 });
+      state = new LaneState<T>(lane, { sequence: 0, done: 0 }, this.#totals);
       this.#lanes.set(lane, state);
     }
     return state;
@@ -294,7 +304,7 @@ export class DurableQueue<T> {
       state.segments.push(segment);
       segment.openLanes++;
     }
-    state.count({ items: place.items, bytes });
+    state.count(1, place.items, bytes);
     const memoryBytes = this.#options.codec.memoryBytes(item);
     if (this.#hasBegun && state.unread === 0 && this.#loader.hasRoom(state, memoryBytes)) {
       this.#loader.usedBytes += memoryBytes;
@@ -318,8 +328,8 @@ export class DurableQueue<T> {
   /** The first record in memory; those before it that are too old are given up. */
   #firstYoung(lane: LaneState<T>): Waiting<T> | undefined {
     const first = lane.peek();
-    if (first === undefined || !this.#isTooOld(first.timeMs)) return first;
-    const { records, items, memoryBytes } = lane.passOld((timeMs) => this.#isTooOld(timeMs));
+    if (first === undefined || !this.#age.isTooOld(first.timeMs)) return first;
+    const { records, items, memoryBytes } = lane.passOld(this.#age.isTooOld);
     this.#loader.usedBytes -= memoryBytes;
     if (records > 0) this.#options.gaveUp?.("too_old", records, items);
     this.#passSkipped(lane);
@@ -363,18 +373,6 @@ export class DurableQueue<T> {
     segment.isRemoved = true;
     this.#segments.delete(segment.number);
     this.#remover.remove(segment);
-  }
-
-  #isTooOld(timeMs: number): boolean {
-    const { maxAgeMs } = this.#limits;
-    if (maxAgeMs <= 0) return false;
-    if (this.#oldestAllowedMs === undefined) {
-      this.#oldestAllowedMs = this.#options.now() - maxAgeMs;
-      queueMicrotask(() => {
-        this.#oldestAllowedMs = undefined;
-      });
-    }
-    return timeMs < this.#oldestAllowedMs;
   }
 
   async #giveUp(segment: Segment, reason: GiveUpReason): Promise<void> {

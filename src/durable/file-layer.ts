@@ -44,7 +44,7 @@ const flags: Readonly<Record<OpenMode, number>> = {
   create: O_RDWR | O_CREAT | O_TRUNC | always,
 };
 /** Parts that one call writes; systems take 1,024. */
-const maxParts = 512;
+export const maxParts = 512;
 
 function call<T>(run: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {
@@ -52,7 +52,8 @@ function call<T>(run: (done: (error: Error | null, value?: T) => void) => void):
   });
 }
 
-class SystemFile implements OpenFile {
+/** A file that the threads of the pool read and write. */
+export class SystemFile implements OpenFile {
   readonly #fd: number;
 
   constructor(fd: number) {
@@ -104,7 +105,7 @@ class SystemFile implements OpenFile {
 }
 
 /** What is left of the parts behind their first `count` bytes. */
-function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
+export function behind(parts: readonly Uint8Array[], count: number): Uint8Array[] {
   let left = count;
   const rest: Uint8Array[] = [];
   for (const part of parts) {
@@ -138,16 +139,18 @@ async function makeDirectories(path: string, permissions: number): Promise<void>
   if (!(await make())) throw new Error(`${path} cannot be made`);
 }
 
+/** As `FileLayer.open`, for whoever makes the file of it. */
+export async function openDescriptor(path: string, mode: OpenMode, permissions = 0o640): Promise<number> {
+  const fd = await call<number>((back) => fs.open(path, flags[mode], permissions, back));
+  const { mode: kind } = await call<fs.Stats>((back) => fs.fstat(fd, back));
+  if ((kind & fs.constants.S_IFMT) === fs.constants.S_IFREG) return fd;
+  await call<void>((back) => fs.close(fd, back));
+  throw Object.assign(new Error(`${notFile}: not a regular file, open '${path}'`), { code: notFile });
+}
+
 /** Files of the system. */
 export const systemFiles: FileLayer = {
-  async open(path, mode, permissions = 0o640) {
-    const fd = await call<number>((back) => fs.open(path, flags[mode], permissions, back));
-    const { mode: kind } = await call<fs.Stats>((back) => fs.fstat(fd, back));
-    const isOther = (kind & fs.constants.S_IFMT) !== fs.constants.S_IFREG;
-    if (!isOther) return new SystemFile(fd);
-    await call<void>((back) => fs.close(fd, back));
-    throw Object.assign(new Error(`${notFile}: not a regular file, open '${path}'`), { code: notFile });
-  },
+  open: async (path, mode, permissions) => new SystemFile(await openDescriptor(path, mode, permissions)),
   list: (directory) => fs.promises.readdir(directory),
   makeDirectory: makeDirectories,
   remove: (path) => fs.promises.unlink(path),

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { FileLayer } from "./file-layer.ts";
 import { findQueues, inspectQueue } from "./inspect-queue.ts";
 import { ForgetfulFiles } from "./test-forgetful-files.ts";
 import { openTestQueue, takeNext, testDirectory } from "./test-queue-kit.ts";
@@ -25,6 +26,21 @@ test("tells what waits and changes nothing", async () => {
   expect(segments.reduce((sum, { waiting }) => sum + waiting, 0)).toBe(90);
   expect(segments.reduce((sum, { items }) => sum + items, 0)).toBe(300);
   expect(files.names.map((name) => files.content(name))).toEqual(before);
+});
+
+test("directories that cannot be looked into are named, but for what is none or belongs to the file system", async () => {
+  const refusals: Record<string, string> = { "/d/closed": "EACCES", "/d/file": "ENOTDIR", "/d/lost+found": "EACCES" };
+  const files: FileLayer = {
+    ...new ForgetfulFiles().process(),
+    list: async (path) => {
+      const code = refusals[path];
+      if (code !== undefined) throw Object.assign(new Error(code), { code });
+      return path === "/d" ? ["closed", "file", "lost+found", "queue"] : ["positions-0"];
+    },
+  };
+  const unreadable: string[] = [];
+  expect(await findQueues(files, "/d", 3, (path) => unreadable.push(path))).toEqual(["/d/queue"]);
+  expect(unreadable).toEqual(["/d/closed"]);
 });
 
 test("a thorough look finds a flipped bit in a list of records", async () => {

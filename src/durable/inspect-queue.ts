@@ -1,7 +1,7 @@
 /** Looks at a queue on disk without changing anything: what is in it, and whether it is whole. */
 
 import { join } from "node:path";
-import type { Damage } from "./damage.ts";
+import { type Damage, isNoFile } from "./damage.ts";
 import type { FileLayer } from "./file-layer.ts";
 import { readPast } from "./read-past.ts";
 import { definitionLane, segmentHeaderBytes } from "./record-format.ts";
@@ -31,16 +31,31 @@ export interface InspectedQueue {
   readonly damage: readonly Damage[];
 }
 
-/** The directories at and below one that hold a queue, three levels deep at most. */
-export async function findQueues(files: FileLayer, directory: string, depth = 3): Promise<string[]> {
+/** How deep queues are looked for. */
+const maxDepth = 3;
+/** What a file system has for itself, for the eyes of root. */
+const ofFileSystem = "lost+found";
+
+/**
+ * The directories at and below one that hold a queue, three levels deep at most; `unreadable` hears of those below that
+ * cannot be looked into. Rejects where the first cannot.
+ */
+export async function findQueues(
+  files: FileLayer,
+  directory: string,
+  depth = maxDepth,
+  unreadable: (directory: string, error: unknown) => void = () => {},
+): Promise<string[]> {
   const names = await files.list(directory);
   if (names.some((name) => segmentNumber(name) !== undefined || name === "positions-0")) return [directory];
   const found: string[] = [];
   for (const name of depth === 0 ? [] : names.sort()) {
+    const path = join(directory, name);
     try {
-      found.push(...(await findQueues(files, join(directory, name), depth - 1)));
-    } catch {
-      // Not a directory, or one that may not be read.
+      found.push(...(await findQueues(files, path, depth - 1, unreadable)));
+    } catch (caught) {
+      const { code } = caught as { code?: unknown };
+      if (code !== "ENOTDIR" && !isNoFile(caught) && name !== ofFileSystem) unreadable(path, caught);
     }
   }
   return found;

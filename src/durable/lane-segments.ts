@@ -51,9 +51,7 @@ export async function giveUpSegment(
       }
       if (list === undefined) items = Math.round((known.items * unread) / count);
       state.unread -= unread;
-      state.records -= unread;
-      state.items -= items;
-      state.bytes -= Math.round((bytes * unread) / count);
+      state.count(-unread, -items, -Math.round((bytes * unread) / count));
       sum.records += unread;
       sum.items += items;
       state.cursor = behind(state, segment);
@@ -183,9 +181,7 @@ function adoptSegment(
     segment.openLanes++;
     state.cursor ??= { segment, index };
     state.unread += count;
-    state.records += count;
-    state.items += items;
-    state.bytes += Math.round((known.bytes * count) / known.count);
+    state.count(count, items, Math.round((known.bytes * count) / known.count));
   }
 }
 

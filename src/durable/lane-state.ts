@@ -36,6 +36,13 @@ export interface Cursor {
   readonly index: number;
 }
 
+/** What all lanes of a queue have that is not acknowledged. */
+export interface QueueTotals {
+  records: number;
+  items: number;
+  bytes: number;
+}
+
 export class LaneState<T> {
   readonly lane: number;
   acknowledged: Position;
@@ -54,19 +61,20 @@ export class LaneState<T> {
   memoryBytes = 0;
   /** Items of the records in memory that are not handed out. */
   waitingItems = 0;
-  /** Not acknowledged. */
-  records = 0;
-  items = 0;
-  bytes = 0;
   readonly #waiting: (Waiting<T> | undefined)[] = [];
   #head = 0;
   readonly #taken: Taken[] = [];
   /** Records that were given up and counted, and are not passed yet: a reader that begins anew meets them again. */
   readonly #counted = new Set<number>();
+  readonly #totals: QueueTotals;
+  #records = 0;
+  #items = 0;
+  #bytes = 0;
 
-  constructor(lane: number, acknowledged: Position) {
+  constructor(lane: number, acknowledged: Position, totals: QueueTotals) {
     this.lane = lane;
     this.acknowledged = acknowledged;
+    this.#totals = totals;
     this.readThrough = acknowledged.sequence;
   }
 
@@ -83,9 +91,20 @@ export class LaneState<T> {
     this.readThrough = this.acknowledged.sequence;
     this.memoryBytes = 0;
     this.waitingItems = 0;
-    this.records = 0;
-    this.items = 0;
-    this.bytes = 0;
+    this.count(-this.records, -this.items, -this.bytes);
+  }
+
+  /** Not acknowledged. */
+  get records(): number {
+    return this.#records;
+  }
+
+  get items(): number {
+    return this.#items;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
   }
 
   get waitingCount(): number {
@@ -113,10 +132,14 @@ export class LaneState<T> {
     return this.#counted.has(sequence);
   }
 
-  count({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
-    this.records++;
-    this.items += items;
-    this.bytes += bytes;
+  /** What is not acknowledged became more, or less. */
+  count(records: number, items: number, bytes: number): void {
+    this.#records += records;
+    this.#items += items;
+    this.#bytes += bytes;
+    this.#totals.records += records;
+    this.#totals.items += items;
+    this.#totals.bytes += bytes;
   }
 
   /** Puts a record behind all that is in memory. */
@@ -225,23 +248,18 @@ export class LaneState<T> {
 
   /** Records that were only on disk are there no more. */
   lose(records: number, items: number): void {
-    this.records -= records;
-    this.items -= Math.min(items, this.items);
+    this.count(-records, -Math.min(items, this.items), 0);
     this.#clearWhenEmpty();
   }
 
   #forget({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
-    this.records--;
-    this.items -= items;
-    this.bytes -= bytes;
+    this.count(-1, -items, -bytes);
     this.#clearWhenEmpty();
   }
 
   #clearWhenEmpty(): void {
-    if (this.records > 0) return;
     // Damaged records have no exact size.
-    this.items = 0;
-    this.bytes = 0;
+    if (this.records <= 0) this.count(0, -this.items, -this.bytes);
   }
 }
 
@@ -249,18 +267,14 @@ function waitingItems({ item, items, done }: Waiting<unknown>): number {
   return item === undefined ? 0 : items - done;
 }
 
-/** What lanes have that is not acknowledged. */
-export function sumLanes(lanes: Iterable<LaneState<unknown>>) {
-  const sum = { records: 0, items: 0, bytes: 0 };
-  let oldestMs: number | undefined;
-  for (const lane of lanes) {
-    if (lane.records === 0) continue;
-    sum.records += lane.records;
-    sum.items += lane.items;
-    sum.bytes += lane.bytes;
-    oldestMs = Math.min(oldestMs ?? Number.POSITIVE_INFINITY, lane.oldestMs ?? Number.POSITIVE_INFINITY);
+/** When the oldest record of all lanes that is not acknowledged was accepted; undefined when there is none. */
+export function oldestOf(lanes: Iterable<LaneState<unknown>>): number | undefined {
+  let oldest: number | undefined;
+  for (const { records, oldestMs } of lanes) {
+    if (records === 0 || oldestMs === undefined) continue;
+    if (oldest === undefined || oldestMs < oldest) oldest = oldestMs;
   }
-  return { ...sum, oldestMs };
+  return oldest;
 }
 
 /** Whether a lane has items in memory and nothing under way. */

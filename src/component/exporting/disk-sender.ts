@@ -71,7 +71,7 @@ export class DiskSender implements QueueState {
 
   /** In the unit of the queue's sizer, of which requests are counted as records: a part for each lane. */
   get size(): number {
-    const { records, items, bytes } = this.#parts.opened.queue.stats();
+    const { records, items, bytes } = this.#parts.opened.queue.totals;
     const { sizer } = this.#parts.queue;
     return sizer === "requests" ? records : sizer === "items" ? items : bytes;
   }
@@ -82,7 +82,7 @@ export class DiskSender implements QueueState {
 
   /** On disk. */
   get bytes(): number {
-    return this.#parts.opened.queue.stats().bytes;
+    return this.#parts.opened.queue.totals.bytes;
   }
 
   get inFlight(): number {
@@ -145,7 +145,7 @@ export class DiskSender implements QueueState {
 
   get #isDone(): boolean {
     if (this.#sending.size > 0) return false;
-    return this.#isHeld || this.#parts.opened.queue.stats().records === 0;
+    return this.#isHeld || this.#parts.opened.queue.totals.records === 0;
   }
 
   /** Why nothing can be taken now, before the disk is asked; undefined when there may be room. */

@@ -73,15 +73,15 @@ export class DurableLanes implements SenderLanes {
 
   /** Records that are not delivered are counted whole, those of requests under way included. */
   get rows(): number {
-    return this.#queue.stats().items;
+    return this.#queue.totals.items;
   }
 
   get bytes(): number {
-    return this.#queue.stats().bytes;
+    return this.#queue.totals.bytes;
   }
 
   get isEmpty(): boolean {
-    return this.#queue.stats().records === 0;
+    return this.#queue.totals.records === 0;
   }
 
   /** Resolves when the segments are written. Rejects with StorageError when none is kept. */
