@@ -1,7 +1,7 @@
 /** Credentials of clients from an extension: `auth: { authenticator: <id> }`. */
 
 import { z } from "zod";
-import { componentIdString, switchedSection } from "../codec/yaml/field-types.ts";
+import { componentIdString, filledSection } from "../codec/yaml/field-types.ts";
 import { ConfigError, ConsumeError, toError } from "../model/errors.ts";
 import type { Host } from "./define.ts";
 
@@ -16,7 +16,7 @@ export interface ClientAuthenticator {
 
 /** The `auth` key of a client. */
 export function clientAuthField() {
-  return switchedSection(
+  return filledSection(
     z.strictObject({ authenticator: componentIdString().describe("Id of the extension that gives credentials.") }),
   ).describe("Credentials from an extension.");
 }

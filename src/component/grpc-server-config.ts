@@ -1,7 +1,7 @@
 /** The configuration of a gRPC server with the Collector's keys. */
 
 import { z } from "zod";
-import { duration, switchedSection } from "../codec/yaml/field-types.ts";
+import { duration, filledSection, switchedSection } from "../codec/yaml/field-types.ts";
 import type { ServerKeepalive } from "../transport/grpc-server-session.ts";
 import type { CompleteContext } from "./define.ts";
 import { isFilled, isWritten, sectionIssue } from "./section-issues.ts";
@@ -31,7 +31,7 @@ const keepalive = z.strictObject({
 export function grpcServerSchema(endpoint: string) {
   return z.strictObject({
     ...listenerFields(endpoint),
-    tls: switchedSection(serverTls).describe("Serves TLS; absent, plain text."),
+    tls: filledSection(serverTls).describe("Serves TLS; absent, plain text."),
     max_recv_msg_size_mib: z
       .number()
       .int()

@@ -1,11 +1,11 @@
 /** Access of web pages from other origins to an HTTP server (the `cors` section of confighttp). */
 
 import { z } from "zod";
-import { switchedSection } from "../codec/yaml/field-types.ts";
+import { filledSection } from "../codec/yaml/field-types.ts";
 import type { RequestHeaders } from "./server-auth.ts";
 
 export function corsField() {
-  return switchedSection(
+  return filledSection(
     z.strictObject({
       allowed_origins: z
         .array(z.string())

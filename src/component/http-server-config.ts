@@ -1,7 +1,7 @@
 /** The configuration of an HTTP server with the Collector's keys, for every component that listens. */
 
 import { z } from "zod";
-import { duration, headers, switchedSection } from "../codec/yaml/field-types.ts";
+import { duration, filledSection, headers } from "../codec/yaml/field-types.ts";
 import type { CompleteContext } from "./define.ts";
 import { corsField } from "./http-cors.ts";
 import { isFilled, isWritten, sectionIssue } from "./section-issues.ts";
@@ -26,7 +26,7 @@ export function serverFields(endpoint: string, defaults: ServerDefaults = {}) {
   return {
     endpoint: endpointField().default(endpoint).describe("Address to listen on, host:port."),
     transport: z.enum(["tcp", "tcp4", "tcp6"]).default("tcp").describe("Accepted: the address decides."),
-    tls: switchedSection(serverTls).describe("Serves TLS; absent, plain HTTP."),
+    tls: filledSection(serverTls).describe("Serves TLS; absent, plain HTTP."),
     response_headers: headers().optional().describe("Headers added to every answer."),
     read_timeout: duration().default(0).describe("Longest time for a whole request. 0 means 300 s."),
     read_header_timeout: duration().default(0).describe("Longest time for the headers of a request. 0 means 60 s."),

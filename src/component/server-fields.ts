@@ -2,11 +2,11 @@
 
 import { z } from "zod";
 import { nodeAt } from "../codec/yaml/config-node.ts";
-import { componentIdString, duration, secret, switchedSection } from "../codec/yaml/field-types.ts";
+import { componentIdString, duration, filledSection, secret } from "../codec/yaml/field-types.ts";
 import type { ListenAddress } from "../transport/listen.ts";
 import type { ServerTlsConfig } from "../transport/server-tls.ts";
 import type { CompleteContext } from "./define.ts";
-import { isWritten, sectionIssue } from "./section-issues.ts";
+import { isFilled, isWritten, sectionIssue } from "./section-issues.ts";
 
 /** Where a server listens. */
 export interface Endpoint {
@@ -104,6 +104,7 @@ export function checkServerTls(
   section: CompleteContext,
   path: readonly string[],
 ): void {
+  noticeEmpty(section, path);
   if (tls === undefined) return;
   const at = [...path, "tls"];
   const notices = [
@@ -116,6 +117,19 @@ export function checkServerTls(
   const hasCert = tls.cert_file !== undefined || tls.cert_pem !== undefined;
   const hasKey = tls.key_file !== undefined || tls.key_pem !== undefined;
   if (!hasCert || !hasKey) section.issue(sectionIssue(section, at, "a server needs both a certificate and a key"));
+}
+
+/** What was left without content may have been meant to guard the server. */
+function noticeEmpty(section: CompleteContext, path: readonly string[]): void {
+  const effects = [
+    ["tls", "the server speaks plain text"],
+    ["auth", "callers are not checked"],
+  ] as const;
+  for (const [key, effect] of effects) {
+    const at = [...path, key];
+    if (!isWritten(section, at) || isFilled(section, at)) continue;
+    section.notice(sectionIssue(section, at, `is empty, so ${effect}`));
+  }
 }
 
 /** The TLS configuration as the transport takes it. */
@@ -139,7 +153,7 @@ function toVersion(version: (typeof tlsVersions)[number] | undefined) {
 
 /** The `auth` key of a server. */
 export function serverAuthField() {
-  return switchedSection(
+  return filledSection(
     z.strictObject({
       authenticator: componentIdString().describe("Id of the extension that checks who asks."),
       request_params: z

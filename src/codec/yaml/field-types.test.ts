@@ -6,6 +6,7 @@ import {
   byteSize,
   componentIdString,
   duration,
+  filledSection,
   headers,
   keysTogether,
   optionalSection,
@@ -134,7 +135,9 @@ describe("field types", () => {
     [{ enabled: false, a: 3, unknown: 1 }, undefined],
   ])("a section with a switch: %j is %j", (input, output) => {
     const section = switchedSection(z.strictObject({ a: z.string().default("b") }));
+    const filled = filledSection(z.strictObject({ a: z.string().default("b") }));
     expect(section.parse(input)).toEqual(output);
+    expect(filled.parse(input)).toEqual(input === null ? undefined : output);
     expect(section.safeParse({ enabled: "yes" }).success).toBe(false);
   });
 });

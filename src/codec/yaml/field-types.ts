@@ -130,6 +130,13 @@ export function switchedSection<T>(schema: z.ZodType<T>) {
   return z.preprocess(withoutSwitch, optionalSection(schema)).optional();
 }
 
+/** A `switchedSection` that an empty key (`key:`) leaves off: one that has no defaults in the Collector. */
+export function filledSection<T>(schema: z.ZodType<T>) {
+  return z
+    .preprocess((section) => (section === null ? undefined : withoutSwitch(section)), optionalSection(schema))
+    .optional();
+}
+
 /** A section whose `enabled` is no boolean stays as it is: then `enabled` is an unknown key. */
 function withoutSwitch(section: unknown): unknown {
   if (typeof section !== "object" || section === null || !("enabled" in section)) return section;

@@ -1,7 +1,7 @@
 /** The configuration of the otlp_grpc exporter, with the Collector's keys. */
 
 import { z } from "zod";
-import { duration, headers, switchedSection } from "../../codec/yaml/field-types.ts";
+import { duration, filledSection, headers } from "../../codec/yaml/field-types.ts";
 import { clientAuthField } from "../../component/client-auth.ts";
 import type { CompleteContext } from "../../component/define.ts";
 import { clientTls, completeClientTls } from "../../component/exporting/client-tls.ts";
@@ -36,7 +36,7 @@ export const otlpGrpcSchema = z.strictObject({
     .enum(["", "round_robin", "pick_first"])
     .default("round_robin")
     .describe("round_robin: a connection to each address of the name; pick_first: to the first that answers."),
-  keepalive: switchedSection(keepaliveSchema).describe("Finds connections that are dead; absent, none is asked."),
+  keepalive: filledSection(keepaliveSchema).describe("Finds connections that are dead; absent, none is asked."),
   wait_for_ready: z
     .boolean()
     .default(false)

@@ -157,6 +157,11 @@ describe("otlp_grpc", () => {
     [{ keepalive: { time: "20s" } }, { keepalive: { time: 20_000 } }],
     [{ keepalive: { enabled: false, time: "20s" } }, { keepalive: undefined }],
     [{ auth: { enabled: false } }, { auth: undefined }],
+    // As in the Collector, also where a comment is all that stands below the key.
+    [
+      { auth: null, keepalive: null },
+      { auth: undefined, keepalive: undefined },
+    ],
     [{ middlewares: [] }, {}],
   ])("takes %j", (keys, decoded) => {
     expect(parseConfig(otlpGrpc, { endpoint: "a:1", ...keys })).toMatchObject(decoded);
