@@ -1,6 +1,7 @@
 /** `millrace queue`: what is in a queue on disk, is it whole, send it elsewhere. */
 
 import type { Command } from "commander";
+import type { Damage } from "../durable/damage.ts";
 import type { InspectedQueue } from "../durable/inspect-queue.ts";
 import { toError } from "../model/errors.ts";
 import { exitConfig, exitUsage } from "./exit-codes.ts";
@@ -43,8 +44,6 @@ function collect(value: string, before: readonly string[]): string[] {
 }
 
 async function replay(directory: string, flags: ReplayFlags): Promise<number> {
-  const { findQueues } = await import("../durable/inspect-queue.ts");
-  const { systemFiles } = await import("../durable/file-layer.ts");
   const { parseReplayUrl, replayQueue } = await import("../collector/replay-queue.ts");
   const { parsePromDuration } = await import("../prometheus/config/prom-duration.ts");
   const stop = new AbortController();
@@ -56,19 +55,39 @@ async function replay(directory: string, flags: ReplayFlags): Promise<number> {
     const options = { to: parseReplayUrl(flags.to), acknowledge: flags.acknowledge, giveUpMs, env: process.env };
     const headers = Object.fromEntries(flags.header.map(parseHeader));
     exitCode = exitConfig;
-    const directories = await findQueues(systemFiles, directory);
-    if (directories.length === 0) throw new Error(`${directory} has no queue`);
+    const { directories, isComplete } = await queuesBelow(directory);
     for (const one of directories) {
-      const { records, items, failure } = await replayQueue({ ...options, headers, directory: one }, stop.signal);
+      const damaged = (damage: Damage) => complain(damageText(damage));
+      const lost = (records: number, items: number) =>
+        complain(`${one}: ${records} records with ${items} items are damaged and not sent`);
+      const given = { ...options, headers, directory: one, damaged, lost };
+      const { records, items, failure } = await replayQueue(given, stop.signal);
       const kept = flags.acknowledge ? "taken out of the queue" : "still in the queue";
       process.stdout.write(`${one}: ${records} records with ${items} items delivered, ${kept}\n`);
       if (failure !== undefined) throw new Error(`${one}: ${failure}`);
     }
-    return 0;
+    return isComplete ? 0 : exitConfig;
   } catch (caught) {
-    process.stderr.write(`Error: ${reason(caught, directory)}\n`);
+    complain(`Error: ${reason(caught, directory)}`);
     return exitCode;
   }
+}
+
+function complain(text: string): void {
+  process.stderr.write(`${text}\n`);
+}
+
+/** The queues at and below a directory; those that cannot be looked into are named. Rejects where there is none. */
+async function queuesBelow(directory: string): Promise<{ directories: string[]; isComplete: boolean }> {
+  const { findQueues } = await import("../durable/inspect-queue.ts");
+  const { systemFiles } = await import("../durable/file-layer.ts");
+  let isComplete = true;
+  const directories = await findQueues(systemFiles, directory, undefined, (_path, caught) => {
+    isComplete = false;
+    complain(`Error: ${toError(caught).message}`);
+  });
+  if (directories.length === 0 && isComplete) throw new Error(`${directory} has no queue`);
+  return { directories, isComplete };
 }
 
 function reason(caught: unknown, directory: string): string {
@@ -89,17 +108,26 @@ function parseHeader(text: string): [string, string] {
 }
 
 async function inspect(directory: string, isThorough: boolean, json: boolean): Promise<number> {
-  const { findQueues, inspectQueue } = await import("../durable/inspect-queue.ts");
+  const { inspectQueue } = await import("../durable/inspect-queue.ts");
   const { systemFiles } = await import("../durable/file-layer.ts");
   try {
-    const directories = await findQueues(systemFiles, directory);
-    if (directories.length === 0) throw new Error(`${directory} has no queue`);
+    const below = await queuesBelow(directory);
+    let { isComplete } = below;
     const queues: InspectedQueue[] = [];
-    for (const one of directories) queues.push(await inspectQueue(systemFiles, one, isThorough));
+    for (const one of below.directories) {
+      try {
+        queues.push(await inspectQueue(systemFiles, one, isThorough));
+      } catch (caught) {
+        // The others are shown all the same.
+        isComplete = false;
+        complain(`Error: ${reason(caught, directory)}`);
+      }
+    }
     process.stdout.write(json ? `${JSON.stringify(queues, undefined, 2)}\n` : queues.map(show).join("\n"));
-    return isThorough && queues.some(({ damage }) => damage.length > 0) ? exitConfig : 0;
+    const isDamaged = isThorough && queues.some(({ damage }) => damage.length > 0);
+    return isDamaged || !isComplete ? exitConfig : 0;
   } catch (caught) {
-    process.stderr.write(`Error: ${reason(caught, directory)}\n`);
+    complain(`Error: ${reason(caught, directory)}`);
     return exitConfig;
   }
 }
@@ -114,10 +142,12 @@ function show({ directory, id, segments, damage }: InspectedQueue): string {
   }
   const waiting = segments.reduce((sum, segment) => sum + segment.waiting, 0);
   lines.push(`  ${waiting} records wait in ${segments.length} segments`);
-  for (const { kind, file, offset, bytes } of damage) {
-    lines.push(`  damaged: ${kind} in ${file} at byte ${offset}, ${bytes} bytes`);
-  }
+  for (const one of damage) lines.push(`  ${damageText(one)}`);
   return `${lines.join("\n")}\n`;
+}
+
+function damageText({ kind, file, offset, bytes }: Damage): string {
+  return `damaged: ${kind} in ${file} at byte ${offset}, ${bytes} bytes`;
 }
 
 function time(ms: number | undefined): string {

@@ -1,9 +1,11 @@
+import { readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { RecordingSink } from "../../test/kit/recording-sink.ts";
 import { createTempFolder } from "../../test/kit/temp.ts";
+import type { Damage } from "../durable/damage.ts";
 import { DurableQueue } from "../durable/durable-queue.ts";
 import { systemFiles } from "../durable/file-layer.ts";
 import { inspectQueue } from "../durable/inspect-queue.ts";
@@ -15,7 +17,7 @@ import { Identities } from "../model/identities.ts";
 import { SamplesLayout } from "../model/layout.ts";
 import { translatedOrigin } from "../prometheus/translation/translated-layout.ts";
 import { buildLogs, buildTraces } from "../testing/build-otlp.ts";
-import { parseReplayUrl, replayQueue } from "./replay-queue.ts";
+import { parseReplayUrl, type ReplayOptions, replayQueue } from "./replay-queue.ts";
 
 const open = <T>(directory: string, codec: ItemCodec<T>) =>
   DurableQueue.open<T>({ directory, codec, minFreeBytes: 0, now: Date.now, sleep: async () => {} });
@@ -43,9 +45,14 @@ async function fillSamples(directory: string): Promise<void> {
   await queue.close();
 }
 
-const replay = (directory: string, to: string, acknowledge: boolean) =>
+const replay = (
+  directory: string,
+  to: string,
+  acknowledge: boolean,
+  events: Pick<ReplayOptions, "damaged" | "lost"> = {},
+) =>
   replayQueue(
-    { directory, to: parseReplayUrl(to), headers: { "X-Scope": "me" }, acknowledge, giveUpMs: 300, env: {} },
+    { directory, to: parseReplayUrl(to), headers: { "X-Scope": "me" }, acknowledge, giveUpMs: 300, env: {}, ...events },
     new AbortController().signal,
   );
 
@@ -81,6 +88,30 @@ test("what is refused ends the replay, and is still there with all behind it", a
   sink.path("/write").respond = () => ({ kind: "reply", status: 503 });
   expect(await replay(folder.path, sink.url("/write"), true)).toMatchObject({ records: 0 });
   expect(await waitingRecords(folder.path)).toBe(26);
+});
+
+test("what is damaged is named, counted, and not sent", async () => {
+  using folder = createTempFolder("replay");
+  await using sink = await RecordingSink.start();
+  const path = sink.path("/write");
+  await fillSamples(folder.path);
+  const segment = folder.file("segment-000000000001.mrq");
+  const bytes = readFileSync(segment);
+  const marker = Buffer.of(0x4e, 0x9a, 0xc1, 0xd7);
+  // In the payload of the last record.
+  const at = bytes.lastIndexOf(marker) + 50;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  writeFileSync(segment, bytes);
+  const damage: Damage[] = [];
+  const lost: number[][] = [];
+  const events = {
+    damaged: (one: Damage) => damage.push(one),
+    lost: (...counts: [records: number, items: number]) => lost.push(counts),
+  };
+  expect(await replay(folder.path, sink.url("/write"), true, events)).toMatchObject({ records: 29, items: 29 });
+  expect(damage).toMatchObject([{ file: segment, kind: "record" }]);
+  expect(lost).toEqual([[1, 1]]);
+  expect(path.values({ __name__: "lane2" })).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
 test("requests go by OTLP, each to the path of its signal", async () => {

@@ -1,6 +1,7 @@
 /** Sends what waits in a queue on disk to another place: samples by remote write, requests by OTLP over HTTP. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Damage } from "../durable/damage.ts";
 import { DurableQueue } from "../durable/durable-queue.ts";
 import type { ItemCodec } from "../durable/item-codec.ts";
 import { RequestCodec, requestKinds } from "../durable/request-codec.ts";
@@ -28,6 +29,10 @@ export interface ReplayOptions {
   /** How long a request is repeated before the replay ends. */
   readonly giveUpMs: number;
   readonly env: Readonly<Record<string, string | undefined>>;
+  /** Hears of what is damaged. */
+  readonly damaged?: ((damage: Damage) => void) | undefined;
+  /** Hears of records that cannot be read: they are not sent, and count as done where what was delivered does. */
+  readonly lost?: ((records: number, items: number) => void) | undefined;
 }
 
 export interface Replayed {
@@ -55,6 +60,8 @@ export async function replayQueue(options: ReplayOptions, signal: AbortSignal): 
     createDirectory: false,
     now: Date.now,
     sleep: (ms) => sleep(ms),
+    damaged: options.damaged,
+    gaveUp: (_reason, lostRecords, lostItems) => options.lost?.(lostRecords, lostItems),
   });
   let records = 0;
   let items = 0;

@@ -3,37 +3,17 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
-import { stringify } from "yaml";
 import { freePort } from "../kit/free-port.ts";
 import { NumberedSenders, NumberedSink } from "../kit/numbered-senders.ts";
 import { TestProcess } from "../kit/processes.ts";
+import { nowhere, queueConfig } from "../kit/queue-config.ts";
 import { millrace, startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder, type TempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
 
-const nowhere = "http://127.0.0.1:1";
-
 /** A collector that takes OTLP and keeps what it sends on in a folder. */
 function writeConfig(folder: TempFolder, name: string, endpoint: string, backend: string): string {
-  const pipeline = { receivers: ["otlp"], exporters: ["otlp_http"] };
-  const config = {
-    extensions: { file_storage: { directory: folder.file(name), create_directory: true } },
-    receivers: { otlp: { protocols: { http: { endpoint } } } },
-    exporters: {
-      otlp_http: {
-        endpoint: backend,
-        compression: "none",
-        retry_on_failure: { initial_interval: "10ms", max_interval: "50ms" },
-        sending_queue: { storage: "file_storage" },
-      },
-    },
-    service: {
-      extensions: ["file_storage"],
-      telemetry: { metrics: { level: "none" } },
-      pipelines: { metrics: pipeline, traces: pipeline, logs: pipeline },
-    },
-  };
-  return folder.write(`${name}.yaml`, stringify(config));
+  return folder.write(`${name}.yaml`, queueConfig({ directory: folder.file(name), endpoint, backend }));
 }
 
 async function queue(...args: string[]): Promise<{ code: number | null; output: string }> {
@@ -99,10 +79,23 @@ describe("a queue that a killed process left", () => {
     await using sink = await NumberedSink.start();
     const endpoint = `127.0.0.1:${await freePort()}`;
     await using elsewhere = await startMillraceRun(writeConfig(folder, "elsewhere", endpoint, sink.url));
-    expect(await queue("replay", folder.file("queues"), "--to", `http://${endpoint}`)).toMatchObject({ code: 0 });
+    const replayed = await queue("replay", folder.file("queues"), "--to", `http://${endpoint}`);
+    expect(replayed).toEqual({ code: 0, output: expect.stringMatching(/^damaged: record in .*$/m) });
     await waitFor("the rest", () => sink.compare(senders.sources).lost.length <= 1);
     expect(sink.compare(senders.sources)).toMatchObject({ lost: [expect.stringMatching(/^logs/)], misplaced: [] });
     await elsewhere.stop();
+  });
+
+  it("beside one that cannot be read is shown, and the other is named", async () => {
+    using folder = createTempFolder("queue");
+    await fill(folder);
+    writeFileSync(join(folder.file("queues/otlp_http.logs"), "segment-000000000099.mrq"), futureSegment());
+    for (const args of [["inspect"], ["inspect", "--json"], ["verify"]]) {
+      const { code, output } = await queue(...args, folder.file("queues"));
+      expect(code).toBe(1);
+      expect(output).toMatch(/^Error: .*segment-000000000099.mrq has version 2 of the format/m);
+      expect(output).toMatch(/otlp_http.traces[\s\S]*segment-000000000001/);
+    }
   });
 
   it("stays whole where nobody takes it", async () => {
