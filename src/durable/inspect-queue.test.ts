@@ -63,3 +63,29 @@ test("only a thorough look finds a flipped bit", async () => {
   expect(damage).toMatchObject([{ file: name, kind: "record" }]);
   expect(damage[0]?.offset).toBeLessThanOrEqual(500);
 });
+
+test("a segment that its process removes meanwhile is no damage", async () => {
+  const files = await filled();
+  const queue = await openTestQueue(files);
+  const process = files.process();
+  let reads = 0;
+  const removing: FileLayer = {
+    ...process,
+    open: async (path, mode) => {
+      if (path.includes("segment") && ++reads % 5 === 0) {
+        for (const lane of [0, 1]) {
+          for (let i = 0; i < 10; i++) {
+            const handed = await takeNext(queue, lane);
+            if (handed !== undefined) await queue.acknowledge([[lane, { sequence: handed.sequence, done: 0 }]]);
+          }
+        }
+      }
+      return await process.open(path, mode);
+    },
+  };
+  const before = files.names.length;
+  const { damage } = await inspectQueue(removing, testDirectory, true);
+  expect(damage).toEqual([]);
+  expect(files.names.length).toBeLessThan(before);
+  await queue.close();
+});

@@ -1,8 +1,9 @@
 /** Looks at a queue on disk without changing anything: what is in it, and whether it is whole. */
 
 import { join } from "node:path";
-import { type Damage, isNoFile } from "./damage.ts";
+import { type Damage, isGone, isNoFile } from "./damage.ts";
 import type { FileLayer } from "./file-layer.ts";
+import type { JournalState } from "./read-journal.ts";
 import { readPast } from "./read-past.ts";
 import { definitionLane, segmentHeaderBytes } from "./record-format.ts";
 import { recoverQueue } from "./recover-queue.ts";
@@ -61,35 +62,52 @@ export async function findQueues(
   return found;
 }
 
-/** Reads indexes, and where `isThorough` every record. Rejects with STORAGE_VERSION. A queue that is in use may look torn. */
+/** Reads indexes, and where `isThorough` every record; of a queue that is in use what was there. Rejects with STORAGE_VERSION. */
 export async function inspectQueue(files: FileLayer, directory: string, isThorough: boolean): Promise<InspectedQueue> {
-  const { queueId, journal, segments, damage } = await recoverQueue({ files, directory, repair: false });
-  const found: Damage[] = [...damage];
+  const look = () => recoverQueue({ files, directory, repair: false });
+  const { queueId, journal, segments, damage } = await look();
+  // A process that has the queue may have been writing, or removed a segment meanwhile: what is damaged stays so.
+  const still = damage.length === 0 ? [] : (await look()).damage;
+  const found: Damage[] = damage.filter((one) => isKnown(still, one));
   const inspected: InspectedSegment[] = [];
   for (const segment of segments) {
-    if (isThorough) found.push(...(await verifySegment(files, segment)).filter((one) => !isKnown(found, one)));
-    const lanes = [...segment.index.lanes.values()];
-    let waiting = 0;
-    for (const { lane, count, firstSequence, lastSequence } of lanes) {
-      const { sequence } = journal.positions.get(lane) ?? { sequence: 0 };
-      if (firstSequence > sequence) waiting += count;
-      else if (lastSequence > sequence) waiting += await countBehind(files, segment, lane, sequence);
+    try {
+      const damaged = isThorough ? await verifySegment(files, segment) : [];
+      inspected.push(await inspectSegment(files, segment, journal));
+      found.push(...damaged.filter((one) => !isKnown(found, one)));
+    } catch (caught) {
+      // Whoever has the queue removed it.
+      if (!isGone(caught)) throw caught;
     }
-    const { records, definitions, newestMs } = segment.index;
-    inspected.push({
-      file: segment.path,
-      bytes: segment.fileBytes,
-      records,
-      waiting,
-      items: lanes.reduce((sum, { items }) => sum + items, 0),
-      lanes: lanes.length,
-      definitions: definitions.size,
-      oldestMs: records === 0 ? undefined : Math.min(...lanes.map(({ oldestMs }) => oldestMs)),
-      newestMs: records === 0 ? undefined : newestMs,
-    });
   }
   const id = queueId === undefined ? undefined : Buffer.from(queueId).toString("hex");
   return { directory, id, segments: inspected, damage: found };
+}
+
+async function inspectSegment(
+  files: FileLayer,
+  segment: Segment,
+  { positions }: Pick<JournalState, "positions">,
+): Promise<InspectedSegment> {
+  const lanes = [...segment.index.lanes.values()];
+  let waiting = 0;
+  for (const { lane, count, firstSequence, lastSequence } of lanes) {
+    const { sequence } = positions.get(lane) ?? { sequence: 0 };
+    if (firstSequence > sequence) waiting += count;
+    else if (lastSequence > sequence) waiting += await countBehind(files, segment, lane, sequence);
+  }
+  const { records, definitions, newestMs } = segment.index;
+  return {
+    file: segment.path,
+    bytes: segment.fileBytes,
+    records,
+    waiting,
+    items: lanes.reduce((sum, { items }) => sum + items, 0),
+    lanes: lanes.length,
+    definitions: definitions.size,
+    oldestMs: records === 0 ? undefined : Math.min(...lanes.map(({ oldestMs }) => oldestMs)),
+    newestMs: records === 0 ? undefined : newestMs,
+  };
 }
 
 function isKnown(known: readonly Damage[], one: Damage): boolean {
