@@ -134,12 +134,9 @@ export class LaneState<T> {
 
   /** What is not acknowledged became more, or less. */
   count(records: number, items: number, bytes: number): void {
-    this.#records += records;
-    this.#items += items;
-    this.#bytes += bytes;
-    this.#totals.records += records;
-    this.#totals.items += items;
-    this.#totals.bytes += bytes;
+    this.#add(records, items, bytes);
+    // Damaged records have no exact size.
+    if (this.#records <= 0) this.#add(0, -this.#items, -this.#bytes);
   }
 
   /** Puts a record behind all that is in memory. */
@@ -248,18 +245,20 @@ export class LaneState<T> {
 
   /** Records that were only on disk are there no more. */
   lose(records: number, items: number): void {
-    this.count(-records, -Math.min(items, this.items), 0);
-    this.#clearWhenEmpty();
+    this.count(-records, -Math.min(items, this.#items), 0);
   }
 
   #forget({ items, bytes }: { readonly items: number; readonly bytes: number }): void {
     this.count(-1, -items, -bytes);
-    this.#clearWhenEmpty();
   }
 
-  #clearWhenEmpty(): void {
-    // Damaged records have no exact size.
-    if (this.records <= 0) this.count(0, -this.items, -this.bytes);
+  #add(records: number, items: number, bytes: number): void {
+    this.#records += records;
+    this.#items += items;
+    this.#bytes += bytes;
+    this.#totals.records += records;
+    this.#totals.items += items;
+    this.#totals.bytes += bytes;
   }
 }
 
