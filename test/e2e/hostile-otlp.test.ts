@@ -6,18 +6,15 @@ import { connect, type Socket } from "node:net";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { compressSync } from "snappy";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { stringify } from "yaml";
 import type { Signal } from "../../src/model/otlp-request.ts";
 import { buildTraces } from "../../src/testing/build-otlp.ts";
 import { createGrpcClient } from "../../src/transport/grpc-client.ts";
 import { grpcCodes } from "../../src/transport/grpc-status.ts";
 import { encodeFrame, encodeHeaderBlock, settingsFrame } from "../../src/transport/http2-wire.ts";
-import { freePort } from "../kit/free-port.ts";
 import { signals } from "../kit/otlp-arbitrary.ts";
-import { grpcSink, type OtlpPorts, type OtlpSink, otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
-import type { TestProcess } from "../kit/processes.ts";
-import { startMillraceRun } from "../kit/subjects.ts";
-import { createTempFolder, type TempFolder } from "../kit/temp.ts";
+import { nestedJson, nestedProtobuf } from "../kit/otlp-nested.ts";
+import { type OtlpRun, startOtlpRun } from "../kit/otlp-run.ts";
+import { otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
 
 const corpus = new URL("../corpus/otlp/", import.meta.url);
 const mutationsOfEach = 40;
@@ -48,32 +45,6 @@ const bodies: readonly Body[] = readdirSync(corpus)
     };
   });
 
-/** Values in values, so deep that a parser that calls itself falls. */
-function nestedProtobuf(depth: number): Buffer {
-  const parts: Buffer[] = [];
-  let size = 0;
-  const wrap = (tag: number) => {
-    const head = [tag];
-    let rest = size;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) | 0x80);
-    head.push(rest);
-    parts.push(Buffer.from(head));
-    size += head.length;
-  };
-  for (let i = 0; i < depth; i++) {
-    wrap(0x0a);
-    wrap(0x2a);
-  }
-  for (const tag of [0x2a, 0x12, 0x12, 0x0a]) wrap(tag);
-  return Buffer.concat(parts.reverse());
-}
-
-function nestedJson(depth: number): Buffer {
-  const open = '{"arrayValue":{"values":['.repeat(depth);
-  const value = `${open}${"]}}".repeat(depth)}`;
-  return Buffer.from(`{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${value}}]}]}]}`);
-}
-
 const protobuf = "application/x-protobuf" as const;
 const json = "application/json" as const;
 const bombs: readonly Body[] = [
@@ -93,7 +64,7 @@ const bombs: readonly Body[] = [
     encoding: "snappy",
   },
   { title: "nested protobuf", signal: "logs", bytes: nestedProtobuf(20_000), type: protobuf },
-  { title: "nested JSON", signal: "logs", bytes: nestedJson(20_000), type: json },
+  { title: "nested JSON", signal: "logs", bytes: Buffer.from(nestedJson(20_000)), type: json },
 ];
 
 /** Numbers of a seed, the same in every run. */
@@ -117,39 +88,22 @@ function mutate(bytes: Buffer, random: (below: number) => number): Buffer {
   return Buffer.concat([changed.subarray(0, from), changed.subarray(random(from + 1))]);
 }
 
-let temp: TempFolder;
-let sink: OtlpSink;
-let ports: OtlpPorts;
-let millrace: TestProcess;
+let run: OtlpRun;
 
 beforeAll(async () => {
-  temp = createTempFolder("hostile");
-  sink = await grpcSink();
-  ports = { grpc: await freePort(), http: await freePort() };
-  const pipelines = signals.flatMap((signal) => [
-    [`${signal}/plain`, { receivers: ["otlp"], exporters: ["otlp"] }],
-    [`${signal}/opened`, { receivers: ["otlp"], processors: ["attributes"], exporters: ["otlp"] }],
-  ]);
-  const config = {
-    receivers: {
-      otlp: {
-        protocols: { grpc: { endpoint: `127.0.0.1:${ports.grpc}` }, http: { endpoint: `127.0.0.1:${ports.http}` } },
-      },
-    },
-    processors: { attributes: { actions: [{ key: "added", value: "yes", action: "insert" }] } },
-    exporters: { otlp: { endpoint: sink.address, tls: { insecure: true } } },
-    service: { telemetry: { metrics: { level: "none" } }, pipelines: Object.fromEntries(pipelines) },
-  };
-  millrace = await startMillraceRun(temp.write("millrace.yaml", stringify(config)));
+  run = await startOtlpRun(
+    Object.fromEntries(
+      signals.flatMap((signal) => [
+        [`${signal}/plain`, []],
+        [`${signal}/opened`, ["attributes"]],
+      ]),
+    ),
+  );
 });
-afterAll(async () => {
-  await millrace?.stop();
-  sink?.[Symbol.dispose]();
-  temp?.[Symbol.dispose]();
-});
+afterAll(() => run?.stop());
 
 async function post({ signal, bytes, type, encoding }: Body): Promise<number> {
-  const response = await fetch(`http://127.0.0.1:${ports.http}${otlpPaths[signal]}`, {
+  const response = await fetch(`http://127.0.0.1:${run.ports.http}${otlpPaths[signal]}`, {
     method: "POST",
     headers: { "content-type": type, ...(encoding === undefined ? {} : { "content-encoding": encoding }) },
     body: Uint8Array.from(bytes),
@@ -162,12 +116,12 @@ async function post({ signal, bytes, type, encoding }: Body): Promise<number> {
 const [good] = buildTraces([{ name: "good" }]).requests;
 
 /** While the attack runs, a good client is answered OK by both protocols; then the process lives within its memory. */
-async function attack(run: () => Promise<void>): Promise<void> {
-  const client = createGrpcClient({ target: `127.0.0.1:${ports.grpc}`, userAgent: "good" });
+async function attack(work: () => Promise<void>): Promise<void> {
+  const client = createGrpcClient({ target: `127.0.0.1:${run.ports.grpc}`, userAgent: "good" });
   const message = good?.bytes ?? new Uint8Array();
   const body: Body = { title: "good", signal: "traces", bytes: Buffer.from(message), type: protobuf };
   let isOver = false;
-  const attacking = run().finally(() => {
+  const attacking = work().finally(() => {
     isOver = true;
   });
   let served = 0;
@@ -177,13 +131,13 @@ async function attack(run: () => Promise<void>): Promise<void> {
     const answer = await client.call({ path: otlpMethods.traces, message, timeoutMs: maxAnswerMs });
     expect(answer.code, answer.message).toBe(grpcCodes.OK);
     served++;
-    peakBytes = Math.max(peakBytes, millrace.residentBytes());
+    peakBytes = Math.max(peakBytes, run.millrace.residentBytes());
     await new Promise((resolve) => setTimeout(resolve, 10));
   } while (!isOver);
   await attacking;
   client.destroy();
   expect(served).toBeGreaterThan(0);
-  expect(millrace.isRunning, millrace.tail()).toBe(true);
+  expect(run.millrace.isRunning, run.millrace.tail()).toBe(true);
   expect(peakBytes).toBeLessThan(maxResidentBytes);
 }
 
@@ -232,7 +186,7 @@ describe("hostile clients of the built command", () => {
     const random = randomOf(20261122);
     const allowed = new Set<number>([grpcCodes.OK, grpcCodes.INVALID_ARGUMENT]);
     await attack(async () => {
-      const client = createGrpcClient({ target: `127.0.0.1:${ports.grpc}`, userAgent: "hostile" });
+      const client = createGrpcClient({ target: `127.0.0.1:${run.ports.grpc}`, userAgent: "hostile" });
       for (const { title, signal, bytes } of bodies) {
         for (let i = 0; i < mutationsOfEach; i++) {
           const message = i === 0 ? bytes : mutate(bytes, random);
@@ -272,14 +226,14 @@ describe("hostile clients of the built command", () => {
     ],
   ])("%s ends that connection only", async (_title, bytes) => {
     await attack(async () => {
-      await Promise.all(Array.from({ length: 10 }, () => throwAt(ports.grpc, bytes)));
+      await Promise.all(Array.from({ length: 10 }, () => throwAt(run.ports.grpc, bytes)));
     });
   });
 
   it("streams that are reset at once by the thousand", async () => {
     await attack(async () => {
       for (let round = 0; round < 5; round++) {
-        const session = connectHttp2(`http://127.0.0.1:${ports.grpc}`);
+        const session = connectHttp2(`http://127.0.0.1:${run.ports.grpc}`);
         session.on("error", () => undefined);
         for (let i = 0; i < 1000 && !session.destroyed; i++) {
           const headers = {
@@ -304,15 +258,15 @@ describe("hostile clients of the built command", () => {
     const grpcDrips: Socket[] = [];
     const head = "POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-type: application/x-protobuf\r\n";
     await attack(async () => {
-      for (let i = 0; i < 200; i++) sockets.push(await open(i % 2 === 0 ? ports.grpc : ports.http));
+      for (let i = 0; i < 200; i++) sockets.push(await open(i % 2 === 0 ? run.ports.grpc : run.ports.http));
       for (let i = 0; i < 50; i++) {
-        const drip = await open(ports.http);
+        const drip = await open(run.ports.http);
         drip.resume();
         drip.write(`${head}content-length: 1000000\r\n\r\n`);
         sockets.push(drip);
       }
       for (let i = 0; i < 50; i++) {
-        const drip = await open(ports.grpc);
+        const drip = await open(run.ports.grpc);
         drip.resume();
         drip.write(
           Buffer.concat([preface, settingsFrame([]), encodeFrame(1, 4, 1, callHead), encodeFrame(0, 0, 1, noBytes)]),
@@ -320,11 +274,11 @@ describe("hostile clients of the built command", () => {
         drip.write(encodeFrame(0, 0, 1, Buffer.from([0, 0, 16, 0, 0])));
         grpcDrips.push(drip);
       }
-      const deaf = await open(ports.http);
+      const deaf = await open(run.ports.http);
       deaf.pause();
       for (let i = 0; i < 5000 && !deaf.destroyed; i++) deaf.write(`${head}content-length: 0\r\n\r\n`);
       sockets.push(deaf);
-      const deafCaller = await open(ports.grpc);
+      const deafCaller = await open(run.ports.grpc);
       deafCaller.pause();
       deafCaller.write(Buffer.concat([preface, settingsFrame([])]));
       for (let i = 0; i < 5000 && !deafCaller.destroyed; i++) {

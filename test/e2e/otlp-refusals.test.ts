@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
-import { type AddressInfo, connect } from "node:net";
+import type { AddressInfo } from "node:net";
 import { buffer } from "node:stream/consumers";
 import { deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { compressSync, uncompressSync } from "snappy";
@@ -15,68 +15,27 @@ import { listen } from "../../src/transport/listen.ts";
 import { packSnappyFramed } from "../../src/transport/snappy-frames.ts";
 import { freePort } from "../kit/free-port.ts";
 import { signals } from "../kit/otlp-arbitrary.ts";
+import { nestedJson, nestedProtobuf } from "../kit/otlp-nested.ts";
 import { encodeOtlp, otlpType } from "../kit/otlp-proto.ts";
-import { grpcSink, type OtlpPorts, type OtlpSink, otlpItems, otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
-import type { TestProcess } from "../kit/processes.ts";
+import { type OtlpRun, startOtlpRun } from "../kit/otlp-run.ts";
+import { otlpItems, otlpMethods, otlpPaths } from "../kit/otlp-traffic.ts";
 import { startMillraceRun } from "../kit/subjects.ts";
-import { createTempFolder, type TempFolder } from "../kit/temp.ts";
+import { createTempFolder } from "../kit/temp.ts";
+import { exchangeBytes } from "../support/http1-kit.ts";
 
 const mib = 1024 * 1024;
 const corpus = (name: string) => readFileSync(new URL(`../corpus/otlp/${name}`, import.meta.url));
 const good = corpus("logs.bin");
 const bomb = Buffer.alloc(64 * mib);
 const noise = Buffer.from(Array.from({ length: 300 }, (_unused, i) => (i * 97 + 13) % 251));
-/** Values in values, so deep that a parser that calls itself falls. */
 const depth = 20_000;
-const open = '{"arrayValue":{"values":['.repeat(depth);
-const nestedJson = `{"resourceLogs":[{"scopeLogs":[{"logRecords":[{"body":${open}${"]}}".repeat(depth)}}]}]}]}`;
 
-function nestedProtobuf(): Buffer {
-  let size = 0;
-  const parts: Buffer[] = [];
-  const wrap = (tag: number) => {
-    const head = [tag];
-    let rest = size;
-    for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) head.push((rest % 0x80) | 0x80);
-    head.push(rest);
-    parts.push(Buffer.from(head));
-    size += head.length;
-  };
-  for (let i = 0; i < depth; i++) for (const tag of [0x0a, 0x2a]) wrap(tag);
-  for (const tag of [0x2a, 0x12, 0x12, 0x0a]) wrap(tag);
-  return Buffer.concat(parts.reverse());
-}
-
-let temp: TempFolder;
-let sink: OtlpSink;
-let ports: OtlpPorts;
-let millrace: TestProcess;
+let run: OtlpRun;
 
 beforeAll(async () => {
-  temp = createTempFolder("refusals");
-  sink = await grpcSink();
-  ports = { grpc: await freePort(), http: await freePort() };
-  const pipelines = signals.map((signal) => [
-    signal,
-    { receivers: ["otlp"], processors: ["attributes"], exporters: ["otlp"] },
-  ]);
-  const config = {
-    receivers: {
-      otlp: {
-        protocols: { grpc: { endpoint: `127.0.0.1:${ports.grpc}` }, http: { endpoint: `127.0.0.1:${ports.http}` } },
-      },
-    },
-    processors: { attributes: { actions: [{ key: "added", value: "yes", action: "insert" }] } },
-    exporters: { otlp: { endpoint: sink.address, tls: { insecure: true } } },
-    service: { telemetry: { metrics: { level: "none" } }, pipelines: Object.fromEntries(pipelines) },
-  };
-  millrace = await startMillraceRun(temp.write("millrace.yaml", stringify(config)));
+  run = await startOtlpRun(Object.fromEntries(signals.map((signal) => [signal, ["attributes"]])));
 });
-afterAll(async () => {
-  await millrace?.stop();
-  sink?.[Symbol.dispose]();
-  temp?.[Symbol.dispose]();
-});
+afterAll(() => run?.stop());
 
 interface Answer {
   readonly status: number;
@@ -88,7 +47,7 @@ const protobuf = "application/x-protobuf";
 const json = "application/json";
 
 async function post(signal: Signal, body: Uint8Array | string, headers: Record<string, string> = {}): Promise<Answer> {
-  const response = await fetch(`http://127.0.0.1:${ports.http}${otlpPaths[signal]}`, {
+  const response = await fetch(`http://127.0.0.1:${run.ports.http}${otlpPaths[signal]}`, {
     method: "POST",
     headers: { "content-type": protobuf, ...headers },
     body: typeof body === "string" ? body : Uint8Array.from(body),
@@ -123,8 +82,8 @@ describe("over HTTP", () => {
     ],
     ["a length of 4 GB", "metrics", corpus("metrics.length-of-4-gb.bin"), {}, 400, /beyond the end/],
     ["a length of 2 to 63", "metrics", corpus("metrics.length-of-2-to-63.bin"), {}, 400, /beyond the end/],
-    ["nested protobuf", "logs", nestedProtobuf(), {}, 400, /^otlp: nested too deeply/],
-    ["nested JSON", "logs", nestedJson, isJson, 400, /^otlp json: nested too deeply/],
+    ["nested protobuf", "logs", nestedProtobuf(depth), {}, 400, /^otlp: nested too deeply/],
+    ["nested JSON", "logs", nestedJson(depth), isJson, 400, /^otlp json: nested too deeply/],
     ["JSON that ends early", "logs", "{", isJson, 400, /^otlp json: expected a key/],
     ["JSON of another shape", "logs", '{"resourceLogs":3}', isJson, 400, /expected an array for resourceLogs/],
     [
@@ -177,26 +136,13 @@ describe("over HTTP", () => {
     ["headers of 20 KB", `x: ${"x".repeat(20_000)}\r\n\r\n`, /^HTTP\/1.1 431 /],
   ])("%s", async (_title, rest, answer) => {
     const head = `POST /v1/logs HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: ${protobuf}\r\n`;
-    expect(await exchange(ports.http, head + rest)).toMatch(answer);
+    expect(await exchangeBytes(run.ports.http, [head + rest])).toMatch(answer);
   });
 
   it("HTTP/2", async () => {
-    expect(await exchange(ports.http, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")).toMatch(/^HTTP\/1.1 400 /);
+    expect(await exchangeBytes(run.ports.http, ["PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"])).toMatch(/^HTTP\/1.1 400 /);
   });
 });
-
-/** What comes back until the server ends the connection. */
-async function exchange(port: number, text: string): Promise<string> {
-  const socket = connect(port, "127.0.0.1");
-  let received = "";
-  socket.on("data", (chunk: Buffer) => {
-    received += chunk.toString("latin1");
-  });
-  socket.on("error", () => {});
-  socket.write(text);
-  await once(socket, "close");
-  return received;
-}
 
 interface Call {
   readonly path?: string;
@@ -208,7 +154,7 @@ interface Call {
 /** Status of HTTP, of gRPC, and the message: of headers or trailers, whichever has it. */
 async function call(message: Uint8Array | undefined, options: Call): Promise<[number, number, string]> {
   const { path = otlpMethods.logs, flags = 0, declaredBytes = message?.length ?? 0, headers = {} } = options;
-  const session = connectHttp2(`http://127.0.0.1:${ports.grpc}`);
+  const session = connectHttp2(`http://127.0.0.1:${run.ports.grpc}`);
   const stream = session.request({ ":method": "POST", ":path": path, "content-type": "application/grpc", ...headers });
   const answer: [number, number, string] = [0, -1, ""];
   const read = (head: Readonly<Record<string, unknown>>) => {
@@ -243,7 +189,7 @@ describe("over gRPC", () => {
       "invalid",
       /beyond the end/,
     ],
-    ["nested protobuf", nestedProtobuf(), {}, "invalid", /^otlp: nested too deeply/],
+    ["nested protobuf", nestedProtobuf(depth), {}, "invalid", /^otlp: nested too deeply/],
     [
       "a message that declares 4 GB",
       noise,
@@ -278,18 +224,18 @@ describe("over gRPC", () => {
 
   it("HTTP/1", async () => {
     const text = "POST /v1/logs HTTP/1.1\r\nhost: a\r\ncontent-length: 3\r\n\r\nabc";
-    expect(await exchange(ports.grpc, text)).toMatch(/not HTTP\/2$/);
+    expect(await exchangeBytes(run.ports.grpc, [text])).toMatch(/not HTTP\/2$/);
   });
 });
 
 it("nothing of all that was sent on, and a good request is", async () => {
-  expect(signals.flatMap((signal) => sink.received[signal])).toEqual([]);
+  expect(signals.flatMap((signal) => run.sink.received[signal])).toEqual([]);
   expect((await post("logs", good)).status).toBe(200);
   expect((await call(good, {})).slice(0, 2)).toEqual([200, 0]);
   await expect
-    .poll(() => otlpItems("logs", sink.received.logs).length, { timeout: 10_000 })
+    .poll(() => otlpItems("logs", run.sink.received.logs).length, { timeout: 10_000 })
     .toBe(2 * otlpItems("logs", [good]).length);
-  expect(millrace.isRunning, millrace.tail()).toBe(true);
+  expect(run.millrace.isRunning, run.millrace.tail()).toBe(true);
 });
 
 describe("invalid UTF-8 in protobuf", () => {

@@ -1,146 +1,42 @@
 /** OTLP in and out: what clients that nobody here wrote send arrives whole, alone and between two Collectors. */
 
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import type { AddressInfo } from "node:net";
-import { buffer } from "node:stream/consumers";
-import { gunzipSync } from "node:zlib";
-import { Client, credentials } from "@grpc/grpc-js";
-import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
 import type { Signal } from "../../src/model/otlp-request.ts";
 import { freePort } from "../kit/free-port.ts";
-import { requestArbitrary, signals } from "../kit/otlp-arbitrary.ts";
-import { normalPoints, normalRequest } from "../kit/otlp-normal.ts";
-import { decodeOtlp, encodeOtlp } from "../kit/otlp-proto.ts";
+import { signals } from "../kit/otlp-arbitrary.ts";
+import { decodeOtlp } from "../kit/otlp-proto.ts";
+import {
+  grpcSink,
+  httpSink,
+  type OtlpPorts,
+  type OtlpSink,
+  otlpItems,
+  randomRequests,
+  sendOtlp,
+  singleItems,
+} from "../kit/otlp-traffic.ts";
 import { missingPeers, peerPath } from "../kit/peers.ts";
 import { startProcess } from "../kit/processes.ts";
 import { startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder, type TempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
-import { startOtlpGrpcServer } from "../support/otlp-grpc-server.ts";
 
 const requestsOfEach = 25;
 const seed = 20261121;
-const paths: Readonly<Record<Signal, string>> = { metrics: "v1/metrics", traces: "v1/traces", logs: "v1/logs" };
-const services: Readonly<Record<Signal, string>> = {
-  metrics: "/opentelemetry.proto.collector.metrics.v1.MetricsService/Export",
-  traces: "/opentelemetry.proto.collector.trace.v1.TraceService/Export",
-  logs: "/opentelemetry.proto.collector.logs.v1.LogsService/Export",
-};
-const itemLists: Readonly<Record<Signal, readonly [string, string, string]>> = {
-  metrics: ["resourceMetrics", "scopeMetrics", "metrics"],
-  traces: ["resourceSpans", "scopeSpans", "spans"],
-  logs: ["resourceLogs", "scopeLogs", "logRecords"],
-};
+const sent = Object.fromEntries(
+  signals.map((signal) => [signal, randomRequests(signal, requestsOfEach, seed)]),
+) as Record<Signal, Uint8Array[]>;
 
-type Plain = Readonly<Record<string, unknown>>;
-const listOf = (value: unknown, name: string) => ((value as Plain)[name] ?? []) as Plain[];
+const newPorts = async (): Promise<OtlpPorts> => ({ grpc: await freePort(), http: await freePort() });
 
-/** Items of requests, each with its resource and scope, sorted: equal where the requests say the same. */
-function itemsOf(signal: Signal, requests: readonly Uint8Array[]): string[] {
-  const decoded = requests.map((bytes) => decodeOtlp(signal, bytes));
-  if (signal === "metrics") return decoded.flatMap(normalPoints).sort();
-  const [resources, scopes, items] = itemLists[signal];
-  return decoded
-    .flatMap((request) =>
-      listOf(request, resources).flatMap((resource) =>
-        listOf(resource, scopes).flatMap((scope) =>
-          listOf(scope, items).map((item) => {
-            const one = { ...resource, [scopes]: [{ ...scope, [items]: [item] }] };
-            return JSON.stringify(normalRequest({ [resources]: [one] }));
-          }),
-        ),
-      ),
-    )
-    .sort();
-}
-
-/** Random requests of a signal that have items; the same in every run. */
-function samples(signal: Signal): Uint8Array[] {
-  const values = fc.sample(requestArbitrary(signal), { numRuns: requestsOfEach * 3, seed });
-  return values
-    .map((value) => encodeOtlp(signal, value))
-    .filter((bytes) => itemsOf(signal, [bytes]).length > 0)
-    .slice(0, requestsOfEach);
-}
-
-const sent = Object.fromEntries(signals.map((signal) => [signal, samples(signal)])) as Record<Signal, Uint8Array[]>;
-
-interface Sink extends Disposable {
-  readonly endpoint: string;
-  readonly received: Record<Signal, Uint8Array[]>;
-}
-
-async function grpcSink(): Promise<Sink> {
-  const received: Sink["received"] = { metrics: [], traces: [], logs: [] };
-  const server = await startOtlpGrpcServer(({ signal, bytes }) => {
-    received[signal].push(Uint8Array.from(bytes));
-    return new Uint8Array();
-  });
-  return { endpoint: `127.0.0.1:${server.port}`, received, [Symbol.dispose]: () => server.close() };
-}
-
-async function httpSink(): Promise<Sink> {
-  const received: Sink["received"] = { metrics: [], traces: [], logs: [] };
-  const server = createServer(async (request, response) => {
-    const body = await buffer(request);
-    const signal = signals.find((one) => request.url === `/${paths[one]}`);
-    if (signal !== undefined) received[signal].push(gunzipSync(body));
-    response.writeHead(signal === undefined ? 404 : 200, { "content-type": "application/x-protobuf" }).end();
-  });
-  await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  const end = () => {
-    server.closeAllConnections();
-    server.close();
-  };
-  return { endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, received, [Symbol.dispose]: end };
-}
-
-async function sendGrpc(port: number): Promise<void> {
-  const client = new Client(`127.0.0.1:${port}`, credentials.createInsecure());
-  const identity = (bytes: Buffer) => bytes;
-  for (const signal of signals) {
-    for (const bytes of sent[signal]) {
-      await new Promise<void>((resolve, reject) => {
-        client.makeUnaryRequest(services[signal], identity, identity, Buffer.from(bytes), (error) => {
-          if (error === null) resolve();
-          else reject(error);
-        });
-      });
-    }
-  }
-  client.close();
-}
-
-async function sendHttp(port: number): Promise<void> {
-  for (const signal of signals) {
-    for (const bytes of sent[signal]) {
-      const response = await fetch(`http://127.0.0.1:${port}/${paths[signal]}`, {
-        method: "POST",
-        headers: { "content-type": "application/x-protobuf" },
-        body: Buffer.from(bytes),
-      });
-      expect(response.status).toBe(200);
-      await response.arrayBuffer();
-    }
-  }
-}
-
-interface Ports {
-  readonly grpc: number;
-  readonly http: number;
-}
-
-const newPorts = async (): Promise<Ports> => ({ grpc: await freePort(), http: await freePort() });
-
-function otlpReceiver({ grpc, http }: Ports) {
+function otlpReceiver({ grpc, http }: OtlpPorts) {
   return { protocols: { grpc: { endpoint: `127.0.0.1:${grpc}` }, http: { endpoint: `127.0.0.1:${http}` } } };
 }
 
 /** Three pipelines from the otlp receiver to one exporter. */
-function config(ports: Ports, exporter: Readonly<Record<string, object>>, processors: object = {}): string {
+function config(ports: OtlpPorts, exporter: Readonly<Record<string, object>>, processors: object = {}): string {
   const pipeline = { receivers: ["otlp"], processors: Object.keys(processors), exporters: Object.keys(exporter) };
   return stringify({
     receivers: { otlp: otlpReceiver(ports) },
@@ -153,21 +49,22 @@ function config(ports: Ports, exporter: Readonly<Record<string, object>>, proces
   });
 }
 
-async function expectAll(received: Sink["received"]): Promise<void> {
+async function expectAll({ received }: OtlpSink): Promise<void> {
   for (const signal of signals) {
-    const wanted = itemsOf(signal, sent[signal]);
-    await waitFor(`all ${signal}`, () => itemsOf(signal, received[signal]).length >= wanted.length);
-    expect(itemsOf(signal, received[signal])).toEqual(wanted);
+    const wanted = otlpItems(signal, sent[signal]);
+    await waitFor(`all ${signal}`, () => otlpItems(signal, received[signal]).length >= wanted.length);
+    expect(otlpItems(signal, received[signal])).toEqual(wanted);
   }
 }
 
 /** Above the pauses of a busy machine: what is sent again after a timeout arrives twice, as OTLP allows. */
 const timeout = "60s";
 const plain = { tls: { insecure: true }, compression: "none", timeout };
-const clients = { grpc: (ports: Ports) => sendGrpc(ports.grpc), http: (ports: Ports) => sendHttp(ports.http) } as const;
+const send = (protocol: "grpc" | "http", ports: OtlpPorts) =>
+  sendOtlp({ protocol, encoding: "protobuf", compression: "none" }, ports, sent);
 const exporters = {
   otlp: (endpoint: string) => ({ otlp: { endpoint, tls: { insecure: true }, timeout } }),
-  otlphttp: (endpoint: string) => ({ otlphttp: { endpoint, timeout } }),
+  otlphttp: (address: string) => ({ otlphttp: { endpoint: `http://${address}`, timeout } }),
 } as const;
 const sinks = { otlp: grpcSink, otlphttp: httpSink } as const;
 const batch = { batch: { timeout: "50ms", send_batch_size: 50, send_batch_max_size: 50 } };
@@ -184,10 +81,10 @@ describe("millrace run", () => {
       using folder = createTempFolder("otlp");
       using sink = await sinks[exporter]();
       const ports = await newPorts();
-      const file = folder.write("millrace.yaml", config(ports, exporters[exporter](sink.endpoint), processors));
+      const file = folder.write("millrace.yaml", config(ports, exporters[exporter](sink.address), processors));
       await using _run = await startMillraceRun(file);
-      await clients[client](ports);
-      await expectAll(sink.received);
+      await send(client, ports);
+      await expectAll(sink);
     },
   );
 
@@ -197,16 +94,16 @@ describe("millrace run", () => {
     const ports = await newPorts();
     const late = {
       otlp: {
-        endpoint: sink.endpoint,
+        endpoint: sink.address,
         ...plain,
         sending_queue: { batch: { flush_timeout: "1h", min_size: 1e6, sizer: "items" } },
       },
     };
     const file = folder.write("millrace.yaml", config(ports, late));
     const run = await startMillraceRun(file);
-    await sendGrpc(ports.grpc);
+    await send("grpc", ports);
     expect(await run.stop()).toMatchObject({ code: 0 });
-    await expectAll(sink.received);
+    await expectAll(sink);
   });
 });
 
@@ -235,7 +132,7 @@ describe.skipIf(reason !== undefined)(`between two Collectors${reason === undefi
   ] as const)("%s: nothing is changed", async (_title, protocol, exporter) => {
     using folder = createTempFolder("otlp-between");
     const [first, middle, last] = [await newPorts(), await newPorts(), await newPorts()];
-    const towards = (ports: Ports, section: Readonly<Record<string, object>>) =>
+    const towards = (ports: OtlpPorts, section: Readonly<Record<string, object>>) =>
       Object.fromEntries(
         Object.entries(section).map(([name, keys]) => {
           const address = protocol === "grpc" ? `127.0.0.1:${ports.grpc}` : `http://127.0.0.1:${ports.http}`;
@@ -252,7 +149,7 @@ describe.skipIf(reason !== undefined)(`between two Collectors${reason === undefi
       config(first, towards(middle, exporter)),
       first.http,
     );
-    await sendGrpc(first.grpc);
+    await send("grpc", first);
     const direct = folder.file("direct.jsonl");
     const directPorts = await newPorts();
     const directFile = { file: { path: direct, format: "json", flush_interval: "50ms" } };
@@ -262,7 +159,7 @@ describe.skipIf(reason !== undefined)(`between two Collectors${reason === undefi
       config(directPorts, directFile),
       directPorts.http,
     );
-    await sendGrpc(directPorts.grpc);
+    await send("grpc", directPorts);
     await waitFor("the file of one Collector alone", () => countOf(direct) >= sentCount);
     await waitFor("as much as went through one Collector alone", () => countOf(output) >= sentCount);
     expect(linesOf(output)).toEqual(linesOf(direct));
@@ -280,17 +177,8 @@ function linesOf(path: string): string[] {
   return text
     .split("\n")
     .filter((line) => line.endsWith("}"))
-    .flatMap((line) => {
-      const request = JSON.parse(line) as Plain;
-      const [resources, scopes, items] = Object.values(itemLists).find(([name]) => name in request) ?? ["", "", ""];
-      return listOf(request, resources).flatMap((resource) =>
-        listOf(resource, scopes).flatMap((scope) =>
-          listOf(scope, items).map((item) =>
-            JSON.stringify({ ...resource, [scopes]: [{ ...scope, [items]: [item] }] }),
-          ),
-        ),
-      );
-    })
+    .flatMap((line) => singleItems(JSON.parse(line) as object))
+    .map((item) => JSON.stringify(item))
     .sort();
 }
 
@@ -298,12 +186,5 @@ const countOf = (path: string) => linesOf(path).length;
 
 /** Metrics, spans and log records of all requests. */
 const sentCount = signals
-  .flatMap((signal) => {
-    const [resources, scopes, items] = itemLists[signal];
-    return sent[signal].flatMap((bytes) =>
-      listOf(decodeOtlp(signal, bytes), resources).flatMap((resource) =>
-        listOf(resource, scopes).map((scope) => listOf(scope, items).length),
-      ),
-    );
-  })
+  .flatMap((signal) => sent[signal].map((bytes) => singleItems(decodeOtlp(signal, bytes)).length))
   .reduce((sum, count) => sum + count, 0);

@@ -3,44 +3,22 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { crc32 } from "node:zlib";
 import { describe, expect, it } from "vitest";
 import { stringify } from "yaml";
-import { encodeSegmentHeader } from "../../src/durable/record-format.ts";
 import { CountingTargets } from "../kit/counting-targets.ts";
 import { freePort } from "../kit/free-port.ts";
 import { NumberedSenders, NumberedSink } from "../kit/numbered-senders.ts";
 import { PageExporter } from "../kit/page-exporter.ts";
 import { TestProcess } from "../kit/processes.ts";
+import { futureSegment, nowhere, queueConfig } from "../kit/queue-config.ts";
 import { accept, RecordingSink } from "../kit/recording-sink.ts";
 import { mountSmallDisk } from "../kit/small-disk.ts";
 import { agentCommand, millrace, startMillraceAgent, startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder, type TempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
 
-/** Nobody listens there. */
-const nowhere = "http://127.0.0.1:1";
-
-function runConfig(directory: string, endpoint: string, backend = nowhere): string {
-  const pipeline = { receivers: ["otlp"], exporters: ["otlp_http"] };
-  return stringify({
-    extensions: { file_storage: { directory, create_directory: true, min_free_space: 0, timeout: "100ms" } },
-    receivers: { otlp: { protocols: { http: { endpoint } } } },
-    exporters: {
-      otlp_http: {
-        endpoint: backend,
-        compression: "none",
-        retry_on_failure: { initial_interval: "10ms", max_interval: "50ms" },
-        sending_queue: { storage: "file_storage" },
-      },
-    },
-    service: {
-      extensions: ["file_storage"],
-      telemetry: { metrics: { level: "none" } },
-      pipelines: { metrics: pipeline, traces: pipeline, logs: pipeline },
-    },
-  });
-}
+/** The disk may be filled to the end, and who has the queue is not waited for long. */
+const storage = { min_free_space: 0, timeout: "100ms" };
 
 const agentConfig = (url = `${nowhere}/write`, jobs: readonly object[] = []) =>
   stringify({
@@ -64,7 +42,12 @@ const subjects = [
     key: "exporters::otlp_http::sending_queue::storage",
     queue: (directory: string) => join(directory, "otlp_http.traces"),
     command: (folder: TempFolder, directory: string) =>
-      millrace("millrace run", "run", "--config", folder.write("run.yaml", runConfig(directory, "127.0.0.1:0"))),
+      millrace(
+        "millrace run",
+        "run",
+        "--config",
+        folder.write("run.yaml", queueConfig({ directory, endpoint: "127.0.0.1:0", backend: nowhere, storage })),
+      ),
     ready: /Everything is ready/,
   },
   {
@@ -118,10 +101,7 @@ describe.each(subjects)("a directory for $name", ({ key, queue, command, ready }
     using folder = createTempFolder("future");
     const directory = folder.file("queues");
     const path = await findQueue(folder, directory);
-    const header = encodeSegmentHeader({ queueId: new Uint8Array(16), number: 900, createdMs: 0, firstSequence: 1 });
-    const bytes = Buffer.from(header);
-    bytes.writeUInt16LE(2, 8);
-    bytes.writeUInt32LE(crc32(bytes.subarray(0, 60)), 60);
+    const bytes = futureSegment(900);
     const file = join(path, "segment-000000000900.mrq");
     writeFileSync(file, bytes);
     const { code, output } = await startFailing(folder, directory);
@@ -185,7 +165,7 @@ it("run: a reload hands the queue of an exporter over, in order", async () => {
   await using sink = await NumberedSink.start();
   sink.respond = () => (Math.random() < 0.5 ? 503 : 200);
   const endpoint = `127.0.0.1:${await freePort()}`;
-  const text = runConfig(folder.file("queues"), endpoint, sink.url);
+  const text = queueConfig({ directory: folder.file("queues"), endpoint, backend: sink.url, storage });
   const config = folder.write("run.yaml", text);
   await using started = await startMillraceRun(config);
   const senders = new NumberedSenders(`http://${endpoint}`, 4, 5);
@@ -219,7 +199,10 @@ it("run: a full disk refuses senders, loses nothing that was taken, and goes on 
   sink.respond = () => 503;
   const endpoint = `127.0.0.1:${await freePort()}`;
   mkdirSync(join(disk.path, "queues"));
-  const config = folder.write("run.yaml", runConfig(join(disk.path, "queues"), endpoint, sink.url));
+  const config = folder.write(
+    "run.yaml",
+    queueConfig({ directory: join(disk.path, "queues"), endpoint, backend: sink.url, storage }),
+  );
   await using started = await startMillraceRun(config);
   const senders = new NumberedSenders(`http://${endpoint}`, 4, 5);
   try {

@@ -6,7 +6,7 @@ import { describe, expect, it } from "vitest";
 import { freePort } from "../kit/free-port.ts";
 import { NumberedSenders, NumberedSink } from "../kit/numbered-senders.ts";
 import { TestProcess } from "../kit/processes.ts";
-import { nowhere, queueConfig } from "../kit/queue-config.ts";
+import { futureSegment, nowhere, queueConfig } from "../kit/queue-config.ts";
 import { millrace, startMillraceRun } from "../kit/subjects.ts";
 import { createTempFolder, type TempFolder } from "../kit/temp.ts";
 import { waitFor } from "../kit/wait.ts";
@@ -89,7 +89,7 @@ describe("a queue that a killed process left", () => {
   it("beside one that cannot be read is shown, and the other is named", async () => {
     using folder = createTempFolder("queue");
     await fill(folder);
-    writeFileSync(join(folder.file("queues/otlp_http.logs"), "segment-000000000099.mrq"), futureSegment());
+    writeFileSync(join(folder.file("queues/otlp_http.logs"), "segment-000000000099.mrq"), futureSegment(99));
     for (const args of [["inspect"], ["inspect", "--json"], ["verify"]]) {
       const { code, output } = await queue(...args, folder.file("queues"));
       expect(code).toBe(1);

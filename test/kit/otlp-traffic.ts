@@ -42,22 +42,25 @@ const itemLists: Readonly<Record<Signal, readonly [string, string, string]>> = {
   logs: ["resourceLogs", "scopeLogs", "logRecords"],
 };
 
+/** A request as many of one metric, span or record each, with its resource and scope. */
+export function singleItems(request: object): Plain[] {
+  const [resources, scopes, items] = Object.values(itemLists).find(([name]) => name in request) ?? ["", "", ""];
+  return listOf(request, resources).flatMap((resource) =>
+    listOf(resource, scopes).flatMap((scope) =>
+      listOf(scope, items).map((item) => ({
+        [resources]: [{ ...resource, [scopes]: [{ ...scope, [items]: [item] }] }],
+      })),
+    ),
+  );
+}
+
 /** Points, spans or records of requests, each with its resource and scope, sorted: equal where the requests say the same. */
 export function otlpItems(signal: Signal, requests: readonly Uint8Array[]): string[] {
   const decoded = requests.map((bytes) => decodeOtlp(signal, bytes));
   if (signal === "metrics") return decoded.flatMap(normalPoints).sort();
-  const [resources, scopes, items] = itemLists[signal];
   return decoded
-    .flatMap((request) =>
-      listOf(request, resources).flatMap((resource) =>
-        listOf(resource, scopes).flatMap((scope) =>
-          listOf(scope, items).map((item) => {
-            const one = { ...resource, [scopes]: [{ ...scope, [items]: [item] }] };
-            return JSON.stringify(normalRequest({ [resources]: [one] }));
-          }),
-        ),
-      ),
-    )
+    .flatMap(singleItems)
+    .map((one) => JSON.stringify(normalRequest(one)))
     .sort();
 }
 
