@@ -1,7 +1,8 @@
 /** Pieces of debug text that all signals share. */
 
+import type { EntityRefData, ResourceData } from "../../codec/otlp/traces-data.ts";
 import { attributeText, attributeTypeName } from "../../codec/otlp-json/attribute-text.ts";
-import type { Attributes } from "../../model/attributes.ts";
+import { type Attributes, noAttributes } from "../../model/attributes.ts";
 
 /** Stands before every item of a list. */
 export const indent = "     ->";
@@ -14,6 +15,28 @@ export function attributeLines(heading: string, attributes: Attributes): string[
     return `${prefix} ${key}: ${attributeTypeName(value)}(${attributeText(value)})`;
   });
   return [`${heading}:`, ...items];
+}
+
+/** What a resource is: its attributes, and the entities that it describes. */
+export function resourceLines(resource: Pick<ResourceData, "attributes" | "entityRefs"> | undefined): string[] {
+  const { attributes = noAttributes, entityRefs = [] } = resource ?? {};
+  const lines = attributeLines("Resource attributes", attributes);
+  if (entityRefs.length > 0) lines.push("Resource entity refs:");
+  for (const [i, ref] of entityRefs.entries()) lines.push(...entityLines(i, ref));
+  return lines;
+}
+
+function entityLines(index: number, { type, schemaUrl, idKeys, descriptionKeys }: EntityRefData): string[] {
+  const prefix = `     ${indent}`;
+  const keyLines = (heading: string, keys: readonly string[]) =>
+    keys.length === 0 ? [] : [`${prefix} ${heading}:`, ...keys.map((key) => `          ${indent} ${key}`)];
+  return [
+    `${indent} Entity ref #${index}:`,
+    `${prefix} Type: ${type}`,
+    ...(schemaUrl === "" ? [] : [`${prefix} Schema URL: ${schemaUrl}`]),
+    ...keyLines("ID keys", idKeys),
+    ...keyLines("Description keys", descriptionKeys),
+  ];
 }
 
 /** `key=value` of every attribute. */

@@ -3,9 +3,13 @@ import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MetricsDecoder } from "../../codec/otlp/decode-metrics.ts";
+import { metricsSegment } from "../../codec/otlp/metrics-segment.ts";
 import { requestFromJson } from "../../codec/otlp-json/request-from-json.ts";
 import { logsBatch, tracesBatch } from "../../model/any-batch.ts";
+import { metricsBatch } from "../../model/batch.ts";
 import { ConfigError } from "../../model/errors.ts";
+import { Identities } from "../../model/identities.ts";
 import { buildNumbers } from "../../testing/build-points.ts";
 import { sampleMetrics } from "../../testing/sample-metrics.ts";
 import { createTestContext, parseConfig } from "../../testing/test-context.ts";
@@ -47,6 +51,39 @@ describe("debug", () => {
     else await exporter.logs?.(logsBatch([request]));
     await exporter.shutdown?.(AbortSignal.abort());
     expect(await readFile(path, "utf8")).toBe(golden(`${signal}-${verbosity}`));
+  });
+
+  test.each(["metrics", "traces", "logs"] as const)("writes the entities of a resource of %s", async (signal) => {
+    const resource = {
+      entityRefs: [{ type: "t", schemaUrl: "s", idKeys: ["k", "l"], descriptionKeys: ["d"] }, { type: "u" }],
+    };
+    const requests = {
+      metrics: {
+        resourceMetrics: [{ resource, scopeMetrics: [{ metrics: [{ gauge: { dataPoints: [{ asInt: 1 }] } }] }] }],
+      },
+      traces: { resourceSpans: [{ resource, scopeSpans: [{ spans: [{}] }] }] },
+      logs: { resourceLogs: [{ resource, scopeLogs: [{ logRecords: [{}] }] }] },
+    };
+    const { exporter, log } = setUp({ verbosity: "detailed" });
+    const request = requestFromJson(signal, Buffer.from(JSON.stringify(requests[signal])));
+    if (signal === "traces") await exporter.traces?.(tracesBatch([request]));
+    else if (signal === "logs") await exporter.logs?.(logsBatch([request]));
+    else await exporter.metrics?.(metricsBatch([metricsSegment(request, new MetricsDecoder(new Identities()))]));
+    // As the Collector 0.155 writes it.
+    const text = [
+      "Resource entity refs:",
+      "     -> Entity ref #0:",
+      "          -> Type: t",
+      "          -> Schema URL: s",
+      "          -> ID keys:",
+      "               -> k",
+      "               -> l",
+      "          -> Description keys:",
+      "               -> d",
+      "     -> Entity ref #1:",
+      "          -> Type: u",
+    ];
+    expect(log.entries[1]?.message.split("\n").slice(2, 13)).toEqual(text);
   });
 
   test("writes through the log of the process unless told otherwise", async () => {

@@ -1,5 +1,7 @@
 /** All of the data as text: the text of verbosity detailed. */
 
+import { decodeMessage } from "../../codec/otlp/message-objects.ts";
+import type { EntityRefData } from "../../codec/otlp/traces-data.ts";
 import { formatFixed } from "../../codec/otlp-json/go-numbers.ts";
 import {
   type PointRef,
@@ -17,8 +19,8 @@ import {
   type PointsSegment,
   type SummaryPoints,
 } from "../../model/batch.ts";
-import type { Metric, MetricType, Temporality } from "../../model/series.ts";
-import { attributeLines, indent, timeText } from "./attribute-lines.ts";
+import type { Metric, MetricType, Resource, Temporality } from "../../model/series.ts";
+import { attributeLines, indent, resourceLines, timeText } from "./attribute-lines.ts";
 import { bucketFactor } from "./bucket-bounds.ts";
 
 /** The lines, each with its end, as the Collector writes them. */
@@ -26,10 +28,15 @@ export function describeMetrics(groups: readonly ResourceGroup[]): string {
   const lines: string[] = [];
   for (const [i, { resource, scopes }] of groups.entries()) {
     lines.push(`ResourceMetrics #${i}`, `Resource SchemaURL: ${resource.schemaUrl}`);
-    lines.push(...attributeLines("Resource attributes", resource.attributes));
+    lines.push(...resourceLines({ attributes: resource.attributes, entityRefs: entityRefsOf(resource) }));
     for (const [j, scope] of scopes.entries()) describeScope(lines, j, scope);
   }
   return lines.map((line) => `${line}\n`).join("");
+}
+
+function entityRefsOf({ entityRefs }: Resource): readonly EntityRefData[] {
+  if (entityRefs === undefined) return [];
+  return decodeMessage("Resource", Buffer.from(entityRefs, "base64"))["entityRefs"] as readonly EntityRefData[];
 }
 
 function describeScope(lines: string[], index: number, { scope, metrics }: ScopeGroup): void {

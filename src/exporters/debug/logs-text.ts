@@ -3,7 +3,15 @@
 import type { LogRecordData, ResourceLogsData, ScopeLogsData } from "../../codec/otlp/logs-data.ts";
 import { attributeText, attributeTypeName } from "../../codec/otlp-json/attribute-text.ts";
 import { noAttributes } from "../../model/attributes.ts";
-import { attributeLines, attributePairs, hex, scopeDetails, spaced, timeText } from "./attribute-lines.ts";
+import {
+  attributeLines,
+  attributePairs,
+  hex,
+  resourceLines,
+  scopeDetails,
+  spaced,
+  timeText,
+} from "./attribute-lines.ts";
 
 /** What verbosity basic counts. */
 export function countLogs(resources: readonly ResourceLogsData[]): Record<string, number> {
@@ -35,7 +43,7 @@ export function describeLogs(resources: readonly ResourceLogsData[]): string {
   const lines: string[] = [];
   for (const [i, { resource, schemaUrl, scopeLogs }] of resources.entries()) {
     lines.push(`ResourceLog #${i}`, `Resource SchemaURL: ${schemaUrl}`);
-    lines.push(...attributeLines("Resource attributes", resource?.attributes ?? noAttributes));
+    lines.push(...resourceLines(resource));
     for (const [j, scope] of scopeLogs.entries()) describeScope(lines, j, scope);
   }
   return lines.map((line) => `${line}\n`).join("");

@@ -8,7 +8,16 @@ import type {
   SpanLinkData,
 } from "../../codec/otlp/traces-data.ts";
 import { noAttributes } from "../../model/attributes.ts";
-import { attributeLines, attributePairs, hex, indent, scopeDetails, spaced, timeText } from "./attribute-lines.ts";
+import {
+  attributeLines,
+  attributePairs,
+  hex,
+  indent,
+  resourceLines,
+  scopeDetails,
+  spaced,
+  timeText,
+} from "./attribute-lines.ts";
 
 /** What verbosity basic counts. */
 export function countTraces(resources: readonly ResourceSpansData[]): Record<string, number> {
@@ -40,7 +49,7 @@ export function describeTraces(resources: readonly ResourceSpansData[]): string 
   const lines: string[] = [];
   for (const [i, { resource, schemaUrl, scopeSpans }] of resources.entries()) {
     lines.push(`ResourceSpans #${i}`, `Resource SchemaURL: ${schemaUrl}`);
-    lines.push(...attributeLines("Resource attributes", resource?.attributes ?? noAttributes));
+    lines.push(...resourceLines(resource));
     for (const [j, scope] of scopeSpans.entries()) describeScope(lines, j, scope);
   }
   return lines.map((line) => `${line}\n`).join("");
