@@ -2,8 +2,9 @@
 
 import { describe, expect, test } from "vitest";
 import { mutateRequest, RequestDriver, randomOf, readCorpus } from "./support/otlp-fuzz.ts";
+import { propertyRuns } from "./support/property-runs.ts";
 
-const mutations = 20_000;
+const mutations = propertyRuns(20_000);
 const seeds = readCorpus();
 
 describe("the corpus", () => {

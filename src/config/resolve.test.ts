@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { nodeAt, plainValue } from "../codec/yaml/config-node.ts";
 import { formatConfigIssue } from "../model/errors.ts";
 import { resolveConfig } from "./resolve.ts";
@@ -230,7 +231,7 @@ describe("properties", () => {
         const { root } = resolve([`yaml:k: ${JSON.stringify(text)}`]);
         if (!text.includes("$")) expect(root && plainValue(root)).toEqual({ k: text });
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 });

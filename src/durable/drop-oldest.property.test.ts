@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { ForgetfulFiles } from "./test-forgetful-files.ts";
 import { itemsPerRecord, openTestQueue, takeNext } from "./test-queue-kit.ts";
 
@@ -94,6 +95,6 @@ test("what is given up, in memory, on disk or under way, is counted once and nev
       await queue.close();
       expect(delivered.size + dropped).toBe(nextId);
     }),
-    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 60) },
+    { numRuns: Number(process.env["DURABLE_RUNS"] ?? propertyRuns(60)) },
   );
 });

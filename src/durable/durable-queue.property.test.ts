@@ -3,6 +3,7 @@
 import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import type { DurableQueue } from "./durable-queue.ts";
 import { decodeJournalHeader } from "./journal-format.ts";
 import { decodeSegmentHeader, definitionLane, type QueueId, recordSeed, segmentHeaderBytes } from "./record-format.ts";
@@ -305,6 +306,6 @@ test("every lane hands out what was accepted and not acknowledged, in order, wha
       for (const step of list) await model.run(step);
       await model.finish();
     }),
-    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 150) },
+    { numRuns: Number(process.env["DURABLE_RUNS"] ?? propertyRuns(150)) },
   );
 });

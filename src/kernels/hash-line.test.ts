@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { buildEntryIndex, meanProbes } from "./entry-slots.ts";
 import { hashBytes } from "./hash-bytes.ts";
 import { createLineKey, hashLine, type LineKey, lineKeyBytes, maxHashedBytes, processLineKey } from "./hash-line.ts";
@@ -58,7 +59,7 @@ describe("the hash of a line", () => {
       fc.property(texts, (text) => {
         expect(scanner.hash(text)).toBe(hashText(text));
       }),
-      { numRuns: 1500 },
+      { numRuns: propertyRuns(1500) },
     );
   });
 
@@ -69,7 +70,7 @@ describe("the hash of a line", () => {
         expect(hashText(text)).toBe(exactHash(processLineKey, text));
         expect(hashText(text, worst)).toBe(exactHash(worst, text));
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
   });
 

@@ -5,6 +5,7 @@ import { describe, expect, test } from "vitest";
 import { createLoadPage, createRandom, renderLoadPage } from "../../bench/kernels/load-page.ts";
 import { compareKernels, mutatePage, pieces, plainKernel, wasmKernel } from "../../test/support/kernel-fuzz.ts";
 import { scanOf, templateOf } from "../../test/support/kernel-template.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { damagePage, damages, pageLine, renderPage } from "../../test/support/random-page.ts";
 import { pieceBytes } from "./wasm-scanner.ts";
 
@@ -25,7 +26,7 @@ test("on random pages", () => {
       const page = damagePage(renderPage(second ?? [...first].reverse(), isOpenMetrics), faults);
       compareKernels({ template, page, isOpenMetrics, hasTimes });
     }),
-    { numRuns: 1500 },
+    { numRuns: propertyRuns(1500) },
   );
 });
 

@@ -1,6 +1,7 @@
 /** Where the kernels in WebAssembly cannot be had, the plain ones run, and say why. */
 
-import { existsSync } from "node:fs";
+import fs from "node:fs";
+import { syncBuiltinESMExports } from "node:module";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { createLoadPage, createRandom, renderLoadPage } from "../../bench/kernels/load-page.ts";
 import { scanOf, templateOf } from "../../test/support/kernel-template.ts";
@@ -10,11 +11,6 @@ import type { ScanPage } from "./page-scan.ts";
 import { scanPagePlain } from "./scan-page.ts";
 import { maxScratchBytes } from "./wasm-scanner.ts";
 import { type WasmApi, webAssembly } from "./webassembly.ts";
-
-vi.mock("node:fs", async (load) => {
-  const fs = await load<typeof import("node:fs")>();
-  return { ...fs, existsSync: vi.fn(fs.existsSync) };
-});
 
 const real = webAssembly();
 const page = renderLoadPage(createLoadPage(200), createRandom(1));
@@ -27,7 +23,8 @@ function stubWebAssembly(parts: Partial<WasmApi>): void {
 
 afterEach(() => {
   vi.unstubAllGlobals();
-  vi.mocked(existsSync).mockReset();
+  vi.restoreAllMocks();
+  syncBuiltinESMExports();
   expect(chooseKernels("wasm")).toEqual({ name: "wasm", reason: undefined });
 });
 
@@ -61,7 +58,10 @@ describe("the plain kernels run", () => {
     },
     {
       where: "the file is missing",
-      prepare: () => vi.mocked(existsSync).mockReturnValue(false),
+      prepare: () => {
+        vi.spyOn(fs, "existsSync").mockReturnValue(false);
+        syncBuiltinESMExports();
+      },
       reason: /^the kernels are not compiled$/,
     },
     {

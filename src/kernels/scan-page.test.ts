@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { scanOf as beginScan, templateOf as templateOfPage } from "../../test/support/kernel-template.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { decimalText, goFloat, valueText } from "../../test/support/random-page.ts";
 import { loadWasmScanner } from "./load-kernels.ts";
 import type { PageScan, ScanPage } from "./page-scan.ts";
@@ -45,14 +46,14 @@ describe.each(kernels)("%s", (_, scanPage) => {
         // What it hands over is near the end of the range, or long.
         else if (text.length <= 40) expect(Number(/[eE]\+?(\d+)$/.exec(text)?.[1])).toBeGreaterThan(230);
       };
-      fc.assert(fc.property(decimalText, check), { numRuns: 3000 });
+      fc.assert(fc.property(decimalText, check), { numRuns: propertyRuns(3000) });
       fc.assert(
         fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (value) => check(goFloat(value))),
-        { numRuns: 3000 },
+        { numRuns: propertyRuns(3000) },
       );
       fc.assert(
         fc.property(fc.bigInt({ min: 0n, max: 1n << 70n }), (value) => check(String(value))),
-        { numRuns: 1000 },
+        { numRuns: propertyRuns(1000) },
       );
     });
 
@@ -121,7 +122,7 @@ describe.each(kernels)("%s", (_, scanPage) => {
           if (!/^(NaN|[+-]Inf)$/.test(token)) expect(token).toMatch(isDecimal);
           expect(scan.values[0]).toBe(Number(token.replace("Inf", "Infinity")));
         }),
-        { numRuns: 3000 },
+        { numRuns: propertyRuns(3000) },
       );
     });
   });

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { readWriteRequest } from "../../test/kit/remote-write-message.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import type { Attributes, AttributeValue } from "./attributes.ts";
 import { Identities, type Label } from "./identities.ts";
 import { none } from "./intern-table.ts";
@@ -34,7 +35,7 @@ describe("labels", () => {
         expect(identities.labelPair(id)).toEqual([name, value]);
         expect(identities.internLabelPair(name, value)).toBe(id);
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 
@@ -68,7 +69,7 @@ describe("labels", () => {
         }
         expect(identities.labelSets.weights[id]).toBe(weight);
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 
@@ -139,7 +140,7 @@ test("series come back as they were, with attributes sorted by key; equal ones h
       const reversed = new Map([...own].reverse());
       expect(identities.internSeries(seriesOf(reversed, resource, scope))).toBe(id);
     }),
-    { numRuns: 200 },
+    { numRuns: propertyRuns(200) },
   );
 });
 
@@ -252,7 +253,7 @@ describe("the sweep", () => {
           for (const [n, id] of live) expect(identities.labels(id)).toEqual(labelsOf(n));
         }
       }),
-      { numRuns: 100 },
+      { numRuns: propertyRuns(100) },
     );
   });
 });

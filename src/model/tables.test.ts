@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { createHashKey, type HashKey, hashBytes } from "../kernels/hash-bytes.ts";
 import { ByteTable } from "./byte-table.ts";
 import { Identities } from "./identities.ts";
@@ -93,7 +94,7 @@ describe.each([
           );
         }
       }),
-      { numRuns: 40 },
+      { numRuns: propertyRuns(40) },
     );
   });
 
@@ -116,7 +117,7 @@ describe.each([
           return number;
         });
       }),
-      { numRuns: 40 },
+      { numRuns: propertyRuns(40) },
     );
   });
 });
@@ -142,7 +143,7 @@ test("ObjectTable", () => {
       expect(() => table.get(table.capacity)).toThrow(RangeError);
       expect(() => table.get(0)).toThrow(RangeError);
     }),
-    { numRuns: 40 },
+    { numRuns: propertyRuns(40) },
   );
 });
 

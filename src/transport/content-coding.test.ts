@@ -1,6 +1,7 @@
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { crc32c } from "../kernels/crc32c.ts";
 import { DecodeError } from "../model/errors.ts";
 import { type ContentCoding, pack, unpack } from "./content-coding.ts";
@@ -111,7 +112,7 @@ describe("properties", () => {
           expect(caught).toBeInstanceOf(DecodeError);
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: propertyRuns(2000) },
     );
   });
 

@@ -3,6 +3,7 @@
 import { gzipSync } from "node:zlib";
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { DecodeError } from "../model/errors.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
 import { decompressGzip } from "./gunzip.ts";
@@ -113,7 +114,7 @@ describe("properties", () => {
         });
         if (ours !== "refused") expect(ours).toBe(nodes);
       }),
-      { numRuns: 1000 },
+      { numRuns: propertyRuns(1000) },
     );
   });
 });

@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { HeadMemo } from "./head-memo.ts";
 import { parseHead, type ResponseHead } from "./response-head.ts";
 
@@ -67,7 +68,7 @@ describe("after a head", () => {
           expect(outcome((each) => memo.parse(each), changed)).toEqual(outcome(parseHead, changed));
         }
       }),
-      { numRuns: 2000 },
+      { numRuns: propertyRuns(2000) },
     );
   });
 });

@@ -8,6 +8,7 @@ import {
   startNodeRecorder,
   statusesOf,
 } from "../../test/support/http1-kit.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 
 const last = "GET /last HTTP/1.1\r\nHost: z\r\nConnection: close\r\n\r\n";
 
@@ -89,7 +90,7 @@ test("streams of requests are seen as node:http sees them, wherever they are cut
       expect(ours.at(-1)?.url).toBe("/last");
       expect(own).toEqual(ours.map(() => 200));
     }),
-    { numRuns: 150 },
+    { numRuns: propertyRuns(150) },
   );
 }, 60_000);
 
@@ -140,6 +141,6 @@ test("streams with changed bytes are seen as node:http sees them, or refused; wh
         expect(nodes.slice(0, ours.length)).toEqual(ours);
       } else expect(ours).toEqual(nodes);
     }),
-    { numRuns: 600 },
+    { numRuns: propertyRuns(600) },
   );
 }, 120_000);

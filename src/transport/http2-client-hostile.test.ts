@@ -20,6 +20,7 @@ import {
   settings,
   startRawServer,
 } from "../../test/support/http2-raw.ts";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { testFolder } from "../../test/support/test-folder.ts";
 import {
   encodeFrame,
@@ -69,9 +70,9 @@ describe("a call ends, and the next is answered by a server that behaves", () =>
         // One more may go the way of the connection, which the server has left.
         await expect.poll(async () => (await client.call({ ...x, waitForReady: true })).code).toBe(0);
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
-    expect(peers.length).toBeGreaterThan(100);
+    expect(peers.length).toBeGreaterThan(propertyRuns(100));
   });
 
   test("whatever the first bytes", async () => {
@@ -82,7 +83,7 @@ describe("a call ends, and the next is answered by a server that behaves", () =>
         expect(await client.call(x)).toMatchObject({ code: 14, message: expect.stringContaining("connect to") });
         client.destroy();
       }),
-      { numRuns: 60 },
+      { numRuns: propertyRuns(60) },
     );
   });
 });

@@ -2,6 +2,7 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../test/support/property-runs.ts";
 import { GrowableBuffer } from "./growable-buffer.ts";
 import { ResponseFault } from "./response-head.ts";
 import { maxHeadBytes, ResponseReader } from "./response-reader.ts";
@@ -237,7 +238,7 @@ describe("however the bytes are cut", () => {
         expect({ ...got, body: got.body === kept }).toMatchObject({ outcome: "done", status, body: true });
         if (status !== 200 || length < 65_536) expect(direct).toBe(0);
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 
@@ -264,7 +265,7 @@ describe("however the bytes are cut", () => {
         expect([inMany.outcome, inMany.status]).toEqual([inOne.outcome, inOne.status]);
         if (inOne.outcome === "done") expect(inMany.body).toBe(inOne.body);
       }),
-      { numRuns: 2000 },
+      { numRuns: propertyRuns(2000) },
     );
   });
 

@@ -1,15 +1,8 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, Server, Socket } from "node:net";
-import { expect, onTestFinished, test, vi } from "vitest";
+import { expect, onTestFinished, test } from "vitest";
 import { callByPeer, startOwnServer } from "../../test/support/grpc-kit.ts";
 import { readShared, type SocketReads } from "./socket-reads.ts";
-
-const isShared = vi.hoisted(() => ({ value: true }));
-
-vi.mock("./socket-reads.ts", async (load) => {
-  const own = await load<typeof import("./socket-reads.ts")>();
-  return { ...own, readShared: (socket: Socket) => (isShared.value ? own.readShared : own.readChunks)(socket) };
-});
 
 /** A server whose connections share their reads, and a client that is connected to it. */
 async function connectPair(): Promise<{ server: Server; client: Socket; reads: SocketReads }> {
@@ -93,10 +86,13 @@ test("a socket whose inside is another is read by its data events, and its chunk
 });
 
 test("a gRPC server answers where reads cannot be shared as well", async () => {
-  isShared.value = false;
-  onTestFinished(() => {
-    isShared.value = true;
-  });
+  const { client } = await connectPair();
+  // As if this Node's connections had no such method.
+  let kind: unknown = Reflect.get(client, "_handle");
+  while (kind !== null && !Object.hasOwn(kind as object, "useUserBuffer")) kind = Object.getPrototypeOf(kind);
+  const { useUserBuffer } = kind as { useUserBuffer: unknown };
+  Object.assign(kind as object, { useUserBuffer: undefined });
+  onTestFinished(() => void Object.assign(kind as object, { useUserBuffer }));
   const { port } = await startOwnServer(async ({ message }) => message);
   const message = Buffer.alloc(300_000, 7);
   expect((await callByPeer(port, message)).response?.equals(message)).toBe(true);

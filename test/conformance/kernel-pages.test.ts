@@ -5,6 +5,7 @@ import { afterAll, describe, expect, test } from "vitest";
 import { chooseKernels } from "../../src/kernels/kernels.ts";
 import { compareKernels, mutatePage, pieces } from "../support/kernel-fuzz.ts";
 import { templateOf } from "../support/kernel-template.ts";
+import { propertyRuns } from "../support/property-runs.ts";
 import { createPageReader, sortRows } from "../support/read-target-page.ts";
 
 const repoRoot = new URL("../../", import.meta.url);
@@ -27,7 +28,7 @@ describe.skipIf(isAbsent)("real pages (skipped where ../shared/conformance is ab
     const isOpenMetrics = file.endsWith(".om.txt");
     const parts = pieces(page, 12).map((part) => ({ part, template: templateOf(part, isOpenMetrics) }));
     parts.push(...(parts.length > 1 ? [{ part: page, template: templateOf(page, isOpenMetrics) }] : []));
-    for (let seed = 0; seed < scans; seed++) {
+    for (let seed = 0; seed < propertyRuns(scans); seed++) {
       const { part, template } = parts[seed % parts.length] as (typeof parts)[number];
       try {
         const hasTimes = (seed >> 4) % 2 === 0;
@@ -45,7 +46,7 @@ describe.skipIf(isAbsent)("real pages (skipped where ../shared/conformance is ab
       const isOpenMetrics = file.endsWith(".om.txt");
       const knowing = createPageReader();
       const { identities } = knowing;
-      for (let seed = 0; seed < reads; seed++) {
+      for (let seed = 0; seed < propertyRuns(reads); seed++) {
         const mutated = mutatePage(page, seed);
         const fresh = createPageReader({ identities });
         const [got, wanted] = [knowing.read(mutated, isOpenMetrics), fresh.read(mutated, isOpenMetrics)].map(

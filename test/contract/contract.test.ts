@@ -1,7 +1,7 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, describe, expect, test } from "vitest";
+import { afterAll, beforeEach, describe, expect, test } from "vitest";
 import { childNode, plainValue } from "../../src/codec/yaml/config-node.ts";
 import { parseYaml } from "../../src/codec/yaml/parse-yaml.ts";
 import type { AnyDefinition } from "../../src/component/define.ts";
@@ -23,6 +23,13 @@ afterAll(() => otlp.close());
 
 const otlpGrpc = await startOtlpGrpcServer();
 afterAll(() => otlpGrpc.close());
+
+// What another rule has sent is no part of what this one looks for.
+beforeEach(() => {
+  remoteWrite.takeValues();
+  for (const signal of ["metrics", "traces", "logs"] as const) otlp.takeValues(signal);
+  otlpGrpc.takeReceived();
+});
 
 /** What some components need to run here: loopback, free ports, temporary files. */
 const special: Readonly<Record<string, (options: ContractOptions) => ContractOptions>> = {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { DecodeError } from "../../model/errors.ts";
 import type { ParserState } from "./exposition-parser.ts";
 import { createOpenMetricsParser, createTextParser, type ExpositionParser } from "./parser.ts";
@@ -81,7 +82,7 @@ describe.each(formats)("properties of the $format parser", ({ create, page }) =>
       fc.property(fc.array(piece, { maxLength: 30 }), (parts) => {
         readOrFault(create(Buffer.from(parts.join(""), "latin1")));
       }),
-      { numRuns: 1000 },
+      { numRuns: propertyRuns(1000) },
     );
   });
 
@@ -99,7 +100,7 @@ describe.each(formats)("properties of the $format parser", ({ create, page }) =>
         used.reset(bytes);
         expect(readOrFault(used)).toBe(first);
       }),
-      { numRuns: 1000 },
+      { numRuns: propertyRuns(1000) },
     );
   });
 });

@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary, signals } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalRequest } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { DecodeError } from "../../model/errors.ts";
 import { openRequest } from "../otlp/walk-request.ts";
 import { requestFromJson } from "./request-from-json.ts";
@@ -39,7 +40,7 @@ describe.each(signals)("OTLP/JSON of %s", (signal) => {
         expect(back.items).toBe(request.items);
         expect(normalRequest(decodeOtlp(signal, back.bytes))).toEqual(normalRequest(decodeOtlp(signal, request.bytes)));
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 });
@@ -132,7 +133,7 @@ describe("requestFromJson", () => {
           expect(caught).toBeInstanceOf(DecodeError);
         }
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 });

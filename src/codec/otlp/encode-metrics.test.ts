@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalPoints } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { Identities } from "../../model/identities.ts";
 import { MetricsDecoder } from "./decode-metrics.ts";
 import { MetricsEncoder } from "./encode-metrics.ts";
@@ -21,7 +22,7 @@ describe("decoding and encoding metrics", () => {
         expect(walkRequest("metrics", encoded.bytes)).toBe(encoded.items);
         expect(normalPoints(decodeOtlp("metrics", encoded.bytes))).toEqual(normalPoints(decodeOtlp("metrics", bytes)));
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 });

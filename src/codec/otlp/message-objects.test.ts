@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalRequest } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { requestToJson } from "../otlp-json/request-to-json.ts";
 import { decodeLogs, encodeLogs } from "./logs-data.ts";
 import { decodeMessage, encodeMessage } from "./message-objects.ts";
@@ -24,7 +25,7 @@ describe("OTLP messages as objects", () => {
         const bytes = encodeOtlp(signal, value);
         expect(normalRequest(decodeOtlp(signal, roundTrip(bytes)))).toEqual(normalRequest(decodeOtlp(signal, bytes)));
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
   });
 

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalPoints } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { createHashKey } from "../../kernels/hash-bytes.ts";
 import { Identities } from "../../model/identities.ts";
 import { MetricsDecoder } from "./decode-metrics.ts";
@@ -120,7 +121,7 @@ describe("RequestShapes", () => {
         const shape = shapes.match(bytes);
         if (shape !== undefined) expect(openRequest("metrics", bytes).items).toBe(shape.items);
       }),
-      { numRuns: 2000 },
+      { numRuns: propertyRuns(2000) },
     );
   });
 
@@ -196,7 +197,7 @@ describe("a request of a known shape", () => {
         if (edit === undefined) throw new Error("a word was found twice");
         expect(normal(applyShapeEdit(edit, other))).toEqual(normal(other));
       }),
-      { numRuns: 100 },
+      { numRuns: propertyRuns(100) },
     );
   });
 });

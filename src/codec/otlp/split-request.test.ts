@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import { requestArbitrary, signals } from "../../../test/kit/otlp-arbitrary.ts";
 import { normalPoints } from "../../../test/kit/otlp-normal.ts";
 import { decodeOtlp, encodeOtlp } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { createHashKey } from "../../kernels/hash-bytes.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import { joinRequests } from "./join-requests.ts";
@@ -49,7 +50,7 @@ describe.each(signals)("requests of %s", (signal) => {
         expect(walkRequest(signal, whole.bytes)).toBe(whole.items);
         expect(flat(signal, whole.bytes)).toEqual(parts.flatMap((part) => flat(signal, part.bytes)).sort());
       }),
-      { numRuns: 50 },
+      { numRuns: propertyRuns(50) },
     );
   });
 
@@ -64,7 +65,7 @@ describe.each(signals)("requests of %s", (signal) => {
         }
         expect(flat(signal, joined(signal, parts))).toEqual(flat(signal, whole.bytes));
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
   });
 
@@ -79,7 +80,7 @@ describe.each(signals)("requests of %s", (signal) => {
         }
         expect(flat(signal, joined(signal, parts))).toEqual(flat(signal, whole.bytes));
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
   });
 
@@ -97,7 +98,7 @@ describe.each(signals)("requests of %s", (signal) => {
             expect(divideRequest(part, lanes, key).findIndex((again) => again !== undefined)).toBe(lane);
         }
       }),
-      { numRuns: 100 },
+      { numRuns: propertyRuns(100) },
     );
   });
 });

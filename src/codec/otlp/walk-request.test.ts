@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { requestArbitrary, signals } from "../../../test/kit/otlp-arbitrary.ts";
 import { encodeOtlp, requestType } from "../../../test/kit/otlp-proto.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { DecodeError } from "../../model/errors.ts";
 import { Identities } from "../../model/identities.ts";
 import { MetricsDecoder } from "./decode-metrics.ts";
@@ -145,7 +146,7 @@ describe.each(signals)("walkRequest of %s", (signal) => {
       fc.property(requestArbitrary(signal), (value) => {
         expect(walkRequest(signal, encodeOtlp(signal, value))).toBe(itemsOf(value));
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 
@@ -163,7 +164,7 @@ describe.each(signals)("walkRequest of %s", (signal) => {
         if (isWell) expect(() => walkRequest(signal, cut)).not.toThrow();
         else expect(() => walkRequest(signal, cut)).toThrow(DecodeError);
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 
@@ -181,7 +182,7 @@ describe.each(signals)("walkRequest of %s", (signal) => {
         }
         open(signal, bytes);
       }),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 
@@ -196,7 +197,7 @@ describe.each(signals)("walkRequest of %s", (signal) => {
         }
         open(signal, bytes);
       }),
-      { numRuns: 1000 },
+      { numRuns: propertyRuns(1000) },
     );
   });
 });

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { formatConfigIssue } from "../../model/errors.ts";
 import { nodeAt, plainValue } from "./config-node.ts";
 import { maxAliasedValues, nodeFromValue, parseYaml } from "./parse-yaml.ts";
@@ -193,7 +194,7 @@ describe("properties", () => {
           parseYaml(text, "p");
         },
       ),
-      { numRuns: 500 },
+      { numRuns: propertyRuns(500) },
     );
   });
 

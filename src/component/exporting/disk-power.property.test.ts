@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { type Answer, createStorage, startExporter } from "../../../test/support/disk-exporter.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
 
 const ends = ["kill", "power", "restart"] as const;
@@ -135,6 +136,6 @@ test("what was accepted arrives in order through kills and power cuts", async ()
       for (const step of list) await history.run(step);
       await history.finish();
     }),
-    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 100) },
+    { numRuns: Number(process.env["DURABLE_RUNS"] ?? propertyRuns(100)) },
   );
 });

@@ -4,6 +4,7 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { RE2JS } from "re2js";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { LabelsBuilder } from "./labels-builder.ts";
 import { compileRelabel, type RelabelRule, relabelActions } from "./relabel.ts";
 
@@ -127,7 +128,7 @@ describe("properties", () => {
         expect(isKept).toBe(rules.every((one) => naiveRelabel(naive, one)));
         expect(new Map(builder.entries())).toEqual(naive);
       }),
-      { numRuns: 3000 },
+      { numRuns: propertyRuns(3000) },
     );
   });
 
@@ -143,7 +144,7 @@ describe("properties", () => {
           expect(builder.get("t")).toBe(labels.get("t") ?? "");
         }
       }),
-      { numRuns: 3000 },
+      { numRuns: propertyRuns(3000) },
     );
   });
 });

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { uncompressSync } from "snappy";
 import { describe, expect, test } from "vitest";
 import { bitsOf, readWriteRequest, staleBits } from "../../../test/kit/remote-write-message.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import type { SamplesSegment } from "../../model/batch.ts";
 import { sliceSamples } from "../../model/batch.ts";
 import { Identities, type Label } from "../../model/identities.ts";
@@ -121,7 +122,7 @@ describe("templates", () => {
           for (const request of requests) expect(request.samples).toBeLessThanOrEqual(samples);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: propertyRuns(300) },
     );
   });
 
@@ -175,7 +176,7 @@ describe("templates", () => {
         expect(seriesOf(requests)).toEqual(expected(sets, scrape).slice(from, to));
         expect(requests.reduce((sum, request) => sum + request.samples, 0)).toBe(to - from);
       }),
-      { numRuns: 100 },
+      { numRuns: propertyRuns(100) },
     );
   });
 

@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { bitsOf, readWriteRequest, staleBits } from "../../../test/kit/remote-write-message.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import type { SampleExemplar, SamplesSegment } from "../../model/batch.ts";
 import { Identities, type Label } from "../../model/identities.ts";
 import { type Origin, SamplesLayout } from "../../model/layout.ts";
@@ -142,7 +143,7 @@ describe("requests", () => {
         const times = rows.map(({ timestampMs }) => timestampMs);
         expect(request?.highestTimestampMs).toBe(Math.max(0, ...times));
       }),
-      { numRuns: 400 },
+      { numRuns: propertyRuns(400) },
     );
   });
 
@@ -199,7 +200,7 @@ describe("requests", () => {
         );
         for (const { samples } of requests) expect(samples).toBeLessThanOrEqual(limits.samples);
       }),
-      { numRuns: 400 },
+      { numRuns: propertyRuns(400) },
     );
   });
 

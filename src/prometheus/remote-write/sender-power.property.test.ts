@@ -4,6 +4,7 @@ import { setImmediate } from "node:timers/promises";
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { perSeries, startDiskSender } from "../../../test/support/disk-sender.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { ForgetfulFiles } from "../../durable/test-forgetful-files.ts";
 
 const ends = ["kill", "power", "restart"] as const;
@@ -140,6 +141,6 @@ test("what was accepted arrives in order, with its values, through kills and pow
       for (const step of list) await history.run(step);
       await history.finish();
     }),
-    { numRuns: Number(process.env["DURABLE_RUNS"] ?? 150), examples: [cutBeforeStop] },
+    { numRuns: Number(process.env["DURABLE_RUNS"] ?? propertyRuns(150)), examples: [cutBeforeStop] },
   );
 });

@@ -2,6 +2,7 @@
 
 import { describe, expect, test } from "vitest";
 import { floods, pageOf, seriesOf, usualValues } from "../../../test/support/flooded-page.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { createPageReader } from "../../../test/support/read-target-page.ts";
 import { createTextParser } from "../../codec/exposition/parser.ts";
 import { buildEntryIndex, meanProbes } from "../../kernels/entry-slots.ts";
@@ -12,7 +13,7 @@ import { RequestEncoder } from "../remote-write/encode-request.ts";
 import { createRemoteWriteTranslator } from "../translation/remote-write-translator.ts";
 import { type PageContent, pageSegment } from "./page-content.ts";
 
-const count = 4000;
+const count = propertyRuns(4000);
 
 /** A page on the whole way: read, read again in another order, learnt for OTLP, translated and encoded for remote write. */
 function readWhole(page: Buffer, other: Buffer, options: Parameters<typeof createPageReader>[0] = {}) {

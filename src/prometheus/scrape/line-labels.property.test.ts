@@ -2,6 +2,7 @@
 
 import * as fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { createOpenMetricsParser, createTextParser } from "../../codec/exposition/parser.ts";
 import { Identities, type Label } from "../../model/identities.ts";
 import { none } from "../../model/intern-table.ts";
@@ -163,7 +164,7 @@ describe("label sets by bytes", () => {
           lines.clear();
         }
       }),
-      { numRuns: 1500 },
+      { numRuns: propertyRuns(1500) },
     );
   });
 

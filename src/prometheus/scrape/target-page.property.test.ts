@@ -3,6 +3,7 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, test } from "vitest";
 import { NaiveTarget } from "../../../test/support/naive-scrape.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import {
   commentLines,
   type Damage,
@@ -142,7 +143,7 @@ describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
           }
         }
       }),
-      { numRuns: 600 },
+      { numRuns: propertyRuns(600) },
     );
   });
 
@@ -157,7 +158,7 @@ describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
           expect(sortRows(reader.read(page, false))).toEqual(sortRows(naive.read(page, false)));
         }
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
   });
 
@@ -178,7 +179,7 @@ describe.each(["plain", "wasm"] as const)("%s kernels", (kernel) => {
           }
         },
       ),
-      { numRuns: 120 },
+      { numRuns: propertyRuns(120) },
     );
   });
 });

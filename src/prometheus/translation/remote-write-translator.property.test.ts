@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import type { SamplesSegment } from "../../model/batch.ts";
 import { sliceSamples } from "../../model/batch.ts";
 import { createRemoteWriteTranslator, type RemoteWriteTranslatorOptions } from "./remote-write-translator.ts";
@@ -164,7 +165,7 @@ describe("properties", () => {
         const keys = fast.map((row) => row.slice(0, row.indexOf("}")));
         expect(new Set(keys).size).toBe(keys.length);
       }),
-      { numRuns: 1000 },
+      { numRuns: propertyRuns(1000) },
     );
   });
 
@@ -177,7 +178,7 @@ describe("properties", () => {
         const { fast, long } = bothWays(segment, options);
         expect([...fast].sort()).toEqual([...long].sort());
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 
@@ -195,7 +196,7 @@ describe("properties", () => {
         const cutUp = translator.translate({ signal: "metrics", segments: parts });
         expect(describeRows(cutUp.batch.segments)).toEqual(describeRows(whole.batch.segments));
       }),
-      { numRuns: 200 },
+      { numRuns: propertyRuns(200) },
     );
   });
 });

@@ -8,6 +8,7 @@ import { createTestAuthority } from "../../../test/support/certificates.ts";
 import { createOwnClient } from "../../../test/support/grpc-kit.ts";
 import { exchangeBytes } from "../../../test/support/http1-kit.ts";
 import { bytesOf, metricsBytes, services, setUpOtlp } from "../../../test/support/otlp-receiver-kit.ts";
+import { propertyRuns } from "../../../test/support/property-runs.ts";
 import { requestToJson } from "../../codec/otlp-json/request-to-json.ts";
 import type { Signal } from "../../model/otlp-request.ts";
 import { pack } from "../../transport/content-coding.ts";
@@ -79,7 +80,7 @@ describe("mutated requests", () => {
         expect([200, 400]).toContain((await post(`/v1/${signal}`, bytes, headers)).status);
         expect([0, 3]).toContain((await call(signal, bytes)).code);
       }),
-      { numRuns: 150 },
+      { numRuns: propertyRuns(150) },
     );
     expect(log.entries.filter(({ level }) => level === "error")).toEqual([]);
   });
