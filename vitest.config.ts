@@ -16,6 +16,13 @@ export default defineConfig({
           // The command's own tests start a process per case: they belong to the end-to-end tests.
           exclude: ["src/cli/**"],
           testTimeout: 30_000,
+          // A process for each file, and every module through Vite, took longer than the tests: files share the modules of one
+          // process per core, which Node loads itself. So no test may leave anything behind, and `vi.mock` cannot be had.
+          isolate: false,
+          experimental: { viteModuleRunner: false, nodeLoader: false },
+          restoreMocks: true,
+          unstubGlobals: true,
+          unstubEnvs: true,
           maxWorkers: "100%",
         },
       },
