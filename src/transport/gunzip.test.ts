@@ -32,12 +32,14 @@ test.each([
   expect(typeof unpacked === "string" ? unpacked : unpacked.length).toBe(expected);
 });
 
+const largeBomb = gzipSync(Buffer.alloc(200 * 1024 * 1024), { level: 1 });
+
 test.each([
   { title: "as it is", told: undefined },
   { title: "with a trailer that tells a small size", told: 10 },
   { title: "with a trailer that tells four gigabytes", told: 0xffffffff },
 ])("stops a bomb before it takes more memory than the limit allows: $title", ({ told }) => {
-  const bomb = gzipSync(Buffer.alloc(200 * 1024 * 1024));
+  const bomb = Buffer.from(largeBomb);
   if (told !== undefined) {
     bomb.writeUInt32LE(told, bomb.length - 4);
   }
