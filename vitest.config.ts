@@ -15,7 +15,8 @@ export default defineConfig({
           ],
           // The command's own tests start a process per case: they belong to the end-to-end tests.
           exclude: ["src/cli/**"],
-          testTimeout: 30_000,
+          // Far more than any takes: on a busy machine, and with all random cases, some take long.
+          testTimeout: 60_000,
           // A process for each file, and every module through Vite, took longer than the tests: files share the modules of one
           // process per core, which Node loads itself. So no test may leave anything behind, and `vi.mock` cannot be had.
           isolate: false,
