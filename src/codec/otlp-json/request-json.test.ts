@@ -110,6 +110,23 @@ describe("requestFromJson", () => {
     expect(() => requestFromJson("metrics", Buffer.from(text))).toThrow(message);
   });
 
+  test.each([
+    ['{"asInt":"2","asDouble":1}', '{"asDouble":1}'],
+    ['{"asDouble":1,"asInt":"2"}', '{"asInt":"2"}'],
+    ['{"exemplars":[{"asInt":"2","asDouble":1}]}', '{"exemplars":[{"asDouble":1}]}'],
+    [
+      '{"attributes":[{"key":"a","value":{"arrayValue":{},"intValue":"1","kvlistValue":{},"stringValue":"b"}}]}',
+      '{"attributes":[{"key":"a","value":{"stringValue":"b"}}]}',
+    ],
+    [
+      '{"attributes":[{"key":"a","value":{"arrayValue":{"values":[{"intValue":"1"}]},"boolValue":true,"arrayValue":{}}}]}',
+      '{"attributes":[{"key":"a","value":{"arrayValue":{}}}]}',
+    ],
+  ])("of %s the last member of a oneof is there", (point, kept) => {
+    const request = requestFromJson("metrics", metricsJson(point));
+    expect(requestToJson(request)).toBe(metricsJson(kept).toString());
+  });
+
   test("refuses bytes that are no UTF-8", () => {
     expect(() => requestFromJson("logs", Buffer.from([0x7b, 0x22, 0xff, 0x22, 0x7d]))).toThrow("invalid UTF-8");
   });

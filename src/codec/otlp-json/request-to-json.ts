@@ -11,6 +11,9 @@ const placesByNumber: ReadonlyMap<MessageName, ReadonlyMap<number, number>> = ne
   Array.from(messageSchemas, ([name, { fields }]) => [name, new Map(fields.map((field, i) => [field.number, i]))]),
 );
 
+/** Messages with a oneof: of its members, which are their only fields with presence that are not repeated, one is there. */
+const messagesWithOneof: ReadonlySet<MessageName> = new Set(["NumberDataPoint", "Exemplar", "AnyValue"]);
+
 /**
  * The request as one line of OTLP/JSON, by the rules of `requestFromJson`; 64-bit integers are texts, defaults are left out.
  * Bytes in texts that are no UTF-8 become U+FFFD, unknown fields are left out. The request must have been walked.
@@ -29,11 +32,18 @@ function messageJson(name: MessageName, reader: WireReader): string {
   const fields = (messageSchemas.get(name) as { fields: readonly FieldSchema[] }).fields;
   const places = placesByNumber.get(name) as ReadonlyMap<number, number>;
   const texts: (string[] | undefined)[] = [];
+  const hasOneof = messagesWithOneof.has(name);
+  let member: number | undefined;
   let contents: Map<number, Uint8Array> | undefined;
   while (reader.next()) {
     const place = places.get(reader.field);
     if (place === undefined) continue;
     const field = fields[place] as FieldSchema;
+    if (hasOneof && field.hasPresence && !field.isRepeated) {
+      // The last member takes the place of any other.
+      if (member !== undefined && member !== place) texts[member] = undefined;
+      member = place;
+    }
     if (field.isRepeated) {
       texts[place] ??= [];
       readList(reader, field, texts[place]);
