@@ -1,14 +1,12 @@
 /** The durable bench: what a queue on disk costs, by scraping beside a queue in memory and by OTLP beside otelcol. */
 
-import { execFileSync } from "node:child_process";
-import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { defaultWarmupS } from "../otlp/measure.ts";
 import { measureOtlpRow } from "../otlp/otlp.ts";
 import { formatOtlpRow, type OtlpSummary } from "../otlp/report.ts";
 import { buildLoad } from "../scrape/load-process.ts";
-import { loadCore } from "../scrape/processes.ts";
 import { parseShape, rowOf } from "../scrape/rows.ts";
+import { expectTwoCores, leaveSubjectCore } from "../scrape/run-subject.ts";
 import { findSubject, type Subject } from "../scrape/subjects.ts";
 import { type DurableRow, durableOtlpRows } from "./rows.ts";
 import { measureScraping } from "./scraping.ts";
@@ -45,11 +43,10 @@ export async function runDurableBench(args: string[], stop: AbortSignal): Promis
   const { quick, row: wanted = rowNames, before, alone } = values;
   for (const name of wanted)
     if (!rowNames.includes(name)) throw new Error(`--row: expected one of ${rowNames.join(", ")}, got "${name}"`);
-  if (availableParallelism() < 2) throw new Error("the bench needs two cores: one for the subject, one for the load");
+  expectTwoCores();
   const runs = number(values.runs, quick ? 1 : 3);
   const loadFile = await buildLoad();
-  // The runner must not disturb the subject.
-  execFileSync("taskset", ["-acp", String(loadCore), String(process.pid)], { stdio: "ignore" });
+  leaveSubjectCore();
   let isRight = true;
   if (wanted.includes("scrape")) {
     const row = rowOf(parseShape(quick ? "20x1000" : "100x5000"), "identity", "plain", quick ? 2 : 10);

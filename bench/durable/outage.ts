@@ -1,16 +1,16 @@
 /** Outages of the sink: what waits on disk, how fast it is delivered afterwards, and what memory it takes meanwhile. */
 
-import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { median } from "../scrape/figures.ts";
 import { Load, type Verdict } from "../scrape/load.ts";
 import { buildLoad } from "../scrape/load-process.ts";
-import { type Pinned, residentKbOf, startPinned, stopPinned, subjectCore } from "../scrape/processes.ts";
+import { residentKbOf } from "../scrape/processes.ts";
 import { parseShape, type Row, rowOf } from "../scrape/rows.ts";
+import { runSubject } from "../scrape/run-subject.ts";
 import { findSubject, type Subject } from "../scrape/subjects.ts";
-import { Watch } from "../scrape/watch.ts";
+import type { Watch } from "../scrape/watch.ts";
 
 const usage = `usage: npm run bench -- outage [OPTIONS]
 
@@ -74,35 +74,25 @@ function positive(text: string): number {
 
 async function measureOutage(subject: Subject, minutes: number, intervalS: number, stop: AbortSignal) {
   const row = rowOf(shape, "identity", "plain", intervalS);
-  const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
-  const storage = join(dir, "storage");
-  let load: Load | undefined;
-  let pinned: Pinned | undefined;
-  try {
-    load = await Load.start(await buildLoad(), row, true);
-    const { endpoints } = load;
-    const configFile = join(dir, "config.yaml");
-    const configure = (rowNow: Row) => writeFileSync(configFile, subject.config(rowNow, endpoints));
-    configure(row);
-    const { argv, env } = subject.command(row, dir, configFile, endpoints);
-    const logFile = join(dir, "subject.log");
-    pinned = startPinned(subjectCore, { argv: [...argv, `--storage.agent.path=${storage}`], env }, dir, logFile);
-    await load.guard(pinned.pid);
+  const load = await Load.start(await buildLoad(), row, true);
+  const { endpoints } = load;
+  const configFileIn = (dir: string) => join(dir, "config.yaml");
+  const storageIn = (dir: string) => join(dir, "storage");
+  const configure = (dir: string, rowNow: Row) => {
+    writeFileSync(configFileIn(dir), subject.config(rowNow, endpoints));
+  };
+  const commandIn = (dir: string) => {
+    configure(dir, row);
+    const { argv, env } = subject.command(row, dir, configFileIn(dir), endpoints);
+    return { argv: [...argv, `--storage.agent.path=${storageIn(dir)}`], env };
+  };
+  return runSubject(load, commandIn, stop, (watch, dir) => {
     const slowDown = () => {
-      configure(rowOf(shape, "identity", "plain", 10));
-      process.kill(pinned?.pid ?? 0, "SIGHUP");
+      configure(dir, rowOf(shape, "identity", "plain", 10));
+      process.kill(watch.pid, "SIGHUP");
     };
-    return await outage(load, new Watch(pinned, logFile, stop), {
-      storage,
-      samples: minutes * samplesPerMinute,
-      slowDown,
-    });
-  } finally {
-    if (pinned !== undefined) await stopPinned(pinned);
-    await load?.guard(0).catch(() => {});
-    await load?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  }
+    return outage(load, watch, { storage: storageIn(dir), samples: minutes * samplesPerMinute, slowDown });
+  });
 }
 
 interface Outage {

@@ -1,14 +1,11 @@
-/** One run of the OTLP bench: one subject, one row, from the start to the verdict on what arrived. */
-
-import { once } from "node:events";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { connect, createServer } from "node:net";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { freePort } from "../../test/kit/free-port.ts";
 import { LoadProcess } from "../scrape/load-process.ts";
-import { busyOf, cpuOf, type Pinned, startPinned, stopPinned, subjectCore } from "../scrape/processes.ts";
+import { countUse, maxLoadShare, maxStrangersShare, percent, runSubject, type Use } from "../scrape/run-subject.ts";
 import type { Subject } from "../scrape/subjects.ts";
-import { Watch } from "../scrape/watch.ts";
+import type { Watch } from "../scrape/watch.ts";
 import { otlpConfig } from "./configs.ts";
 import { loadArgs, type OtlpRow, type ScrapeLoad } from "./rows.ts";
 
@@ -80,8 +77,6 @@ export const defaultWarmupS = 30;
 const startS = 30;
 const drainS = 20;
 const pollMs = 100;
-const maxLoadShare = 0.8;
-const maxStrangersShare = 0.05;
 /** Where less of what is asked for is sent, the subject holds the clients up. */
 const minRateShare = 0.97;
 
@@ -91,44 +86,25 @@ export async function measureOtlp(
   settings: OtlpSettings,
   stop: AbortSignal,
 ): Promise<OtlpResult> {
-  const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
-  let load: LoadProcess | undefined;
-  let pinned: Pinned | undefined;
-  try {
-    if (subject.collect === undefined) throw new Error(`${subject.name} reads no file of the Collector's format`);
-    const port = await freePort();
-    const receiver = `127.0.0.1:${port}`;
-    const started = await LoadProcess.start<{ ports: number[]; sink: string }>(
-      settings.loadFile,
-      loadArgs(row, receiver, settings.scrape),
-    );
-    load = started.process;
+  const { collect } = subject;
+  if (collect === undefined) throw new Error(`${subject.name} reads no file of the Collector's format`);
+  const port = await freePort();
+  const receiver = `127.0.0.1:${port}`;
+  const { process: load, ready } = await LoadProcess.start<{ ports: number[]; sink: string }>(
+    settings.loadFile,
+    loadArgs(row, receiver, settings.scrape),
+  );
+  const commandIn = (dir: string) => {
     const configFile = join(dir, "config.yaml");
-    writeFileSync(configFile, otlpConfig(row, { ...started.ready, receiver }, settings.scrape));
-    const logFile = join(dir, "subject.log");
-    pinned = startPinned(subjectCore, subject.collect(configFile), dir, logFile);
-    await load.guard(pinned.pid);
-    const watch = new Watch(pinned, logFile, stop);
+    writeFileSync(configFile, otlpConfig(row, { ...ready, receiver }, settings.scrape));
+    return collect(configFile);
+  };
+  return runSubject(load, commandIn, stop, async (watch) => {
     if (row.from !== "scrape") await untilListening(port, watch);
     await load.ask<OtlpState>("start");
     await warmUp(row, settings, load, watch);
-    return await measureWindow(row, settings, load, watch);
-  } finally {
-    if (pinned !== undefined) await stopPinned(pinned);
-    await load?.guard(0).catch(() => {});
-    await load?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  }
-}
-
-/** Free a moment ago; the subject listens on it a moment later. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  return typeof address === "object" && address !== null ? address.port : 0;
+    return measureWindow(row, settings, load, watch);
+  });
 }
 
 async function untilListening(port: number, watch: Watch): Promise<void> {
@@ -169,42 +145,24 @@ async function measureWindow(
   watch: Watch,
 ): Promise<OtlpResult> {
   const first = await load.ask<OtlpState>("begin");
-  const before = {
-    subject: cpuOf(watch.pid),
-    load: cpuOf(load.pid),
-    runner: process.cpuUsage(),
-    core: busyOf(subjectCore),
-  };
+  const use = countUse(watch.pid, load.pid);
   const residentKb = await watch.residentKbOver(windowS * 1000, 1000);
-  const after = cpuOf(watch.pid);
-  const userS = after.userS - before.subject.userS;
-  const systemS = after.systemS - before.subject.systemS;
-  const loadAfter = cpuOf(load.pid);
-  const runner = process.cpuUsage(before.runner);
-  const strangersS = busyOf(subjectCore) - before.core - userS - systemS;
-  const loadS =
-    loadAfter.userS + loadAfter.systemS - before.load.userS - before.load.systemS + (runner.user + runner.system) / 1e6;
+  const used = use();
   const last = await load.ask<OtlpState>("state");
-  const figures = figuresOf(first, last, { userS, systemS, loadS }, residentKb);
+  const figures = figuresOf(first, last, used, residentKb);
   const final = await drain(load, watch);
   const problem = problemOf(final);
   return {
     figures,
     problem: problem === undefined ? undefined : [problem, ...watch.complaints()].join("\n  "),
-    notes: notesOf(row, figures, first, last, strangersS),
+    notes: notesOf(row, figures, first, last, used.strangersS),
   };
-}
-
-interface Used {
-  readonly userS: number;
-  readonly systemS: number;
-  readonly loadS: number;
 }
 
 function figuresOf(
   first: OtlpState,
   last: OtlpState,
-  { userS, systemS, loadS }: Used,
+  { subject: { userS, systemS }, loadS }: Use,
   residentKb: readonly number[],
 ): OtlpFigures {
   const items = last.arrived - first.arrived;
@@ -261,8 +219,4 @@ function notesOf(row: OtlpRow, figures: OtlpFigures, first: OtlpState, last: Otl
     notes.push(`it took ${rate.toFixed(0)} requests a second of ${row.load.rate}`);
   }
   return notes;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
 }

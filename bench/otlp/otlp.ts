@@ -1,11 +1,9 @@
 /** The OTLP bench: Millrace and otelcol, each alone on a core, between the same generator and the same sink. */
 
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { parseArgs } from "node:util";
 import { buildLoad } from "../scrape/load-process.ts";
-import { loadCore } from "../scrape/processes.ts";
+import { expectTwoCores, leaveSubjectCore } from "../scrape/run-subject.ts";
 import { findSubject, type Subject } from "../scrape/subjects.ts";
 import { defaultWarmupS, measureOtlp, type OtlpResult, type OtlpSettings } from "./measure.ts";
 import { cpuOfRow, formatOtlpRow, type OtlpSummary, summarizeOtlp } from "./report.ts";
@@ -48,13 +46,12 @@ export async function runOtlpBench(args: string[], stop: AbortSignal): Promise<n
     console.log(usage);
     return 0;
   }
-  if (availableParallelism() < 2) throw new Error("the bench needs two cores: one for the subject, one for the load");
+  expectTwoCores();
   const subjects = chooseSubjects(options);
   const { windowS, warmupS, quick } = options;
   const scrape = quick ? { targets: 20, series: 1000, intervalS: 3 } : { targets: 100, series: 5000, intervalS: 10 };
   const settings = { loadFile: await buildLoad(), windowS, warmupS, scrape };
-  // The runner must not disturb the subject.
-  execFileSync("taskset", ["-acp", String(loadCore), String(process.pid)], { stdio: "ignore" });
+  leaveSubjectCore();
   for (const { name, version } of subjects) console.log(`${name} ${version}`);
   const summaries: OtlpSummary[] = [];
   for (const row of options.rows) {

@@ -1,7 +1,6 @@
 /** One run: one subject, one row, from the start to the verdict on what arrived. */
 
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { delayP99Ms, readDelayCounts } from "./event-loop.ts";
 import { completeFigures, type FigureName, type Figures } from "./figures.ts";
@@ -9,19 +8,11 @@ import { Load, type LoadState, type Verdict } from "./load.ts";
 import { growthOf, recover } from "./memory.ts";
 import { describeParts, excesses, partsOf } from "./memory-parts.ts";
 import { readOwnPage } from "./own-page.ts";
-import {
-  busyOf,
-  type CpuTime,
-  cpuOf,
-  type Pinned,
-  startPinned,
-  stopPinned,
-  subjectCore,
-  writtenBytesOf,
-} from "./processes.ts";
+import { writtenBytesOf } from "./processes.ts";
 import { modeRules, type Row } from "./rows.ts";
+import { countUse, maxLoadShare, maxStrangersShare, percent, runSubject, type Use } from "./run-subject.ts";
 import type { Subject } from "./subjects.ts";
-import { Watch } from "./watch.ts";
+import type { Watch } from "./watch.ts";
 
 export interface RunSettings {
   readonly loadFile: string;
@@ -56,10 +47,7 @@ export interface Running {
 const drainS = 30;
 const catchUpS = 90;
 const pollMs = 250;
-const maxLoadShare = 0.8;
 const minScrapeShare = 0.98;
-/** Of the subject's core, by whatever else runs on the machine. */
-const maxStrangersShare = 0.05;
 
 export async function measure(
   subject: Subject,
@@ -67,25 +55,17 @@ export async function measure(
   settings: RunSettings,
   stop: AbortSignal,
 ): Promise<RunResult> {
-  const dir = mkdtempSync(join(tmpdir(), "millrace-bench-"));
-  let load: Load | undefined;
-  let pinned: Pinned | undefined;
-  try {
-    load = await Load.start(settings.loadFile, row);
+  const load = await Load.start(settings.loadFile, row);
+  const commandIn = (dir: string) => {
     const configFile = join(dir, "config.yaml");
     writeFileSync(configFile, subject.config(row, load.endpoints));
-    const logFile = join(dir, "subject.log");
-    pinned = startPinned(subjectCore, subject.command(row, dir, configFile, load.endpoints), dir, logFile);
-    await load.guard(pinned.pid);
-    const running = { subject, row, settings, load, watch: new Watch(pinned, logFile, stop) };
+    return subject.command(row, dir, configFile, load.endpoints);
+  };
+  return runSubject(load, commandIn, stop, async (watch) => {
+    const running = { subject, row, settings, load, watch };
     await warmUp(running);
-    return await measureMode(running);
-  } finally {
-    if (pinned !== undefined) await stopPinned(pinned);
-    await load?.guard(0).catch(() => {});
-    await load?.stop();
-    rmSync(dir, { recursive: true, force: true });
-  }
+    return measureMode(running);
+  });
 }
 
 /** The result of a run that came to no figures. */
@@ -143,26 +123,17 @@ async function window(
   const isSoak = row.mode === "soak";
   await load.beginWindow();
   const delays = row.mode === "delay" ? await readDelayCounts(watch) : undefined;
-  const before = {
-    subject: cpuOf(watch.pid),
-    load: cpuOf(load.pid),
-    runner: process.cpuUsage(),
-    core: busyOf(subjectCore),
-    written: writtenBytesOf(watch.pid),
-  };
+  const use = countUse(watch.pid, load.pid);
+  const writtenBefore = writtenBytesOf(watch.pid);
   const residentKb = isSoak
     ? await watch.residentKbOver(settings.soakS * 1000, soakPollMs, tenMinutes(settings, soakPollMs))
     : await watch.residentKbOver(settings.windowS * 1000, 1000);
-  const cpu = cpuSince(before.subject, cpuOf(watch.pid));
-  const written = writtenBytesOf(watch.pid) - before.written;
-  const loadCpu = cpuSince(before.load, cpuOf(load.pid));
-  const runnerCpu = process.cpuUsage(before.runner);
-  const strangersS = busyOf(subjectCore) - before.core - cpu.userS - cpu.systemS;
+  const written = writtenBytesOf(watch.pid) - writtenBefore;
+  const used = use();
   const state = await load.endWindow();
   const eventLoopP99Ms = delayP99Ms(delays, row.mode === "delay" ? await readDelayCounts(watch) : undefined);
-  const loadS = loadCpu.userS + loadCpu.systemS + (runnerCpu.user + runnerCpu.system) / 1e6;
   const figures = completeFigures({
-    ...figuresOf(row, state, cpu, residentKb, loadS),
+    ...figuresOf(row, state, used, residentKb),
     ...memoryFigures(residentKb),
     writtenPerSample: written / state.window.delivered,
     eventLoopP99Ms,
@@ -174,7 +145,7 @@ async function window(
     figures,
     problem: problem === undefined ? undefined : [problem, ...watch.complaints()].join("\n  "),
     notes: [
-      ...disturbance(strangersS / state.seconds),
+      ...disturbance(used.strangersS / state.seconds),
       ...notesOf(row, { ...state, total }, figures),
       ...(await memoryNotes(running)),
     ],
@@ -203,10 +174,6 @@ function tenMinutes({ progress }: RunSettings, everyMs: number): (residentKb: nu
   };
 }
 
-function cpuSince(before: CpuTime, after: CpuTime): CpuTime {
-  return { userS: after.userS - before.userS, systemS: after.systemS - before.systemS };
-}
-
 /** Lets what was served in the window arrive, and then whatever may come twice. */
 async function drain(load: Load, watch: Watch): Promise<Verdict> {
   const deadline = Date.now() + drainS * 1000;
@@ -219,7 +186,7 @@ async function drain(load: Load, watch: Watch): Promise<Verdict> {
   return load.verify();
 }
 
-function figuresOf(row: Row, state: LoadState, cpu: CpuTime, residentKb: readonly number[], loadS: number) {
+function figuresOf(row: Row, state: LoadState, { subject: cpu, loadS }: Use, residentKb: readonly number[]) {
   const { window, seconds } = state;
   const series = row.targets * row.series;
   const millions = window.delivered / 1e6;
@@ -271,8 +238,4 @@ function notesOf(row: Row, state: LoadState, figures: Figures): string[] {
   if (total.servedGone > 0) notes.push(`${total.stale} staleness markers for ${total.servedGone} renamed series`);
   else if (window.stale > 0) notes.push(`${window.stale} staleness markers for series that did not end`);
   return notes;
-}
-
-function percent(share: number): string {
-  return `${(share * 100).toFixed(1)} %`;
 }

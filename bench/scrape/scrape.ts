@@ -1,18 +1,16 @@
 /** The scrape bench: Millrace and its peers, each alone on a core, scraping the same pages into the same sink. */
 
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
 import { type Baseline, baselineRows, bestPeer, check, readBaseline, saveBaseline } from "./baseline.ts";
 import { drawChart } from "./chart.ts";
 import { cpuPerMillion } from "./figures.ts";
 import { buildLoad } from "./load-process.ts";
 import { failedRun, measure, type RunResult, type RunSettings } from "./measure.ts";
 import { type Options, parseOptions, usage } from "./options.ts";
-import { loadCore } from "./processes.ts";
 import { formatRow } from "./report.ts";
 import { savedRow, saveResults } from "./results.ts";
 import { modeRules, type Row, rowName, tableRows } from "./rows.ts";
+import { expectTwoCores, leaveSubjectCore } from "./run-subject.ts";
 import { findSubject, isPeer, type Subject, subjectNames } from "./subjects.ts";
 import { type RowSummary, type SubjectSummary, summarize, summarizeRow } from "./summary.ts";
 
@@ -40,11 +38,10 @@ export async function runScrapeBench(args: string[], stop: AbortSignal): Promise
     console.log(usage);
     return 0;
   }
-  if (availableParallelism() < 2) throw new Error("the bench needs two cores: one for the subject, one for the load");
+  expectTwoCores();
   const plan = planOf(options);
   const loadFile = await buildLoad();
-  // The runner must not disturb the subject.
-  execFileSync("taskset", ["-acp", String(loadCore), String(process.pid)], { stdio: "ignore" });
+  leaveSubjectCore();
   announce(plan);
   const settings = { ...options, loadFile, progress: (line: string) => console.log(line) };
   const summaries: RowSummary[] = [];
