@@ -69,8 +69,8 @@ export async function recoverQueue(options: RecoverOptions): Promise<Recovered> 
         await files.remove(path);
         continue;
       }
-      if (header === undefined) damage.push({ file: path, offset: 0, bytes: segmentHeaderBytes, kind: "header" });
-      const segment = await readSegment(options, path, number, queueId, header?.firstSequence, damage);
+      const known = { number, queueId, firstSequence: header?.firstSequence, isCreated: journal.created.has(number) };
+      const segment = await readSegment(options, path, known, damage);
       if (segment !== undefined) segments.push(segment);
     } catch (caught) {
       if (!isNoFile(caught)) throw caught;
@@ -126,18 +126,30 @@ async function readHeader(files: FileLayer, path: string) {
   }
 }
 
+/** What is known of a segment before it is read; without a header no `firstSequence`. */
+interface KnownSegment {
+  readonly number: number;
+  readonly queueId: QueueId;
+  readonly firstSequence: number | undefined;
+  /** Whether the journal says so. */
+  readonly isCreated: boolean;
+}
+
 /** Undefined for a file of which nothing says that it is ours: it stays. */
 async function readSegment(
   { files, repair }: RecoverOptions,
   path: string,
-  number: number,
-  queueId: QueueId,
-  firstSequence: number | undefined,
+  { number, queueId, firstSequence, isCreated }: KnownSegment,
   damage: Damage[],
 ): Promise<Segment | undefined> {
   const file = await files.open(path, "read");
   try {
     const size = await file.size();
+    // Who dies while making a file leaves an empty one that the journal does not know: nothing is lost with it.
+    const isBegun = size > segmentHeaderBytes || isCreated || !(await isUnwritten(file));
+    if (firstSequence === undefined && isBegun) {
+      damage.push({ file: path, offset: 0, bytes: segmentHeaderBytes, kind: "header" });
+    }
     const segment = newSegment(path, number, queueId, firstSequence ?? 0, new SegmentIndex());
     const sealed = await readIndex(file, size, segment.seed);
     if (sealed !== undefined) {

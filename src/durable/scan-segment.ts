@@ -5,6 +5,7 @@ import { readPast } from "./read-past.ts";
 import {
   checksum,
   decodeRecordHeader,
+  definitionLane,
   maxPayloadBytes,
   type RecordHeader,
   recordHeaderBytes,
@@ -79,14 +80,18 @@ export async function scanSegment(
   const damaged: DamagedBytes[] = [];
   let end = from;
   let at = from;
+  // Of the last record: one that does not follow it stands in a place that it was not written to.
+  let sequence = Number.NEGATIVE_INFINITY;
   while (at + recordHeaderBytes <= to) {
     const header = decodeRecordHeader(await window.at(at, recordHeaderBytes), 0, seed);
     const length = recordHeaderBytes + (header?.payloadBytes ?? 0);
     if (header !== undefined && at + length <= to) {
       const payload = (await window.at(at, length)).subarray(recordHeaderBytes);
-      if (checksum([payload], seed) === header.payloadCrc) {
+      const isRising = header.lane === definitionLane || header.sequence > sequence;
+      if (isRising && checksum([payload], seed) === header.payloadCrc) {
         if (at > end) damaged.push({ offset: end, bytes: at - end });
         await take({ header, offset: at, payload });
+        if (header.lane !== definitionLane) ({ sequence } = header);
         at += length;
         end = at;
         continue;
