@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 export default defineConfig({
@@ -17,14 +18,15 @@ export default defineConfig({
           exclude: ["src/cli/**"],
           // Far more than any takes: on a busy machine, and with all random cases, some take long.
           testTimeout: 60_000,
-          // A process for each file, and every module through Vite, took longer than the tests: files share the modules of one
-          // process per core, which Node loads itself. So no test may leave anything behind, and `vi.mock` cannot be had.
+          // A process for each file, and modules that Vite has rewritten, cost a third of all time: here files share few processes,
+          // and Node loads the modules. So no test may leave anything behind, and `vi.mock` cannot be had.
           isolate: false,
           experimental: { viteModuleRunner: false, nodeLoader: false },
           restoreMocks: true,
           unstubGlobals: true,
           unstubEnvs: true,
-          maxWorkers: "100%",
+          // Some tests wait for a second: meanwhile a core does something else.
+          maxWorkers: Math.ceil(availableParallelism() * 1.5),
         },
       },
       {
