@@ -93,7 +93,7 @@ class OtlpHttpHandler implements Http1Handler {
       return;
     }
     const path = pathOf(exchange);
-    const signal = this.#signals.get(path);
+    const signal = this.#signals.get(path) ?? this.#signals.get(plainPath(path));
     if (signal === undefined || !intake.takes(signal)) {
       if (exchange.method === "POST") this.#countUnserved(signal, path);
       exchange.answer(answers.text(404, "404 page not found", cors));
@@ -154,6 +154,11 @@ class OtlpHttpHandler implements Http1Handler {
       `unsupported Content-Encoding: ${JSON.stringify(name.slice(0, 100))}`,
     );
   }
+}
+
+/** Of an absolute address (RFC 9112, 3.2.2) the path; slashes that the end of a client's endpoint has doubled count once. */
+function plainPath(path: string): string {
+  return path.replace(/^https?:\/\/[^/]*/i, "").replace(/\/{2,}/g, "/");
 }
 
 function encodingOf(contentType: string | undefined): Encoding | undefined {

@@ -111,6 +111,21 @@ test("a full identity table is told as memory that is short, for now", async () 
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "1"]);
 });
 
+test.each([
+  ["//v1/logs", 200],
+  ["http://millrace:4318/v1/logs?a=b", 200],
+  ["HTTP://millrace//v1//logs", 200],
+  ["/v1/logs/", 404],
+  ["http://millrace", 404],
+])("a request for %s is answered %i", async (target, status) => {
+  const { httpPort } = await setUpOtlp();
+  const socket = connect(httpPort, "127.0.0.1");
+  const head = ["host: millrace", "content-type: application/json", "content-length: 2", "connection: close"];
+  socket.end(`POST ${target} HTTP/1.1\r\n${head.join("\r\n")}\r\n\r\n{}`);
+  const chunks: Buffer[] = await socket.toArray();
+  expect(Buffer.concat(chunks).toString()).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+});
+
 describe("response_headers", () => {
   const type = "content-type: application/x-protobuf";
   test.each([
