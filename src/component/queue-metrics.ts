@@ -29,7 +29,7 @@ export function observeQueues(
   const removers = [
     whole("records", "Records on disk that are not delivered.", ({ records }) => records),
     whole("items", "Samples, points, spans or log records on disk that are not delivered.", ({ items }) => items),
-    whole("bytes", "Bytes of all files of a queue.", ({ diskBytes }) => diskBytes),
+    whole("bytes", "Bytes of all segments of a queue.", ({ diskBytes }) => diskBytes),
     whole("oldest_age_seconds", "Age of the oldest record that is not delivered.", ({ oldestMs }) => age(oldestMs)),
     byLane("records", "Records of a lane that are not delivered.", ({ records }) => records),
     byLane("bytes", "Bytes of the records of a lane that are not delivered.", ({ bytes }) => bytes),

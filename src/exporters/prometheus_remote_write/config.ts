@@ -137,7 +137,10 @@ export const remoteWriteSchema = z.strictObject({
     .enum(["prometheus.WriteRequest", "io.prometheus.write.v2.Request"])
     .default("prometheus.WriteRequest")
     .describe("2.0 comes later: 1.0 is sent."),
-  wal: z.unknown().optional().describe("Comes later: the queue is in memory."),
+  wal: z
+    .unknown()
+    .optional()
+    .describe("Accepted, without effect: with remote_write_queue::storage the queue is on disk."),
   compression: z.enum(["", "snappy"]).default("").describe("Always snappy."),
   compression_params: z.unknown().optional().describe("Accepted, without effect."),
   proxy_url: z.string().optional().describe("Proxy to send through."),
@@ -162,7 +165,7 @@ export type RemoteWriteExporterConfig = z.infer<typeof remoteWriteSchema>;
 /** Keys that need what is not built: an error, because data would go nowhere. */
 const laterErrors = ["auth", "middlewares"] as const;
 /** Keys that are accepted and wait for a later version. */
-const laterNotices = ["wal", "cookies", "compression_params"] as const;
+const laterNotices = ["cookies", "compression_params"] as const;
 /** Keys that are accepted and have nothing to do here. */
 const inertKeys = [
   ["read_buffer_size"],
@@ -191,6 +194,9 @@ export function completeRemoteWrite(
   }
   for (const key of laterErrors) if (config[key] != null) report(key, `${key} comes in a later version of Millrace`);
   for (const key of laterNotices) if (config[key] != null) report(key, "accepted, but has no effect yet", "notice");
+  if (config.wal != null) {
+    report("wal", "accepted, but has no effect: remote_write_queue::storage keeps the queue on disk", "notice");
+  }
   for (const key of inertKeys) {
     if (isWritten(section, key)) section.notice(sectionIssue(section, key, "accepted, but has no effect"));
   }

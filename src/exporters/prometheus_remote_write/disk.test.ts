@@ -102,6 +102,13 @@ test.each([
     ["remote_write_queue::queue_size: has no effect with storage: the limits are those of a"],
   ],
   [
+    "a write-ahead log is asked for",
+    { wal: { directory: "/wal" } },
+    undefined,
+    300_000,
+    ["wal: accepted, but has no effect: remote_write_queue::storage keeps the queue on disk"],
+  ],
+  [
     "the queue is off",
     { sending_queue: { storage: "a" }, remote_write_queue: { enabled: false } },
     undefined,
