@@ -37,7 +37,9 @@ export function listenerFields(endpoint: string) {
     transport: z
       .enum(["tcp", "tcp4", "tcp6", "unix"])
       .default("tcp")
-      .describe("unix: the endpoint is the path of a socket file; else the address decides."),
+      .describe(
+        "unix: the endpoint is the path of a socket file, or @name without a file (Linux); else the address decides.",
+      ),
     dialer: z
       .strictObject({ timeout: duration().default(0).describe("Accepted without effect.") })
       .optional()
@@ -65,7 +67,8 @@ export function checkListener(listener: Listener, section: CompleteContext, path
 
 /** The address of a listener that was checked. */
 export function listenAddress({ endpoint, transport }: Listener): ListenAddress {
-  if (transport === "unix") return { socketPath: endpoint };
+  // As in Go: a name without a file, where the system has such names.
+  if (transport === "unix") return { socketPath: endpoint.startsWith("@") ? `\0${endpoint.slice(1)}` : endpoint };
   return parseEndpoint(endpoint) ?? { host: "localhost", port: 0 };
 }
 

@@ -36,6 +36,6 @@ function listenError(error: Error, at: ListenAddress): HttpError {
 }
 
 function addressText(at: ListenAddress): string {
-  if ("socketPath" in at) return at.socketPath;
+  if ("socketPath" in at) return at.socketPath.replace(/^\0/, "@");
   return `${at.host.includes(":") ? `[${at.host}]` : at.host}:${at.port}`;
 }

@@ -1,3 +1,4 @@
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:net";
 import { describe, expect, test } from "vitest";
@@ -109,6 +110,15 @@ test("a full identity table is told as memory that is short, for now", async () 
   expect(await call("metrics", metricsBytes)).toMatchObject({ code: 8, retryAfterMs: 1000 });
   const answer = await post("/v1/metrics", metricsBytes);
   expect([answer.status, answer.headers.get("retry-after")]).toEqual([429, "1"]);
+});
+
+test.skipIf(process.platform !== "linux")("a socket with a name and no file is served", async () => {
+  const name = `millrace-${randomUUID()}`;
+  await setUpOtlp({ http: { endpoint: `@${name}`, transport: "unix" } });
+  const socket = connect(`\0${name}`);
+  socket.end("POST /v1/logs HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}");
+  const chunks: Buffer[] = await socket.toArray();
+  expect(Buffer.concat(chunks).toString()).toMatch(/^HTTP\/1.1 200 /);
 });
 
 test.each([
