@@ -80,12 +80,14 @@ const heapMb = Math.max(64, Math.min(8192, Math.floor(availableMemory() / 2 / 10
 // Millrace's heap is small and its buffers are large: by default V8 collects the whole heap for every 8 MB of buffers,
 // which took 0.6 of 1.4 CPU seconds per million samples at 50,000 samples a second; a small young generation keeps
 // what the first scrapes leave behind small. A function of Millrace works on a whole page or request: called ten times a
-// second it would be optimized after five minutes (3,000 calls by default).
+// second it would be optimized after five minutes (3,000 calls by default). What survived a few collections V8 would make
+// old from the start: of requests, which do survive some while they wait, each then kept its bytes until the whole heap was collected.
 const flags = [
   `--max-old-space-size=${heapMb}`,
   "--max-semi-space-size=4",
   "--heap-growing-percent=200",
   "--invocation-count-for-turbofan=1000",
+  "--no-allocation-site-pretenuring",
 ];
 const isSetUp =
   process.env[marker] !== undefined || process.execArgv.some((flag) => flag.startsWith("--max-old-space-size"));
