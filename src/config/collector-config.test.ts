@@ -235,10 +235,7 @@ describe("issues", () => {
       "a pipeline twice",
       config({
         pipelines:
-          "{metrics/a: {receivers: [prometheus], exporters: [debug]}, metrics/a : {receivers: [prometheus], exporters: [debug]}, 'metrics/ a': {receivers: [prometheus], exporters: [debug]}}".replace(
-            ", metrics/a : {receivers: [prometheus], exporters: [debug]}",
-            "",
-          ),
+          "{metrics/a: {receivers: [prometheus], exporters: [debug]}, 'metrics/ a': {receivers: [prometheus], exporters: [debug]}}",
       }),
       ["service::pipelines::metrics/ a: this pipeline is configured twice"],
     ],
