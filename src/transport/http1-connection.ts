@@ -6,10 +6,9 @@ import type { ByteBudget } from "./byte-budget.ts";
 import { continueAnswer, encodeAnswer, encodeRefusal, type Http1Answer, ownAnswers } from "./http1-answer.ts";
 import { type BodyListener, BodyReader } from "./http1-body-reader.ts";
 import { type ExchangeConnection, Http1Exchange, type Http1Handler } from "./http1-exchange.ts";
-import { RequestHeadMemo } from "./http1-head-memo.ts";
-import { HeadScanner } from "./http1-head-scanner.ts";
+import { HeadReader } from "./http1-head-reader.ts";
 import { HeldBytes } from "./http1-held-bytes.ts";
-import { parseRequestHead, RequestFault, type RequestHead } from "./http1-request-head.ts";
+import { RequestFault, type RequestHead } from "./http1-request-head.ts";
 import { isOver, WriteWatch } from "./http1-write-watch.ts";
 import type { SocketReads } from "./socket-reads.ts";
 
@@ -42,12 +41,11 @@ type State = "head" | "held" | "body" | "answering" | "discarding" | "ending";
 export class Http1Connection implements ExchangeConnection {
   readonly #socket: Socket;
   readonly #settings: ConnectionSettings;
-  readonly #memo = new RequestHeadMemo();
+  readonly #heads: HeadReader;
   readonly #body = new BodyReader();
   readonly #writes: WriteWatch;
   /** What came while it could not be read on. */
   readonly #held: HeldBytes;
-  #scanner: HeadScanner | undefined;
   #state: State = "head";
   #exchange: Http1Exchange | undefined;
   #listener: BodyListener | undefined;
@@ -69,6 +67,7 @@ export class Http1Connection implements ExchangeConnection {
     const { socket } = reads;
     this.#socket = socket;
     this.#settings = settings;
+    this.#heads = new HeadReader(settings.maxHeaderBytes);
     this.#writes = new WriteWatch(socket);
     this.#held = new HeldBytes(settings.held);
     reads.listener = (chunk) => this.#receive(chunk);
@@ -137,7 +136,7 @@ export class Http1Connection implements ExchangeConnection {
   }
 
   get #isIdle(): boolean {
-    return this.#state === "head" && this.#held.isEmpty && this.#scanner?.hasBegun !== true;
+    return this.#state === "head" && this.#held.isEmpty && !this.#heads.hasBegun;
   }
 
   #receive(chunk: Buffer): void {
@@ -225,23 +224,11 @@ export class Http1Connection implements ExchangeConnection {
 
   #readHead(chunk: Buffer, at: number): number {
     // Of the first request the time began with the connection.
-    const beginsWait = this.#hasServed && this.#scanner?.hasBegun !== true;
-    const known = this.#scanner?.hasBegun === true ? undefined : this.#memo.recall(chunk, at);
-    if (known !== undefined) {
-      const { end } = this.#memo;
-      this.#scanner = undefined;
-      if (beginsWait) this.#sinceMs = -1;
-      this.#begin(known);
-      return end;
-    }
-    this.#scanner ??= new HeadScanner(this.#settings.maxHeaderBytes, false);
-    const end = this.#scanner.scan(chunk, at);
-    if (beginsWait && (end >= 0 || this.#scanner.hasBegun)) this.#sinceMs = -1;
-    if (end < 0) return chunk.length;
-    const { text } = this.#scanner;
-    this.#scanner = undefined;
-    const head = parseRequestHead(text);
-    this.#memo.remember(text, head);
+    const beginsWait = this.#hasServed && !this.#heads.hasBegun;
+    const head = this.#heads.read(chunk, at);
+    if (beginsWait && (head !== undefined || this.#heads.hasBegun)) this.#sinceMs = -1;
+    if (head === undefined) return chunk.length;
+    const { end } = this.#heads;
     this.#begin(head);
     return end;
   }
