@@ -1,6 +1,5 @@
 /** Delivers the requests of one signal from a queue on disk: lanes in order, requests in parallel, joins of what waits, retries. */
 
-import { setImmediate } from "node:timers";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
 import { Bag } from "../../model/bag.ts";
 import { ConsumeError, toError } from "../../model/errors.ts";
@@ -8,8 +7,10 @@ import type { OtlpRequest } from "../../model/otlp-request.ts";
 import type { OpenedQueue } from "../queue-storage.ts";
 import { DiskLanes, type OfferedRequest, type TakenRequest } from "./disk-lanes.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
+import { cutLimits, enoughBytes, hasRoom, maxRefusedAlone } from "./join-limits.ts";
 import { type SendOutcome, sendUntilDone } from "./retry.ts";
 import type { SendAnswer } from "./send.ts";
+import { SendSchedule } from "./send-schedule.ts";
 import type { SenderParts } from "./sender.ts";
 
 export interface DiskSenderParts extends Omit<SenderParts, "hashKey"> {
@@ -18,15 +19,10 @@ export interface DiskSenderParts extends Omit<SenderParts, "hashKey"> {
   refused(error: ConsumeError): void;
 }
 
-/** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
-const enoughBytes = 256 * 1024;
+/** Where requests are joined only because they wait: the longest wait for more. */
 const maxJoinWaitMs = 20;
 /** Least time from one small request to the next, unless it is that old: each costs more than what is in it. */
 const minGapMs = 20;
-/** Joined requests do not grow above this, so that no server's limit is hit by joining. */
-const maxJoinedBytes = 4_000_000;
-/** Joined requests that were refused are tried alone, until so many were refused in a row from the first on. */
-const maxRefusedAlone = 3;
 /** How often a full disk is tried again by who waits, and what others are asked to wait. */
 const fullRetryMs = 1000;
 
@@ -35,11 +31,10 @@ export class DiskSender implements QueueState {
   readonly #metrics: ExportingMetrics;
   readonly #lanes: DiskLanes;
   readonly #abort = new AbortController();
+  readonly #schedule: SendSchedule;
   /** Requests under way, those that are to be repeated included. */
   readonly #sending = new Bag<Promise<void>>();
   #blocked: (() => void)[] = [];
-  #isScheduled = false;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
   /** When the last request was begun. */
   #startedMs = Number.NEGATIVE_INFINITY;
   /** The last attempt failed. */
@@ -54,6 +49,7 @@ export class DiskSender implements QueueState {
   constructor(parts: DiskSenderParts) {
     this.#parts = parts;
     this.#metrics = parts.metrics(this);
+    this.#schedule = new SendSchedule(parts.clock, this.#abort.signal, () => this.#dispatch());
     this.#lanes = new DiskLanes(parts.opened.queue);
     const begin = () => {
       this.#begun = this.#begin();
@@ -65,8 +61,8 @@ export class DiskSender implements QueueState {
   async #begin(): Promise<void> {
     if (this.#isClosing) return;
     this.#isHeld = false;
-    await this.#lanes.begin(() => this.#schedule());
-    this.#schedule();
+    await this.#lanes.begin(() => this.#schedule.soon());
+    this.#schedule.soon();
   }
 
   /** In the unit of the queue's sizer, of which requests are counted as records: a part for each lane. */
@@ -128,7 +124,7 @@ export class DiskSender implements QueueState {
     this.#wakeBlocked();
     // A successor has all but what is under way.
     this.#isHeld ||= opened.isShared();
-    this.#schedule();
+    this.#schedule.soon();
     // Nothing is gained by waiting for a server that does not answer.
     if (!wasHeld && !this.#isFailing && !this.#isDone && !deadline.aborted) {
       this.#idle ??= Promise.withResolvers<void>();
@@ -166,22 +162,13 @@ export class DiskSender implements QueueState {
     for (const wake of this.#blocked.splice(0)) wake();
   }
 
-  /** Looks for something to send when all that came in this turn of the event loop is here. */
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#dispatch();
-    });
-  }
-
+  /** Sends what may go now. */
   #dispatch(): void {
     const { num_consumers: most } = this.#parts.queue;
     while (this.#sending.size < most && !this.#isHeld && this.#lanes.hasWaiting && !this.#abort.signal.aborted) {
       const waitMs = this.#waitMs();
       if (waitMs > 0) {
-        this.#wakeIn(waitMs);
+        this.#schedule.within(waitMs);
         return;
       }
       this.#start();
@@ -206,17 +193,6 @@ export class DiskSender implements QueueState {
     return this.#sending.size > 0 ? waitMs : Math.min(waitMs, this.#startedMs + minGapMs - clock.monotonic());
   }
 
-  #wakeIn(ms: number): void {
-    const { clock } = this.#parts;
-    const wakeAtMs = clock.monotonic() + ms;
-    if (wakeAtMs >= this.#wakeAtMs) return;
-    this.#wakeAtMs = wakeAtMs;
-    void clock.sleep(Math.ceil(ms), this.#abort.signal).then(() => {
-      if (this.#wakeAtMs === wakeAtMs) this.#wakeAtMs = Number.POSITIVE_INFINITY;
-      this.#schedule();
-    });
-  }
-
   /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
   #start(): void {
     this.#startedMs = this.#parts.clock.monotonic();
@@ -229,7 +205,7 @@ export class DiskSender implements QueueState {
       if (lane === undefined) break;
       lanes.push(lane);
       for (let next = this.#lanes.peek(lane); next !== undefined; next = this.#lanes.peek(lane)) {
-        isFull = taken.length > 0 && !this.#hasRoom(items + next.items, bytes + next.bytes.byteLength);
+        isFull = taken.length > 0 && !hasRoom(this.#parts, items + next.items, bytes + next.bytes.byteLength);
         const record = isFull ? undefined : this.#lanes.take(lane);
         if (record === undefined) break;
         taken.push(record);
@@ -241,25 +217,19 @@ export class DiskSender implements QueueState {
       this.#sending.delete(sending);
       for (const lane of lanes) this.#lanes.free(lane);
       this.#wakeBlocked();
-      this.#schedule();
+      this.#schedule.soon();
     });
     this.#sending.add(sending);
-  }
-
-  #hasRoom(items: number, bytes: number): boolean {
-    const { batch, maxBytes } = this.#parts;
-    if (bytes > maxBytes) return false;
-    if (batch === undefined || batch.maxSize === Number.POSITIVE_INFINITY) return bytes <= maxJoinedBytes;
-    return (batch.sizer === "items" ? items : bytes) <= batch.maxSize;
   }
 
   /** What was cut off by the end of the exporter is not acknowledged: it waits on disk. */
   async #deliver(taken: readonly TakenRequest[]): Promise<void> {
     const requests = taken.map(({ request }) => request);
     const [first] = requests;
-    const isLarge = first !== undefined && requests.length === 1 && !this.#hasRoom(first.items, first.bytes.byteLength);
+    const isLarge =
+      first !== undefined && requests.length === 1 && !hasRoom(this.#parts, first.items, first.bytes.byteLength);
     if (isLarge) {
-      if (await this.#sendEach(splitRequest(first, this.#limits))) await this.#lanes.acknowledge(taken);
+      if (await this.#sendEach(splitRequest(first, cutLimits(this.#parts)))) await this.#lanes.acknowledge(taken);
       return;
     }
     const outcome = await this.#send(requests);
@@ -271,14 +241,6 @@ export class DiskSender implements QueueState {
     }
     this.#settle(outcome, requests);
     await this.#lanes.acknowledge(taken);
-  }
-
-  get #limits(): { maxItems: number; maxBytes: number } {
-    const { batch, maxBytes } = this.#parts;
-    return {
-      maxItems: batch?.sizer === "items" ? batch.maxSize : Number.POSITIVE_INFINITY,
-      maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes),
-    };
   }
 
   /** Sends the parts of a request that is too large, in order; false when it was cut off. */

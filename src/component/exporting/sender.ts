@@ -1,6 +1,5 @@
 /** Delivers the requests of one signal: bounded queue, lanes in order, requests in parallel, joins of what waits, retries. */
 
-import { setImmediate } from "node:timers";
 import { divideRequest, resourceHash, resourceRanges } from "../../codec/otlp/request-resources.ts";
 import { splitRequest } from "../../codec/otlp/split-request.ts";
 import type { HashKey } from "../../kernels/hash-bytes.ts";
@@ -8,22 +7,21 @@ import { Bag } from "../../model/bag.ts";
 import { ConsumeError } from "../../model/errors.ts";
 import type { OtlpRequest, Signal } from "../../model/otlp-request.ts";
 import type { Clock } from "../telemetry.ts";
-import type { BatchLimits, QueueConfig, RetryConfig } from "./config.ts";
+import type { QueueConfig, RetryConfig } from "./config.ts";
 import type { OfferedRequest } from "./disk-lanes.ts";
 import type { ExportingMetrics, QueueState } from "./exporting-metrics.ts";
+import { cutLimits, enoughBytes, hasRoom, maxRefusedAlone, type RequestLimits } from "./join-limits.ts";
 import { sendAndGiveBack } from "./lent-memory.ts";
 import { bytesOf, itemsOf, type QueuedRequest, RequestLanes } from "./request-lanes.ts";
 import { type DropReason, type SendOutcome, sendUntilDone } from "./retry.ts";
 import type { Send, SendAnswer } from "./send.ts";
+import { SendSchedule } from "./send-schedule.ts";
 import { releaseDelivered, Ticket } from "./ticket.ts";
 
-export interface SenderParts {
+export interface SenderParts extends RequestLimits {
   readonly signal: Signal;
   readonly queue: QueueConfig;
   readonly retry: RetryConfig;
-  readonly batch: BatchLimits | undefined;
-  /** Bytes above which a request is cut; Infinity for no maximum. */
-  readonly maxBytes: number;
   readonly send: Send;
   readonly clock: Clock;
   readonly random: () => number;
@@ -40,15 +38,10 @@ export interface SenderParts {
 
 /** More lanes than requests under way, so that a lane rarely holds unrelated resources up. */
 const minLanes = 64;
-/** Where requests are joined only because they wait: enough to be sent at once, and the longest wait for more. */
-const enoughBytes = 256 * 1024;
+/** Where requests are joined only because they wait: the longest wait for more. */
 const maxJoinWaitMs = 10;
 /** Least time from one small request to the next: each costs more than what is in it. */
 const minGapMs = 5;
-/** Joined requests do not grow above this, so that no server's limit is hit by joining. */
-const maxJoinedBytes = 4_000_000;
-/** Joined requests that were refused are tried alone, until so many were refused in a row from the first on. */
-const maxRefusedAlone = 3;
 /** What senders are asked to wait when the queue is full, unless the server asked for more. */
 const fullRetryAfterMs = 1000;
 
@@ -57,14 +50,13 @@ export class RequestSender implements QueueState {
   readonly #metrics: ExportingMetrics;
   readonly #lanes: RequestLanes;
   readonly #abort = new AbortController();
+  readonly #schedule: SendSchedule;
   /** Requests under way, those that are to be repeated included. */
   readonly #sending = new Bag<Promise<void>>();
   #tickets = 0;
   #items = 0;
   #bytes = 0;
   #blocked: (() => void)[] = [];
-  #isScheduled = false;
-  #wakeAtMs = Number.POSITIVE_INFINITY;
   /** When the last request was begun. */
   #startedMs = Number.NEGATIVE_INFINITY;
   #serverWaitUntilMs = 0;
@@ -75,12 +67,13 @@ export class RequestSender implements QueueState {
   constructor(parts: SenderParts) {
     this.#parts = parts;
     this.#metrics = parts.metrics(this);
+    this.#schedule = new SendSchedule(parts.clock, this.#abort.signal, () => this.#dispatch());
     this.#lanes = new RequestLanes(parts.queue.num_consumers === 1 ? 1 : Math.max(minLanes, parts.queue.num_consumers));
     if (parts.after === undefined) return;
     this.#isHeld = true;
     const release = () => {
       this.#isHeld = false;
-      this.#schedule();
+      this.#schedule.soon();
     };
     parts.after.then(release, release);
   }
@@ -142,7 +135,7 @@ export class RequestSender implements QueueState {
   async shutdown(deadline: AbortSignal): Promise<void> {
     this.#isClosing = true;
     this.#wakeBlocked();
-    this.#schedule();
+    this.#schedule.soon();
     if (this.#tickets > 0 && !deadline.aborted) {
       this.#idle ??= Promise.withResolvers<void>();
       const { promise, resolve } = this.#idle;
@@ -199,9 +192,8 @@ export class RequestSender implements QueueState {
   }
 
   #push(requests: readonly OfferedRequest[], ticket: Ticket): void {
-    const { batch, maxBytes, hashKey, clock } = this.#parts;
-    const maxItems = batch?.sizer === "items" ? batch.maxSize : Number.POSITIVE_INFINITY;
-    const limits = { maxItems, maxBytes: Math.min(maxBytes, batch?.sizer === "bytes" ? batch.maxSize : maxBytes) };
+    const { hashKey, clock } = this.#parts;
+    const limits = cutLimits(this.#parts);
     const queuedMs = clock.monotonic();
     const push = (lane: number, request: OtlpRequest, whole: OfferedRequest) => {
       const { partition } = whole;
@@ -233,26 +225,17 @@ export class RequestSender implements QueueState {
       }
     }
     ticket.release();
-    this.#schedule();
+    this.#schedule.soon();
   }
 
-  /** Looks for something to send when all that came in this turn of the event loop is here. */
-  #schedule(): void {
-    if (this.#isScheduled) return;
-    this.#isScheduled = true;
-    setImmediate(() => {
-      this.#isScheduled = false;
-      this.#dispatch();
-    });
-  }
-
+  /** Sends what may go now. */
   #dispatch(): void {
     const { num_consumers: most, enabled } = this.#parts.queue;
     while ((!enabled || this.#sending.size < most) && this.#lanes.hasWaiting && !this.#isHeld) {
       if (this.#abort.signal.aborted) return;
       const waitMs = this.#waitMs();
       if (waitMs > 0) {
-        this.#wakeIn(waitMs);
+        this.#schedule.within(waitMs);
         return;
       }
       this.#start();
@@ -274,17 +257,6 @@ export class RequestSender implements QueueState {
     return queue.enabled && !queue.wait_for_result ? this.#startedMs + minGapMs - clock.monotonic() : 0;
   }
 
-  #wakeIn(ms: number): void {
-    const { clock } = this.#parts;
-    const wakeAtMs = clock.monotonic() + ms;
-    if (wakeAtMs >= this.#wakeAtMs) return;
-    this.#wakeAtMs = wakeAtMs;
-    void clock.sleep(Math.ceil(ms), this.#abort.signal).then(() => {
-      if (this.#wakeAtMs === wakeAtMs) this.#wakeAtMs = Number.POSITIVE_INFINITY;
-      this.#schedule();
-    });
-  }
-
   /** Fills a request from waiting lanes and sends it; the lanes stay busy until it is over. */
   #start(): void {
     this.#startedMs = this.#parts.clock.monotonic();
@@ -300,7 +272,8 @@ export class RequestSender implements QueueState {
         const { request, partition } = next;
         const isOther = partition !== (queued[0] ?? next).partition;
         isFull =
-          queued.length > 0 && (isOther || !this.#hasRoom(items + request.items, bytes + request.bytes.byteLength));
+          queued.length > 0 &&
+          (isOther || !hasRoom(this.#parts, items + request.items, bytes + request.bytes.byteLength));
         if (isFull) break;
         queued.push(next);
         items += request.items;
@@ -313,16 +286,9 @@ export class RequestSender implements QueueState {
     const sending = this.#deliver(queued).finally(() => {
       this.#sending.delete(sending);
       for (const lane of lanes) this.#lanes.free(lane);
-      this.#schedule();
+      this.#schedule.soon();
     });
     this.#sending.add(sending);
-  }
-
-  #hasRoom(items: number, bytes: number): boolean {
-    const { batch, maxBytes } = this.#parts;
-    if (bytes > maxBytes) return false;
-    if (batch === undefined || batch.maxSize === Number.POSITIVE_INFINITY) return bytes <= maxJoinedBytes;
-    return (batch.sizer === "items" ? items : bytes) <= batch.maxSize;
   }
 
   async #deliver(queued: readonly QueuedRequest[]): Promise<void> {
