@@ -18,6 +18,7 @@ export default defineConfig({
           exclude: ["src/cli/**"],
           // Far more than any takes: on a busy machine, and with all random cases, some take long.
           testTimeout: 60_000,
+          expect: { poll: { timeout: 20_000 } },
           // A process for each file, and modules that Vite has rewritten, cost a third of all time: here files share few processes,
           // and Node loads the modules. So no test may leave anything behind, and `vi.mock` cannot be had.
           isolate: false,
