@@ -56,17 +56,22 @@ async function replay(directory: string, flags: ReplayFlags): Promise<number> {
     const headers = Object.fromEntries(flags.header.map(parseHeader));
     exitCode = exitConfig;
     const { directories, isComplete } = await queuesBelow(directory);
+    let hasRefused = false;
     for (const one of directories) {
       const damaged = (damage: Damage) => complain(damageText(damage));
       const lost = (records: number, items: number) =>
         complain(`${one}: ${records} records with ${items} items are damaged and not sent`);
-      const given = { ...options, headers, directory: one, damaged, lost };
+      const refused = (items: number, message: string) => {
+        hasRefused = true;
+        complain(`${one}: the server refused ${items} items for good: ${JSON.stringify(message)}`);
+      };
+      const given = { ...options, headers, directory: one, damaged, lost, refused };
       const { records, items, failure } = await replayQueue(given, stop.signal);
       const kept = flags.acknowledge ? "taken out of the queue" : "still in the queue";
       process.stdout.write(`${one}: ${records} records with ${items} items delivered, ${kept}\n`);
       if (failure !== undefined) throw new Error(`${one}: ${failure}`);
     }
-    return isComplete ? 0 : exitConfig;
+    return isComplete && !hasRefused ? 0 : exitConfig;
   } catch (caught) {
     complain(`Error: ${reason(caught, directory)}`);
     return exitCode;

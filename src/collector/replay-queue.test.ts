@@ -5,6 +5,7 @@ import { gunzipSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { RecordingSink } from "../../test/kit/recording-sink.ts";
 import { createTempFolder } from "../../test/kit/temp.ts";
+import { encodeExportResponse } from "../codec/otlp/export-response.ts";
 import type { Damage } from "../durable/damage.ts";
 import { DurableQueue } from "../durable/durable-queue.ts";
 import { systemFiles } from "../durable/file-layer.ts";
@@ -49,7 +50,7 @@ const replay = (
   directory: string,
   to: string,
   acknowledge: boolean,
-  events: Pick<ReplayOptions, "damaged" | "lost"> = {},
+  events: Pick<ReplayOptions, "damaged" | "lost" | "refused"> = {},
 ) =>
   replayQueue(
     { directory, to: parseReplayUrl(to), headers: { "X-Scope": "me" }, acknowledge, giveUpMs: 300, env: {}, ...events },
@@ -114,34 +115,53 @@ test("what is damaged is named, counted, and not sent", async () => {
   expect(path.values({ __name__: "lane2" })).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9]);
 });
 
-test("requests go by OTLP, each to the path of its signal", async () => {
-  using folder = createTempFolder("replay");
-  const queue = await open(folder.path, new RequestCodec());
-  const requests = [...buildTraces([{ name: "item-1." }]).requests, ...buildLogs([{ body: "item-2." }]).requests];
-  for (const item of requests) await queue.append([{ lane: 5, item }]);
-  await queue.close();
+/** A server that answers every request with `body`, and keeps what it got. */
+async function startOtlpServer(body: Uint8Array) {
   const got: [string | undefined, Buffer][] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
       got.push([request.url, gunzipSync(Buffer.concat(chunks))]);
-      response.writeHead(200).end();
+      response.writeHead(200, { "Content-Type": "application/x-protobuf" }).end(body);
     });
   });
   await new Promise<void>((resolve) => void server.listen(0, "127.0.0.1", resolve));
-  try {
-    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/base/`;
-    expect(await replay(folder.path, url, true)).toEqual({ records: 2, items: 2, failure: undefined });
-    expect(got).toEqual([
-      ["/base/v1/traces", Buffer.from(requests[0]?.bytes ?? [])],
-      ["/base/v1/logs", Buffer.from(requests[1]?.bytes ?? [])],
-    ]);
-    expect(await waitingRecords(folder.path)).toBe(0);
-  } finally {
+  const stop = () => {
     server.closeAllConnections();
     server.close();
+  };
+  const { port } = server.address() as AddressInfo;
+  return { got, url: `http://127.0.0.1:${port}/base/`, [Symbol.dispose]: stop };
+}
+
+test("requests go by OTLP, each to the path of its signal", async () => {
+  using folder = createTempFolder("replay");
+  const queue = await open(folder.path, new RequestCodec());
+  const requests = [...buildTraces([{ name: "item-1." }]).requests, ...buildLogs([{ body: "item-2." }]).requests];
+  for (const item of requests) await queue.append([{ lane: 5, item }]);
+  await queue.close();
+  using server = await startOtlpServer(Buffer.alloc(0));
+  expect(await replay(folder.path, server.url, true)).toEqual({ records: 2, items: 2, failure: undefined });
+  expect(server.got).toEqual([
+    ["/base/v1/traces", Buffer.from(requests[0]?.bytes ?? [])],
+    ["/base/v1/logs", Buffer.from(requests[1]?.bytes ?? [])],
+  ]);
+  expect(await waitingRecords(folder.path)).toBe(0);
+});
+
+test("items that a server refused in a request that it took are told, and not counted as delivered", async () => {
+  using folder = createTempFolder("replay");
+  const queue = await open(folder.path, new RequestCodec());
+  for (const item of buildLogs([{ body: "1" }, { body: "2" }, { body: "3" }]).requests) {
+    await queue.append([{ lane: 5, item }]);
   }
+  await queue.close();
+  using server = await startOtlpServer(encodeExportResponse({ rejectedItems: 2n, errorMessage: "too old" }));
+  const refused: [number, string][] = [];
+  const events = { refused: (...event: [number, string]) => refused.push(event) };
+  expect(await replay(folder.path, server.url, true, events)).toMatchObject({ records: 1, items: 1 });
+  expect(refused).toEqual([[2, "too old"]]);
 });
 
 test("a queue that is in use is refused", async () => {

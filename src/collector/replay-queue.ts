@@ -1,6 +1,7 @@
 /** Sends what waits in a queue on disk to another place: samples by remote write, requests by OTLP over HTTP. */
 
 import { setTimeout as sleep } from "node:timers/promises";
+import { type PartialSuccess, readPartialSuccess } from "../component/exporting/partial-success.ts";
 import type { Damage } from "../durable/damage.ts";
 import { DurableQueue } from "../durable/durable-queue.ts";
 import type { ItemCodec } from "../durable/item-codec.ts";
@@ -33,10 +34,13 @@ export interface ReplayOptions {
   readonly damaged?: ((damage: Damage) => void) | undefined;
   /** Hears of records that cannot be read: they are not sent, and count as done where what was delivered does. */
   readonly lost?: ((records: number, items: number) => void) | undefined;
+  /** Hears of items that a server of OTLP refused for good in a request that it took; they count as done too. */
+  readonly refused?: ((items: number, message: string) => void) | undefined;
 }
 
 export interface Replayed {
   readonly records: number;
+  /** Without those that were refused. */
   readonly items: number;
   /** Why it ended before the end of the queue; what was not delivered is still there. */
   readonly failure: string | undefined;
@@ -45,6 +49,7 @@ export interface Replayed {
 type Item = { readonly samples: SamplesSegment } | { readonly request: OtlpRequest };
 
 const attemptMs = 30_000;
+const maxAnswerBytes = 64 * 1024;
 const maxSamplesPerSend = 10_000;
 const maxBytesPerSend = 32 * 1024 * 1024;
 /** How long to wait for a record that is being read, at most, before looking again. */
@@ -117,7 +122,7 @@ function replayCodec(identities: Identities): ItemCodec<Item> {
 type Deliver = (item: Item, done: number) => Promise<number | string>;
 
 function createDelivery(
-  { to, headers, giveUpMs }: ReplayOptions,
+  { to, headers, giveUpMs, refused }: ReplayOptions,
   client: PostClient,
   identities: Identities,
   signal: AbortSignal,
@@ -144,8 +149,15 @@ function createDelivery(
   return async (item, done) => {
     if ("request" in item) {
       const { request } = item;
-      const failure = await send(otlpPost(client, otlpUrl(to, request), headers), pack("gzip", request.bytes));
-      return failure ?? request.items;
+      let partial: PartialSuccess = { rejectedItems: 0, message: "" };
+      const post = otlpPost(client, otlpUrl(to, request), headers, (answer) => {
+        partial = readPartialSuccess(answer);
+      });
+      const failure = await send(post, pack("gzip", request.bytes));
+      if (failure !== undefined) return failure;
+      const { rejectedItems, message } = partial;
+      if (rejectedItems > 0) refused?.(rejectedItems, message);
+      return Math.max(0, request.items - rejectedItems);
     }
     const { samples } = item;
     let from = done;
@@ -175,15 +187,22 @@ function otlpUrl(to: URL, { signal }: OtlpRequest): URL {
   return url;
 }
 
-function otlpPost(client: PostClient, url: URL, headers: Readonly<Record<string, string>>): Post {
+/** `taken` gets the body of the answer to a request that the server took. */
+function otlpPost(
+  client: PostClient,
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  taken: (answer: Uint8Array) => void,
+): Post {
   const own = { "Content-Type": "application/x-protobuf", "Content-Encoding": "gzip", ...headers };
   const target = client.target({ url, headers: own, socketPath: undefined });
   return async (body, extra, timeoutMs, signal) => {
     const answer = await target.post(
       { body, headers: Object.entries(extra).flat() },
-      { maxBytes: 1024, timeoutMs },
+      { maxBytes: maxAnswerBytes, timeoutMs },
       signal,
     );
+    if (answer.status === 200 && answer.isWhole) taken(answer.body);
     return { status: answer.status, retryAfter: answer.retryAfter, reason: answer.statusText };
   };
 }
