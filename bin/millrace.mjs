@@ -16,6 +16,8 @@ const neededMajor = 24;
 const preferred = [24, 14, 1];
 /** Set in the process that was started by this launcher, so that it does not start another. */
 const marker = "MILLRACE_LAUNCHED";
+/** The marker's value where the launcher is still there, as the parent. */
+const ofParent = "child";
 const root = join(dirname(fileURLToPath(import.meta.url)), "..");
 const main = join(root, "dist/cli/main.js");
 
@@ -71,6 +73,12 @@ function keepCompiledCode() {
   }
 }
 
+/** Whoever kills the launcher means what it started: without it that would go on, and hold its ports and queues. */
+function endWithParent() {
+  process.once("disconnect", () => process.kill(process.pid, "SIGTERM"));
+  process.channel?.unref();
+}
+
 if (!existsSync(main)) {
   console.error("millrace is not built: run `npm ci` or `npm run build` first");
   process.exit(1);
@@ -92,6 +100,7 @@ const flags = [
 const isSetUp =
   process.env[marker] !== undefined || process.execArgv.some((flag) => flag.startsWith("--max-old-space-size"));
 if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {
+  if (process.env[marker] === ofParent) endWithParent();
   keepCompiledCode();
   await import(main);
 } else {
@@ -103,7 +112,8 @@ if (isSetUp && Number(process.versions.node.split(".")[0]) >= neededMajor) {
   const env = { ...memory, ...process.env, [marker]: "1" };
   if (typeof process.execve === "function") process.execve(node, [node, ...args], env);
   // Node 20 cannot replace itself: it stays and passes signals on.
-  const child = spawn(node, args, { stdio: "inherit", env });
+  const stdio = ["inherit", "inherit", "inherit", "ipc"];
+  const child = spawn(node, args, { stdio, env: { ...env, [marker]: ofParent } });
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGUSR2"]) process.on(signal, () => child.kill(signal));
   child.on("exit", (code, signal) => {
     if (signal !== null) process.kill(process.pid, signal);

@@ -20,6 +20,10 @@ async function run(cwd: string, ...args: string[]): Promise<{ code: number | nul
   return { code, output: process.output };
 }
 
+function childrenFile(pid: number): string {
+  return `/proc/${pid}/task/${pid}/children`;
+}
+
 describe("the command", () => {
   const good = runConfig({ exporters: { debug: {} } });
   const files: Readonly<Record<string, string>> = {
@@ -210,6 +214,23 @@ describe("the command", () => {
       expect(process.isRunning).toBe(true);
     }
   });
+
+  it.skipIf(!existsSync(childrenFile(process.pid)))(
+    "ends when its launcher is killed, where that could not make way for it",
+    async () => {
+      using folder = createTempFolder("launcher");
+      const { file, args } = millrace("millrace run", "run", "--config", folder.write("config.yaml", good));
+      // As on Node 20, which has no execve.
+      const old = ["--import", "data:text/javascript,process.execve=undefined"];
+      const command = { title: "millrace run", file, args: [...old, ...args] };
+      const { process: launcher } = await startProcess(command, /Everything is ready/);
+      await using _launcher = launcher;
+      const child = readFileSync(childrenFile(launcher.pid), "utf8").trim();
+      expect(readFileSync(`/proc/${child}/cmdline`, "utf8")).toContain("config.yaml");
+      process.kill(launcher.pid, "SIGKILL");
+      await expect.poll(() => existsSync(`/proc/${child}`), { timeout: 20_000 }).toBe(false);
+    },
+  );
 
   it.skipIf(!existsSync("/proc/self/environ"))(
     "gives large buffers back to the system, unless the environment says otherwise",
