@@ -10,7 +10,7 @@ const perRequest = 20;
 export class FrameBudget {
   readonly #most: number;
   #left = burst;
-  #refilledMs = 0;
+  #refilledMs = performance.now();
 
   /** At most so many are saved up. */
   constructor(most: number = burst) {
