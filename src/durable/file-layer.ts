@@ -44,7 +44,7 @@ const flags: Readonly<Record<OpenMode, number>> = {
   create: O_RDWR | O_CREAT | O_TRUNC | always,
 };
 /** Parts that one call writes; systems take 1,024. */
-export const maxParts = 512;
+const maxParts = 512;
 
 function call<T>(run: (done: (error: Error | null, value?: T) => void) => void): Promise<T> {
   return new Promise((resolve, reject) => {

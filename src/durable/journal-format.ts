@@ -84,7 +84,7 @@ export function decodeEntry(bytes: Buffer, at: number, seed: number): JournalEnt
 }
 
 export function encodeEntries(entries: readonly JournalEntry[], seed: number): Buffer {
-  const bytes = Buffer.alloc(entries.length * entryBytes);
+  const bytes = Buffer.allocUnsafe(entries.length * entryBytes).fill(0);
   for (const [i, entry] of entries.entries()) {
     const at = i * entryBytes;
     bytes.writeUInt32LE(entry.kind, at);

@@ -40,18 +40,18 @@ describe("a write into a local file", () => {
   test("is in the file when the call returns", async () => {
     const path = newFile();
     const file = await promptFiles().open(path, "create", 0o600);
-    const writing = file.write([Buffer.from("ab"), Buffer.from("cd")], 0);
+    const writing = file.write([Buffer.from("ab"), Buffer.alloc(0), Buffer.from("cd")], 0);
     expect(readFileSync(path, "utf8")).toBe("abcd");
     await writing;
+    await file.write([Buffer.alloc(0)], 4);
+    await file.write([], 4);
     await file.write([Buffer.from("X")], 1);
     expect(readFileSync(path, "utf8")).toBe("aXcd");
     await file.close();
   });
 
-  test.each([
-    ["more than 256 KiB", [Buffer.alloc(256 * 1024 + 1, 1)]],
-    ["more than 512 parts", Array.from({ length: 513 }, () => Buffer.of(1))],
-  ])("goes to the pool with %s, and arrives whole", async (_title, parts) => {
+  test("goes to the pool with more than 256 KiB, and arrives whole", async () => {
+    const parts = [Buffer.alloc(256 * 1024, 1), Buffer.of(2)];
     const path = newFile();
     const pace = new CountingPace();
     const file = await promptFiles(pace).open(path, "create", 0o600);

@@ -2,15 +2,7 @@
 
 import * as fs from "node:fs";
 import { dirname } from "node:path";
-import {
-  behind,
-  type FileLayer,
-  maxParts,
-  type OpenFile,
-  openDescriptor,
-  SystemFile,
-  systemFiles,
-} from "./file-layer.ts";
+import { behind, type FileLayer, type OpenFile, openDescriptor, SystemFile, systemFiles } from "./file-layer.ts";
 
 /** Larger writes go to the pool: beside them a thread costs little, and they would hold up everything else. */
 const maxPromptBytes = 256 * 1024;
@@ -50,6 +42,9 @@ export class WritePace {
   }
 }
 
+/** Parts that are written in one go are gathered here: cheaper than telling the system of each. Nothing stays in it. */
+const gathered = Buffer.allocUnsafeSlow(maxPromptBytes);
+
 class PromptFile extends SystemFile {
   readonly #descriptor: number;
   readonly #pace: WritePace;
@@ -63,12 +58,23 @@ class PromptFile extends SystemFile {
   override async write(parts: readonly Uint8Array[], position: number): Promise<void> {
     let bytes = 0;
     for (const part of parts) bytes += part.length;
-    const beganMs = bytes > maxPromptBytes || parts.length > maxParts ? undefined : this.#pace.begin();
+    const beganMs = bytes > maxPromptBytes ? undefined : this.#pace.begin();
     if (beganMs === undefined) return super.write(parts, position);
-    const written = fs.writevSync(this.#descriptor, parts, position);
+    const written = fs.writeSync(this.#descriptor, gather(parts), 0, bytes, position);
     this.#pace.end(beganMs);
     if (written < bytes) await super.write(behind(parts, written), position + written);
   }
+}
+
+function gather(parts: readonly Uint8Array[]): Uint8Array {
+  const [only] = parts;
+  if (only !== undefined && parts.length === 1) return only;
+  let at = 0;
+  for (const part of parts) {
+    gathered.set(part, at);
+    at += part.length;
+  }
+  return gathered;
 }
 
 /**

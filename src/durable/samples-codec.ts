@@ -57,24 +57,26 @@ export class SamplesCodec implements ItemCodec<SamplesSegment> {
       flags |= has.staleRows;
       parts.push(packBits(stale));
     }
-    const tail = new ByteWriter(64);
-    if (timestampsMs !== undefined) {
-      flags |= has.times;
-      writeTimes(tail, timestampsMs, timestampMs);
-    }
-    if (exemplars.length > 0) {
-      flags |= has.exemplars;
-      writeExemplars(tail, exemplars);
-    }
-    if (histograms !== undefined) {
-      flags |= has.histograms;
-      for (const histogram of histograms) {
-        tail.varint(histogram.length);
-        tail.raw(histogram);
+    if (timestampsMs !== undefined || exemplars.length > 0 || histograms !== undefined) {
+      const tail = new ByteWriter(64);
+      if (timestampsMs !== undefined) {
+        flags |= has.times;
+        writeTimes(tail, timestampsMs, timestampMs);
       }
+      if (exemplars.length > 0) {
+        flags |= has.exemplars;
+        writeExemplars(tail, exemplars);
+      }
+      if (histograms !== undefined) {
+        flags |= has.histograms;
+        for (const histogram of histograms) {
+          tail.varint(histogram.length);
+          tail.raw(histogram);
+        }
+      }
+      if (tail.length > 0) parts.push(tail.view());
     }
-    if (tail.length > 0) parts.push(tail.view());
-    const head = Buffer.alloc(headBytes);
+    const head = Buffer.allocUnsafe(headBytes).fill(0);
     head.write(definition.name, 0, "hex");
     head.writeUInt32LE(flags, 16);
     head.writeUInt32LE(from, 20);

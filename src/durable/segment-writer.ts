@@ -223,10 +223,11 @@ export class SegmentWriter<T> {
       bytes += staged.bytes;
     }
     const { segment } = open;
+    const [first] = group;
     try {
       open.file ??= await this.#create(segment);
       await open.file.write(
-        group.flatMap(({ parts }) => parts),
+        group.length === 1 && first !== undefined ? first.parts : partsOf(group),
         segment.committed,
       );
       if (this.#parts.fsync) await this.#sync(open.file);
@@ -322,4 +323,10 @@ export class SegmentWriter<T> {
       // Everything that counts was written before.
     }
   }
+}
+
+function partsOf(group: readonly Staged<unknown>[]): Uint8Array[] {
+  const all: Uint8Array[] = [];
+  for (const { parts } of group) for (const part of parts) all.push(part);
+  return all;
 }

@@ -1,6 +1,7 @@
 /** Lanes of a sender whose queue is on disk: records come in their turn and stay until their request is over. */
 
 import type { DurableQueue } from "../../durable/durable-queue.ts";
+import type { Position } from "../../durable/journal-format.ts";
 import { type SamplesSegment, sliceSamples } from "../../model/batch.ts";
 import { type QueuedSegment, rowsOfItem, type SenderLanes, Ticket } from "./lanes.ts";
 
@@ -12,7 +13,7 @@ interface Lane {
   /** Of the whole record. */
   headRows: number;
   /** How far requests of the lane have come. */
-  position: { readonly sequence: number; readonly done: number } | undefined;
+  position: Position | undefined;
   busy: boolean;
   /** In the list of lanes that wait. */
   listed: boolean;
@@ -86,10 +87,11 @@ export class DurableLanes implements SenderLanes {
 
   /** Resolves when the segments are written. Rejects with StorageError when none is kept. */
   async append(segments: readonly SamplesSegment[]): Promise<void> {
-    const records = segments.flatMap((segment) => {
+    const records: { readonly lane: number; readonly item: SamplesSegment }[] = [];
+    for (const segment of segments) {
       const lane = segment.layout.origin.lane % this.#lanes.length;
-      return inParts(segment).map((item) => ({ lane, item }));
-    });
+      for (const item of inParts(segment)) records.push({ lane, item });
+    }
     await this.#queue.append(records);
   }
 
@@ -126,10 +128,11 @@ export class DurableLanes implements SenderLanes {
   }
 
   settle(lanes: readonly number[]): Promise<void> {
-    const positions = lanes.flatMap((index) => {
+    const positions: [lane: number, position: Position][] = [];
+    for (const index of lanes) {
       const { position } = this.#lanes[index] as Lane;
-      return position === undefined ? [] : [[index, position] as const];
-    });
+      if (position !== undefined) positions.push([index, position]);
+    }
     return this.#queue.acknowledge(positions);
   }
 

@@ -39,16 +39,18 @@ export class LastingLanes {
 
   /** The same rows, those of a lane in their order, each segment with the lane of its rows as the lane of its layout. */
   apply(segments: readonly SamplesSegment[]): SamplesSegment[] {
-    return segments.flatMap((segment) =>
-      this.#partsOf(segment.layout).flatMap(({ from, to, rows, layout }) => {
+    const divided: SamplesSegment[] = [];
+    for (const segment of segments) {
+      for (const { from, to, rows, layout } of this.#partsOf(segment.layout)) {
         const first = Math.max(from, segment.from) - segment.from;
         const end = Math.min(to, segment.to) - segment.from;
-        if (first >= end) return [];
-        if (rows === undefined) return [{ ...sliceSamples(segment, first, end), layout }];
-        const selected = selectSamples(segment, layout, rows);
-        return selected.from === selected.to ? [] : [selected];
-      }),
-    );
+        if (first >= end) continue;
+        const part =
+          rows === undefined ? { ...sliceSamples(segment, first, end), layout } : selectSamples(segment, layout, rows);
+        if (part.from < part.to) divided.push(part);
+      }
+    }
+    return divided;
   }
 
   /** Label pairs are numbered anew. */
