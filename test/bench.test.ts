@@ -8,7 +8,7 @@ import { UnderWay } from "../bench/crash/under-way.ts";
 import { judge, type Measured, missingPeers } from "../bench/scrape/bars.ts";
 import { drawChart } from "../bench/scrape/chart.ts";
 import { delayP99Ms } from "../bench/scrape/event-loop.ts";
-import { completeFigures, type Figures, medians } from "../bench/scrape/figures.ts";
+import { completeFigures, cpuPerMillion, type Figures, medians } from "../bench/scrape/figures.ts";
 import { growthOf } from "../bench/scrape/memory.ts";
 import { excesses, expectedParts, partsOf } from "../bench/scrape/memory-parts.ts";
 import { parseOptions } from "../bench/scrape/options.ts";
@@ -103,6 +103,15 @@ describe("figures", () => {
     const all = [figures(3), figures(Number.NaN), figures(1), figures(2)];
     expect(medians(all).cpuUserPerMillion).toBe(2);
     expect(medians(all).growth).toBeNaN();
+  });
+
+  test("the median of the time is that of whole runs, whose user and system time are divided by sampling", () => {
+    const divided = [
+      [0.2, 0.06],
+      [0.22, 0.045],
+      [0.205, 0.07],
+    ].map(([user, system]) => completeFigures({ cpuUserPerMillion: user, cpuSystemPerMillion: system }));
+    expect(cpuPerMillion(medians(divided))).toBeCloseTo(0.265);
   });
 
   test("growth is that of the highest later minute over the tenth", () => {

@@ -43,11 +43,20 @@ export function cpuPerMillion(figures: Figures): number {
   return figures.cpuUserPerMillion + figures.cpuSystemPerMillion;
 }
 
-/** The median of each figure by itself, over the runs that have it. */
+/**
+ * The median of each figure by itself, over the runs that have it. But user and system time add up to the median of their
+ * sums, divided as in the run nearest to it: how the kernel divides a run's time between them is only sampled.
+ */
 export function medians(all: readonly Figures[]): Figures {
-  return completeFigures(
-    Object.fromEntries(figureNames.map((name) => [name, median(all.map((figures) => figures[name]))])),
-  );
+  const middle = median(all.map(cpuPerMillion));
+  const off = (figures: Figures) => Math.abs(cpuPerMillion(figures) - middle);
+  const [nearest] = all.filter((figures) => !Number.isNaN(off(figures))).toSorted((a, b) => off(a) - off(b));
+  const userShare = nearest === undefined ? Number.NaN : nearest.cpuUserPerMillion / cpuPerMillion(nearest);
+  return completeFigures({
+    ...Object.fromEntries(figureNames.map((name) => [name, median(all.map((figures) => figures[name]))])),
+    cpuUserPerMillion: middle * userShare,
+    cpuSystemPerMillion: middle * (1 - userShare),
+  });
 }
 
 /** The middle of those that are numbers; NaN where there is none. */
