@@ -244,12 +244,11 @@ export class DurableQueue<T> {
     return [...this.#lanes.values()].filter(({ records }) => records > 0);
   }
 
-  /** What is not acknowledged. Costs nothing, as `stats` does. */
+  /** What is not acknowledged; costs nothing, where `stats` goes through all lanes. */
   get totals(): Readonly<QueueTotals> {
     return this.#totals;
   }
 
-  /** Goes through all lanes. */
   stats(): DurableStats {
     const { size: segments } = this.#segments;
     const memoryBytes = this.#loader.usedBytes;

@@ -1,21 +1,12 @@
 /** Small writes of a queue that does not sync: over when the call returns, unless the device was slow. */
 
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
+import { testFolder } from "../../test/support/test-folder.ts";
 import { promptFiles, WritePace } from "./prompt-files.ts";
 
-const folders: string[] = [];
-afterEach(() => {
-  for (const folder of folders.splice(0)) rmSync(folder, { recursive: true, force: true });
-});
-
-function newFile(): string {
-  const folder = mkdtempSync(join(tmpdir(), "millrace-prompt-"));
-  folders.push(folder);
-  return join(folder, "file");
-}
+const newFile = () => join(testFolder(), "file");
 
 /** A clock that goes on by `stepMs` whenever it is read. */
 function clock(stepMs: number) {
